@@ -1,0 +1,263 @@
+//! The command line as clap sees it. Values stay text here: `setup` judges them all at once.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Put TLS on PostgreSQL, and prove that it holds.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pgtls",
+    version,
+    about,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Examples:\n  \
+        pgtls up --mode one-way --run sandbox --dir demo     a database with verified TLS, here and now\n  \
+        pgtls up --mode mtls --run sandbox --dir demo        the same, and clients prove themselves too\n  \
+        pgtls plan --dir demo --host db.example.org          what would change; writes nothing\n  \
+        pgtls verify 'host=db.example.org dbname=app'        does it hold? what must be refused is tried too\n  \
+        pgtls inspect db.example.org:5432                    what certificate does that server show?\n\n\
+        Exit status: 0 what was promised holds · 1 it does not · 2 usage · 3 the environment lacks something · \
+        4 could not be found out"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Global {
+    /// The project directory.
+    #[arg(long, global = true, value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+    /// Answer every question with its safe default; never overwrites an edit without keeping a copy.
+    #[arg(long, short = 'y', global = true)]
+    pub yes: bool,
+    /// Print one JSON object on standard output.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to use colour.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+    /// Say only what went wrong.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Say more (twice: the library's own trace).
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// One journey each.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Plan, write, start PostgreSQL, and prove every promise.
+    Up(UpArgs),
+    /// Show every file with its difference against the disk; write nothing.
+    Plan(SetupArgs),
+    /// Write the files, so that it can be undone.
+    Apply(SetupArgs),
+    /// Take back the last write.
+    Undo,
+    /// Stop what `up` started.
+    Down {
+        /// Delete the database's data too.
+        #[arg(long)]
+        volumes: bool,
+    },
+    /// Prove what a server promises: what must work, and what must be refused.
+    Verify(VerifyArgs),
+    /// Show what a certificate file holds, or what a PostgreSQL server presents.
+    Inspect(InspectArgs),
+    /// Issue new certificates by the same CA, put them in force, and prove that they are served.
+    Renew(RenewArgs),
+    /// Print how to connect.
+    Connect {
+        /// psql, uri, conninfo or env.
+        #[arg(value_name = "LANGUAGE", default_value = "psql")]
+        language: String,
+        /// Which client kit, where there are several.
+        #[arg(long, value_name = "NAME")]
+        client: Option<String>,
+    },
+    /// Print the completion script of a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+/// SETUP: the answers.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Setup")]
+pub struct SetupArgs {
+    /// Read answers from a TOML file; flags win over it. Default: pgtls.toml in the project directory.
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    /// one-way: the server proves itself. mtls: both sides do.
+    #[arg(long, value_name = "one-way|mtls")]
+    pub mode: Option<String>,
+    /// How people log in.
+    #[arg(long, value_name = "scram|cert|scram+cert")]
+    pub auth: Option<String>,
+    /// Where PostgreSQL runs: sandbox (this machine's binaries) or none (only the files).
+    #[arg(long, value_name = "sandbox|none")]
+    pub run: Option<String>,
+    /// A DNS name or IP that clients dial; repeatable, the first is the one we dial.
+    #[arg(long, value_name = "NAME")]
+    pub host: Vec<String>,
+    /// The TCP port [default: the first free one from 5432].
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<String>,
+    /// The database [default: app].
+    #[arg(long, value_name = "NAME")]
+    pub database: Option<String>,
+    /// The role that logs in [default: app].
+    #[arg(long, value_name = "ROLE")]
+    pub user: Option<String>,
+    /// A client certificate, and the role it logs in as; repeatable.
+    #[arg(long, value_name = "CN[=ROLE]")]
+    pub client: Vec<String>,
+    /// Where clients may come from; repeatable [default: this machine].
+    #[arg(long, value_name = "CIDR")]
+    pub allow: Vec<String>,
+    /// Which major version of PostgreSQL.
+    #[arg(long, value_name = "MAJOR")]
+    pub pg_version: Option<String>,
+    /// Directory with PostgreSQL's server programs.
+    #[arg(long, value_name = "DIR")]
+    pub pg_bin: Option<PathBuf>,
+    /// Key algorithm: p256, p384, rsa2048, rsa3072, rsa4096, ed25519 [default: p256].
+    #[arg(long, value_name = "NAME")]
+    pub algorithm: Option<String>,
+    /// Lifetime of server and client certificates, days [default: 397].
+    #[arg(long, value_name = "DAYS")]
+    pub days: Option<String>,
+    /// Lifetime of a new CA, days [default: 3650].
+    #[arg(long, value_name = "DAYS")]
+    pub ca_days: Option<String>,
+    /// The certificate of a CA that you hold (with --ca-key).
+    #[arg(long, value_name = "FILE")]
+    pub ca_cert: Option<PathBuf>,
+    /// The key of a CA that you hold; may be encrypted.
+    #[arg(long, value_name = "FILE")]
+    pub ca_key: Option<PathBuf>,
+    /// A file with the passphrase of --ca-key or --server-key (or PGTLS_KEY_PASSPHRASE, or a prompt).
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// A server certificate that you were given (with --server-key and --root).
+    #[arg(long, value_name = "FILE")]
+    pub server_cert: Option<PathBuf>,
+    /// The key of that certificate.
+    #[arg(long, value_name = "FILE")]
+    pub server_key: Option<PathBuf>,
+    /// The root that it leads to.
+    #[arg(long, value_name = "FILE")]
+    pub root: Option<PathBuf>,
+    /// A file with the login's password (mode 0600); without it one is made.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
+/// `up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    #[command(flatten)]
+    pub setup: SetupArgs,
+    /// Do not prove it afterwards.
+    #[arg(long)]
+    pub no_verify: bool,
+    /// How long a probe may take, seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "5")]
+    pub timeout: f64,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// A libpq connection string or URI; default: the project's own.
+    #[arg(value_name = "CONNINFO")]
+    pub conninfo: Option<String>,
+    /// connect: only what libpq would do. all: every promise.
+    #[arg(long, value_name = "WHICH", default_value = "all")]
+    pub probes: Probes,
+    /// Try all six sslmodes and say what each gives.
+    #[arg(long)]
+    pub modes: bool,
+    /// How long a probe may take, seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "5")]
+    pub timeout: f64,
+    /// Which promises to test [default: from pgtls.toml, else mtls if a client certificate is in use].
+    #[arg(long, value_name = "one-way|mtls")]
+    pub expect: Option<Expect>,
+    /// A certificate of the same CA for another name, to prove that it is refused (with --other-key).
+    #[arg(long, value_name = "FILE", requires = "other_key")]
+    pub other_cert: Option<PathBuf>,
+    /// The key of --other-cert.
+    #[arg(long, value_name = "FILE", requires = "other_cert")]
+    pub other_key: Option<PathBuf>,
+}
+
+/// Which probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Probes {
+    /// What libpq would do, no more.
+    Connect,
+    /// Every promise.
+    All,
+}
+
+/// Which promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Expect {
+    /// The server proves itself.
+    OneWay,
+    /// Both sides do.
+    Mtls,
+}
+
+/// `inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A file with certificates, or HOST[:PORT] of a PostgreSQL server.
+    #[arg(value_name = "FILE|HOST[:PORT]")]
+    pub target: String,
+    /// Judge it by these roots.
+    #[arg(long, value_name = "FILE")]
+    pub root: Option<PathBuf>,
+    /// How long the server may take, seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "5")]
+    pub timeout: f64,
+}
+
+/// `renew`.
+#[derive(Debug, Args)]
+pub struct RenewArgs {
+    /// Make a new CA too: every client then needs the new root.crt.
+    #[arg(long)]
+    pub ca: bool,
+    /// A file with the passphrase of the CA's key (or PGTLS_KEY_PASSPHRASE, or a prompt).
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// How long a probe may take, seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "5")]
+    pub timeout: f64,
+}

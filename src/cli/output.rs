@@ -1,0 +1,221 @@
+//! How the command line talks: progress and words on standard error, results on standard output.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+
+use super::args::{Color, Global};
+use crate::engine::{Event, Teller};
+use crate::verify::{Group, Outcome, Probe, Report, Verdict};
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const GOOD: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Green)));
+const BAD: Style = Style::new()
+    .fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red)))
+    .bold();
+const OPEN: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Yellow)));
+
+/// Where and how to write.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    live: bool,
+    signs: Signs,
+}
+
+/// The signs of this terminal: a sign always stands beside a word or a place that says the same.
+#[derive(Debug, Clone, Copy)]
+struct Signs {
+    good: &'static str,
+    bad: &'static str,
+    open: &'static str,
+    idle: &'static str,
+    busy: &'static str,
+}
+
+const UNICODE: Signs = Signs {
+    good: "✓",
+    bad: "✗",
+    open: "?",
+    idle: "○",
+    busy: "◐",
+};
+const ASCII: Signs = Signs {
+    good: "ok",
+    bad: "NO",
+    open: "??",
+    idle: "--",
+    busy: "..",
+};
+
+impl Output {
+    /// Reads how to talk from the flags, the locale and the terminal.
+    #[must_use]
+    pub fn new(global: &Global) -> Self {
+        match global.color {
+            Color::Auto => {}
+            Color::Always => anstream::ColorChoice::Always.write_global(),
+            Color::Never => anstream::ColorChoice::Never.write_global(),
+        }
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose > 0,
+            live: std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb"),
+            signs: if utf8_locale() { UNICODE } else { ASCII },
+        }
+    }
+
+    /// Whether one JSON object is wanted on standard output.
+    #[must_use]
+    pub const fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints the one JSON object.
+    pub fn object(&self, value: &impl serde::Serialize) -> std::io::Result<()> {
+        let mut out = std::io::stdout().lock();
+        serde_json::to_writer_pretty(&mut out, value)?;
+        writeln!(out)
+    }
+
+    /// A result: standard output for people, or standard error where standard output carries JSON.
+    pub fn say(&self, text: impl Display) {
+        // A reader that has gone away (`pgtls plan | head`) is no failure of ours.
+        let _ = if self.json {
+            writeln!(anstream::stderr(), "{text}")
+        } else {
+            writeln!(anstream::stdout(), "{text}")
+        };
+    }
+
+    /// A remark on standard error; not said with `--quiet`.
+    pub fn remark(&self, text: impl Display) {
+        if !self.quiet {
+            anstream::eprintln!("{DIM}{text}{DIM:#}");
+        }
+    }
+
+    /// A heading with air above it.
+    pub fn heading(&self, text: impl Display) {
+        self.say(format_args!("\n{BOLD}{text}{BOLD:#}"));
+    }
+
+    /// A failure: what failed, why, what to do.
+    pub fn failure(&self, what: impl Display, remedies: &[String]) {
+        anstream::eprintln!("{BAD}{} error:{BAD:#} {what}", self.signs.bad);
+        for remedy in remedies {
+            anstream::eprintln!("  {BOLD}→{BOLD:#} {remedy}");
+        }
+    }
+
+    /// A listener that shows a journey's events as they come.
+    #[must_use]
+    pub fn teller(self) -> Teller {
+        let begun = Mutex::new(false);
+        Teller::new(move |event| {
+            let mut begun = begun.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let clear = if *begun { "\r\x1b[2K" } else { "" };
+            match event {
+                Event::Begin(step) if self.live && !self.quiet => {
+                    let busy = self.signs.busy;
+                    anstream::eprint!("{clear}{DIM}{busy} {}…{DIM:#}", step.doing());
+                    let _ = std::io::stderr().flush();
+                    *begun = true;
+                    return;
+                }
+                Event::Done { note, took, .. } if !self.quiet => {
+                    let good = self.signs.good;
+                    anstream::eprintln!("{clear}{GOOD}{good}{GOOD:#} {note} {DIM}{}{DIM:#}", brief(took));
+                }
+                Event::Notice(text) => anstream::eprintln!("{clear}{OPEN}note:{OPEN:#} {text}"),
+                Event::Log(line) if self.verbose => anstream::eprintln!("{clear}{DIM}| {line}{DIM:#}"),
+                _ => return,
+            }
+            *begun = false;
+        })
+    }
+
+    /// The probes in their groups, the headline first.
+    pub fn report(&self, report: &Report) {
+        let (style, sign) = match report.verdict {
+            Verdict::Verified => (GOOD, self.signs.good),
+            Verdict::Connected | Verdict::Undetermined => (OPEN, self.signs.open),
+            Verdict::Refused => (BAD, self.signs.bad),
+        };
+        self.say(format_args!("\n{style}{sign} {}{style:#}", report.headline));
+        for group in Group::ALL {
+            let probes: Vec<_> = report.probes.iter().filter(|p| p.id.group() == group).collect();
+            if !probes.is_empty() {
+                self.heading(group.title());
+                for probe in probes {
+                    self.probe(probe);
+                }
+            }
+        }
+    }
+
+    fn probe(&self, probe: &Probe) {
+        let (style, sign) = match probe.outcome {
+            Outcome::Holds => (GOOD, self.signs.good),
+            Outcome::Broken => (BAD, self.signs.bad),
+            Outcome::Open => (OPEN, self.signs.open),
+            Outcome::NotTried => (DIM, self.signs.idle),
+        };
+        let name = probe.id.name();
+        let took = if probe.outcome == Outcome::NotTried {
+            String::new()
+        } else {
+            format!("{:>9}", brief(probe.took))
+        };
+        self.say(format_args!(
+            "  {style}{sign}{style:#} {name:<28} {observed} {DIM}{took}{DIM:#}",
+            observed = probe.observed
+        ));
+        let wanted = matches!(probe.outcome, Outcome::Broken | Outcome::Open);
+        if wanted {
+            self.say(format_args!("      {DIM}expected{DIM:#} {}", probe.id.expected()));
+        }
+        if wanted || self.verbose {
+            for line in &probe.evidence {
+                self.say(format_args!("      {DIM}evidence{DIM:#} {line}"));
+            }
+        }
+        if let Some(remedy) = probe
+            .remedy
+            .as_ref()
+            .filter(|_| probe.outcome != Outcome::Holds || self.verbose)
+        {
+            self.say(format_args!("      {BOLD}remedy{BOLD:#}   {remedy}"));
+        }
+    }
+}
+
+/// A duration as people read it: `12 ms`, `1.4 s`.
+#[must_use]
+pub fn brief(took: Duration) -> String {
+    let ms = took.as_secs_f64() * 1e3;
+    if ms < 10.0 {
+        format!("{ms:.1} ms")
+    } else if ms < 1000.0 {
+        format!("{ms:.0} ms")
+    } else {
+        format!("{:.1} s", ms / 1e3)
+    }
+}
+
+fn utf8_locale() -> bool {
+    ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .is_some_and(|value| {
+            let value = value.to_ascii_lowercase();
+            value.contains("utf-8") || value.contains("utf8")
+        })
+}
