@@ -20,13 +20,16 @@ fn signature_digest(certificate: &[u8]) -> Option<&'static Algorithm> {
         _ => algorithm.algorithm.to_id_string(),
     };
     Some(match oid.as_str() {
-        // md5, sha1, and the RSA and ECDSA signatures over them.
+        // MD5 and SHA-1, alone and with RSA and ECDSA: the RFC puts SHA-256 in their place.
         "1.2.840.113549.2.5"
         | "1.2.840.113549.1.1.4"
         | "1.3.14.3.2.26"
         | "1.2.840.113549.1.1.5"
-        | "1.2.840.10045.4.1" => &digest::SHA256,
-        "2.16.840.1.101.3.4.2.1" | "1.2.840.113549.1.1.11" | "1.2.840.10045.4.3.2" => &digest::SHA256,
+        | "1.2.840.10045.4.1"
+        // SHA-256, alone and with RSA and ECDSA.
+        | "2.16.840.1.101.3.4.2.1"
+        | "1.2.840.113549.1.1.11"
+        | "1.2.840.10045.4.3.2" => &digest::SHA256,
         "2.16.840.1.101.3.4.2.2" | "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => &digest::SHA384,
         "2.16.840.1.101.3.4.2.3" | "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => &digest::SHA512,
         "2.16.840.1.101.3.4.2.4" | "1.2.840.113549.1.1.14" | "1.2.840.10045.4.3.1" => &digest::SHA224,

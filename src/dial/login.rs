@@ -98,6 +98,9 @@ pub enum LoginFailure {
     /// SCRAM failed on our side: the server could not prove that it knows the password's verifier.
     #[error("the server failed to prove its identity in the login: {0}")]
     Authentication(String),
+    /// The server sends more than anything we ask for.
+    #[error("the server's answer is too large")]
+    TooLarge,
     /// A name or option cannot be sent.
     #[error("the login cannot be sent: a name is too long or holds a zero byte")]
     Unsendable,
@@ -197,7 +200,7 @@ impl From<Halt> for LoginFailure {
             Halt::NoChannelBinding(method) => Self::NoChannelBinding(method),
             Halt::BindingUndefined => Self::BindingUndefined,
             Halt::PlusWithoutTls => Self::PlusWithoutTls,
-            Halt::TooLarge => Self::Lost(Lost::Other("the server's answer is too large".to_owned())),
+            Halt::TooLarge => Self::TooLarge,
         }
     }
 }

@@ -42,6 +42,6 @@ pub use startup::{FirstAnswer, StartupFailure, plaintext_startup, startup_over};
 pub use stream::{Stream, open};
 pub use tls::{
     ClientIdentity, HandshakeFailure, HandshakeFault, IdentityError, Judgement, Negotiation, NothingVerified,
-    TlsFacts, TlsSession, TlsSettings, TlsVersion, handshake, sni_name,
+    Refusal, TlsFacts, TlsSession, TlsSettings, TlsVersion, handshake, sni_name,
 };
 pub use wire::{AuthMethod, WireError};

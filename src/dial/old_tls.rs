@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::words::printable_bytes;
 use super::{Alert, Deadline, Lost, Stream};
 
-/// What a server answers to a TLS 1.1 ClientHello. What it means is for the caller to judge: measured with
+/// What a server answers to a TLS 1.1 `ClientHello`. What it means is for the caller to judge: measured with
 /// OpenSSL, alert 70 is a server whose settings forbid the version, 80 one whose settings allow it and
 /// whose security level does not, and 40 proves nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub enum OldTls {
     Garbage(String),
 }
 
-/// Sends the hello (after an accepted SSLRequest, or first thing for direct TLS) and reads the answer's
+/// Sends the hello (after an accepted `SSLRequest`, or first thing for direct TLS) and reads the answer's
 /// first record header and a few bytes.
 pub async fn old_tls_hello(mut stream: Stream, deadline: Deadline) -> Result<OldTls, Lost> {
     let mut random = [0_u8; 32];
@@ -75,7 +75,7 @@ async fn read_answer(stream: &mut Stream) -> Result<OldTls, Lost> {
     }
 }
 
-/// A ClientHello of TLS 1.1 (RFC 4346 section 7.4.1.2) that a willing server can accept whatever its key:
+/// A `ClientHello` of TLS 1.1 (RFC 4346 section 7.4.1.2) that a willing server can accept whatever its key:
 /// CBC-SHA suites for ECDSA and RSA keys, with the curves (RFC 8422) that ECDHE needs.
 fn client_hello(random: &[u8; 32]) -> Vec<u8> {
     const TLS_1_1: [u8; 2] = [3, 2];

@@ -1,4 +1,4 @@
-//! SSLRequest: asking a server in plaintext whether it speaks TLS
+//! `SSLRequest`: asking a server in plaintext whether it speaks TLS
 //! (<https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL>).
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -7,14 +7,14 @@ use super::wire::{LONGEST_ERROR, SSL_REQUEST};
 use super::words::printable_bytes;
 use super::{Deadline, Lost, ServerMessage, Stream};
 
-/// The server's answer to an SSLRequest. None of it is authenticated.
+/// The server's answer to an `SSLRequest`. None of it is authenticated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SslAnswer {
     /// `S`: the handshake may begin.
     Accepts,
     /// `N`: no TLS on this connection (`ssl = off`, or a Unix socket).
     Refuses,
-    /// An ErrorResponse: the server is full, shutting down, or older than 7.0.
+    /// An `ErrorResponse`: the server is full, shutting down, or older than 7.0.
     Error(ServerMessage),
     /// `S` followed by bytes although it was our turn: somebody in between is stuffing plaintext into the
     /// session (CVE-2021-23222). The bytes, made printable. The connection must not be used.
@@ -23,7 +23,7 @@ pub enum SslAnswer {
     Garbage(String),
 }
 
-/// Sends an SSLRequest and reads exactly one byte, so that nothing said in plaintext can end up in front
+/// Sends an `SSLRequest` and reads exactly one byte, so that nothing said in plaintext can end up in front
 /// of what is said under TLS.
 pub async fn ssl_request(stream: &mut Stream, deadline: Deadline) -> Result<SslAnswer, Lost> {
     deadline.bound(ask(stream)).await?
@@ -46,7 +46,7 @@ async fn ask(stream: &mut Stream) -> Result<SslAnswer, Lost> {
     }
 }
 
-/// An ErrorResponse, or the bare text of a server that could not even fork.
+/// An `ErrorResponse`, or the bare text of a server that could not even fork.
 async fn error(stream: &mut Stream) -> Result<SslAnswer, Lost> {
     let mut bytes = Vec::new();
     let mut bounded = stream.take(u64::try_from(LONGEST_ERROR).unwrap_or(u64::MAX));

@@ -1,4 +1,4 @@
-//! What a server says in an ErrorResponse or a NoticeResponse, made safe to show.
+//! What a server says in an `ErrorResponse` or a `NoticeResponse`, made safe to show.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use super::words::{printable, printable_bytes};
 const LONGEST_FIELD: usize = 1024;
 const LONGEST_CODE: usize = 16;
 
-/// The fields of an ErrorResponse that pgtls uses
+/// The fields of an `ErrorResponse` that pgtls uses
 /// (<https://www.postgresql.org/docs/current/protocol-error-fields.html>). Every text is bounded and has
 /// its control and bidirectional characters escaped: a server is not trusted with a person's terminal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct ServerMessage {
 }
 
 impl ServerMessage {
-    /// Reads the body of an ErrorResponse or NoticeResponse: fields of a type byte and a text ended by
+    /// Reads the body of an `ErrorResponse` or `NoticeResponse`: fields of a type byte and a text ended by
     /// NUL, ended by a NUL. Unknown fields are passed over, a missing end is forgiven.
     #[must_use]
     pub fn from_body(body: &[u8]) -> Self {

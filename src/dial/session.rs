@@ -115,7 +115,7 @@ impl Session {
         }
     }
 
-    /// Says goodbye (Terminate, close_notify), so that the server's log stays clean.
+    /// Says goodbye (Terminate, `close_notify`), so that the server's log stays clean.
     pub async fn close(self, deadline: Deadline) {
         drop(self.client);
         if let Some(connection) = self.connection {
@@ -127,6 +127,7 @@ impl Session {
 
 fn failure(error: &tokio_postgres::Error) -> QueryFailure {
     match LoginFailure::from(error) {
+        LoginFailure::TooLarge => QueryFailure::TooLarge,
         LoginFailure::Server(message) => QueryFailure::Server(message),
         LoginFailure::Lost(lost) => QueryFailure::Lost(lost),
         other => QueryFailure::Garbage(other.to_string()),

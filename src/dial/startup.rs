@@ -1,4 +1,4 @@
-//! The first answer to a StartupMessage, and nothing after it: how probes learn whether a server would
+//! The first answer to a `StartupMessage`, and nothing after it: how probes learn whether a server would
 //! let somebody in, without ever sending a password.
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -7,10 +7,10 @@ use super::wire::{MOST_ASIDES, Message, ReadError, TERMINATE, read_message, show
 use super::words::printable;
 use super::{AuthMethod, Deadline, Lost, ServerMessage, Stream, TlsSession, WireError};
 
-/// What a server answers first to a StartupMessage.
+/// What a server answers first to a `StartupMessage`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FirstAnswer {
-    /// It wants a proof: the connection itself, with its kind of transport, is admitted by pg_hba.conf.
+    /// It wants a proof: the connection itself, with its kind of transport, is admitted by `pg_hba.conf`.
     AuthenticationRequest(AuthMethod),
     /// It lets us in without a proof (or the client certificate was proof enough).
     Admitted,

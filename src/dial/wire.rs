@@ -155,7 +155,7 @@ pub enum AuthMethod {
 }
 
 impl AuthMethod {
-    /// Reads the body of an Authentication message; `None` is AuthenticationOk.
+    /// Reads the body of an Authentication message; `None` is `AuthenticationOk`.
     pub(super) fn from_body(body: &[u8]) -> Result<Option<Self>, WireError> {
         let (code, rest) = body
             .split_first_chunk()
@@ -194,13 +194,13 @@ impl std::fmt::Display for AuthMethod {
     }
 }
 
-/// SSLRequest: a length of 8 and the code 80877103.
+/// `SSLRequest`: a length of 8 and the code 80877103.
 pub(super) const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 /// Terminate.
 pub(super) const TERMINATE: [u8; 5] = [b'X', 0, 0, 0, 4];
 
-/// A StartupMessage of protocol 3.0; `None` if a value holds a NUL or the whole is over PostgreSQL's limit
+/// A `StartupMessage` of protocol 3.0; `None` if a value holds a NUL or the whole is over PostgreSQL's limit
 /// of 10,000 bytes (`MAX_STARTUP_PACKET_LENGTH`).
 pub(super) fn startup_message(parameters: &[(&str, &str)]) -> Option<Vec<u8>> {
     let mut body = 0x0003_0000_u32.to_be_bytes().to_vec();

@@ -20,7 +20,7 @@ pub enum TlsVersion {
 /// How TLS begins (`sslnegotiation`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Negotiation {
-    /// After an accepted SSLRequest.
+    /// After an accepted `SSLRequest`.
     Request,
     /// At once; the server must then agree on ALPN `postgresql` (PostgreSQL 17 and later).
     Direct,
@@ -44,7 +44,7 @@ pub struct TlsSettings {
 }
 
 impl TlsSettings {
-    /// TLS 1.2 or 1.3 after an SSLRequest, no client certificate, no SNI.
+    /// TLS 1.2 or 1.3 after an `SSLRequest`, no client certificate, no SNI.
     #[must_use]
     pub fn new(judgement: Arc<dyn Judgement>) -> Self {
         Self {
@@ -92,7 +92,7 @@ pub fn sni_name(host: &str) -> Option<&str> {
 }
 
 /// The one crypto provider, made once. P-256 stands first: it is the only group of a PostgreSQL before 18
-/// with default settings, and a right first guess saves a round trip (HelloRetryRequest).
+/// with default settings, and a right first guess saves a round trip (`HelloRetryRequest`).
 pub(super) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     let make = || {
