@@ -15,7 +15,12 @@ pub struct Finding {
 
 impl Finding {
     fn new(outcome: Outcome, observed: impl Into<String>) -> Self {
-        Self { outcome, observed: observed.into(), evidence: Vec::new(), remedy: None }
+        Self {
+            outcome,
+            observed: observed.into(),
+            evidence: Vec::new(),
+            remedy: None,
+        }
     }
 
     /// The expected sign was seen.
@@ -52,7 +57,19 @@ impl Finding {
 
     /// The probe that reports it.
     pub fn told(self, id: ProbeId, took: Duration) -> Probe {
-        let Self { outcome, observed, evidence, remedy } = self;
-        Probe { id, outcome, observed, evidence, took, remedy }
+        let Self {
+            outcome,
+            observed,
+            evidence,
+            remedy,
+        } = self;
+        Probe {
+            id,
+            outcome,
+            observed,
+            evidence,
+            took,
+            remedy,
+        }
     }
 }

@@ -22,9 +22,9 @@ impl Judgement for Strict {
         judge_chain(presented, &self.trust, Purpose::Server, self.now).map_err(|r| Refusal(r.to_string()))?;
         match (&self.name, presented.first()) {
             (None, _) => Ok(()),
-            (Some(name), Some(leaf)) => {
-                judge_name(leaf, name).map(|_| ()).map_err(|r| Refusal(r.to_string()))
-            }
+            (Some(name), Some(leaf)) => judge_name(leaf, name)
+                .map(|_| ())
+                .map_err(|r| Refusal(r.to_string())),
             (Some(_), None) => Err(Refusal("the server presented no certificate".to_owned())),
         }
     }

@@ -26,7 +26,10 @@ pub enum Control {
 
 fn by_hba(message: &ServerMessage) -> bool {
     message.sqlstate == REFUSED_BY_RULE
-        && message.routine.as_deref().is_none_or(|routine| routine == "ClientAuthentication")
+        && message
+            .routine
+            .as_deref()
+            .is_none_or(|routine| routine == "ClientAuthentication")
 }
 
 /// A login without TLS.
@@ -34,11 +37,11 @@ pub fn plaintext(answer: &Result<FirstAnswer, StartupFailure>) -> Finding {
     const REMEDY: &str = "in pg_hba.conf turn `host` lines into `hostssl`, or put `hostnossl all all all reject` \
                           above them; then reload";
     match answer {
-        Ok(FirstAnswer::AuthenticationRequest(method)) => {
-            Finding::broken(format!("admitted without TLS: the server asked for {method} in plaintext"))
-                .evidence("the server's first answer to a login without TLS was an authentication request")
-                .remedy(REMEDY)
-        }
+        Ok(FirstAnswer::AuthenticationRequest(method)) => Finding::broken(format!(
+            "admitted without TLS: the server asked for {method} in plaintext"
+        ))
+        .evidence("the server's first answer to a login without TLS was an authentication request")
+        .remedy(REMEDY),
         Ok(FirstAnswer::Admitted) => Finding::broken("let in without TLS and without any proof")
             .evidence("the server's first answer to a login without TLS was AuthenticationOk")
             .remedy(REMEDY),
@@ -55,18 +58,20 @@ pub fn no_certificate(answer: &Result<FirstAnswer, StartupFailure>, control: Con
     const REMEDY: &str = "in pg_hba.conf use method `cert`, or add `clientcert=verify-full`, on every `hostssl` \
                           line; then reload";
     match answer {
-        Ok(FirstAnswer::AuthenticationRequest(method)) => {
-            Finding::broken(format!("admitted without a client certificate: the server asked for {method}"))
-                .remedy(REMEDY)
-        }
+        Ok(FirstAnswer::AuthenticationRequest(method)) => Finding::broken(format!(
+            "admitted without a client certificate: the server asked for {method}"
+        ))
+        .remedy(REMEDY),
         Ok(FirstAnswer::Admitted) => Finding::broken("let in without a client certificate").remedy(REMEDY),
         Ok(FirstAnswer::Refused(message)) if by_hba(message) => against(control, || {
             Finding::holds("refused: it wants a valid client certificate").evidence(message.to_string())
         }),
         Ok(FirstAnswer::Refused(message)) => another_reason(message),
-        Err(StartupFailure::Lost(Lost::Alert(alert @ (Alert::CERTIFICATE_REQUIRED | Alert::HANDSHAKE_FAILURE)))) => {
-            against(control, || Finding::holds("refused in the handshake").evidence(alert.to_string()))
-        }
+        Err(StartupFailure::Lost(Lost::Alert(
+            alert @ (Alert::CERTIFICATE_REQUIRED | Alert::HANDSHAKE_FAILURE),
+        ))) => against(control, || {
+            Finding::holds("refused in the handshake").evidence(alert.to_string())
+        }),
         Err(failure) => no_answer(failure),
     }
 }
@@ -77,14 +82,15 @@ pub fn foreign_certificate(answer: &Result<FirstAnswer, StartupFailure>, asked: 
     const REMEDY: &str = "set ssl_ca_file to the CA that issues client certificates and nothing wider; in \
                           pg_hba.conf use method `cert` or `clientcert=verify-full`; then reload";
     let unasked = || {
-        Finding::broken("the server never asks for a client certificate (ssl_ca_file is empty)").remedy(REMEDY)
+        Finding::broken("the server never asks for a client certificate (ssl_ca_file is empty)")
+            .remedy(REMEDY)
     };
     match answer {
         Ok(FirstAnswer::AuthenticationRequest(_) | FirstAnswer::Admitted) if !asked => unasked(),
-        Ok(FirstAnswer::AuthenticationRequest(method)) => {
-            Finding::broken(format!("a certificate of an unknown CA is accepted: the server asked for {method}"))
-                .remedy(REMEDY)
-        }
+        Ok(FirstAnswer::AuthenticationRequest(method)) => Finding::broken(format!(
+            "a certificate of an unknown CA is accepted: the server asked for {method}"
+        ))
+        .remedy(REMEDY),
         Ok(FirstAnswer::Admitted) => {
             Finding::broken("let in with a certificate of an unknown CA").remedy(REMEDY)
         }
@@ -115,10 +121,10 @@ pub fn other_name(answer: &OtherName, control: Control) -> Finding {
     const REMEDY: &str = "in pg_hba.conf use method `cert` or `clientcert=verify-full`: `clientcert=verify-ca` takes \
                           any certificate of the CA, whatever its name; then reload";
     match answer {
-        OtherName::LetIn => {
-            Finding::broken("let in with a certificate for another name").remedy(REMEDY)
-        }
-        OtherName::Refused(message) if [REFUSED_BY_RULE, WRONG_PASSWORD].contains(&message.sqlstate.as_str()) => {
+        OtherName::LetIn => Finding::broken("let in with a certificate for another name").remedy(REMEDY),
+        OtherName::Refused(message)
+            if [REFUSED_BY_RULE, WRONG_PASSWORD].contains(&message.sqlstate.as_str()) =>
+        {
             against(control, || {
                 Finding::holds("refused: its name is not that of the role").evidence(message.to_string())
             })
@@ -156,12 +162,13 @@ pub fn old_tls(answer: &Result<OldTls, Lost>) -> Finding {
                 .evidence("ssl_min_protocol_version allows it; another OpenSSL policy would let it in")
                 .remedy(REMEDY)
         }
-        Ok(OldTls::Alert(alert)) => {
-            Finding::open("refused for a reason that says nothing about the version").evidence(alert.to_string())
-        }
+        Ok(OldTls::Alert(alert)) => Finding::open("refused for a reason that says nothing about the version")
+            .evidence(alert.to_string()),
         Ok(OldTls::Closed) => Finding::open("the server closed the connection without saying why"),
         Ok(OldTls::Reset) => Finding::open("the connection was reset without a reason"),
-        Ok(OldTls::Garbage(bytes)) => Finding::open(format!("the server answered something that is not TLS: {bytes}")),
+        Ok(OldTls::Garbage(bytes)) => {
+            Finding::open(format!("the server answered something that is not TLS: {bytes}"))
+        }
         Err(lost) => Finding::open(lost.to_string()),
     }
 }

@@ -10,7 +10,8 @@ pub type Row = Vec<Option<String>>;
 
 /// The session as the server sees it
 /// (<https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-SSL-VIEW>).
-pub const SESSION: &str = "SELECT ssl, version, cipher, client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+pub const SESSION: &str =
+    "SELECT ssl, version, cipher, client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
 
 /// The rules of pg_hba.conf as the file stands now, each with its own text, since the view shows `all` and
 /// `"all"` alike (<https://www.postgresql.org/docs/current/view-pg-hba-file-rules.html>).
@@ -57,10 +58,12 @@ pub fn server_agrees(rows: &[Row], seen: &Seen) -> Finding {
         text(client_dn)
     );
     let differs = |what: &str| {
-        Finding::broken(format!("the server sees another {what} than we do: somebody is in between"))
-            .evidence(said.clone())
-            .evidence(format!("we see {} {}", seen.protocol, seen.cipher))
-            .remedy("connect to the server itself, not through a proxy or pooler that ends TLS on the way")
+        Finding::broken(format!(
+            "the server sees another {what} than we do: somebody is in between"
+        ))
+        .evidence(said.clone())
+        .evidence(format!("we see {} {}", seen.protocol, seen.cipher))
+        .remedy("connect to the server itself, not through a proxy or pooler that ends TLS on the way")
     };
     if ssl.as_deref() != Some("t") {
         return differs("protection (none)");
@@ -95,7 +98,10 @@ pub fn hba_has_no_plaintext_way_in(rows: &[Row]) -> Finding {
         let shown = crate::pki::printable(&super::shorten(cell(8).unwrap_or("").trim(), 160));
         // A bad clientcert or clientname value leaves every column empty, the error too.
         let Some(kind) = cell(1).filter(|_| cell(7).is_none()) else {
-            unreadable.push(format!("line {line}: {shown} ({})", cell(7).unwrap_or("PostgreSQL cannot read it")));
+            unreadable.push(format!(
+                "line {line}: {shown} ({})",
+                cell(7).unwrap_or("PostgreSQL cannot read it")
+            ));
             continue;
         };
         if !matches!(kind, "host" | "hostnossl" | "hostnogssenc" | "hostgssenc") {
@@ -115,16 +121,26 @@ pub fn hba_has_no_plaintext_way_in(rows: &[Row]) -> Finding {
         return admitting.into_iter().take(20).fold(finding, Finding::evidence);
     }
     if !unreadable.is_empty() {
-        let finding = Finding::broken(format!("PostgreSQL cannot read {} of pg_hba.conf", lines(unreadable.len())))
-            .remedy("mend these lines: the next restart fails, and until then the older rules stay in force");
+        let finding = Finding::broken(format!(
+            "PostgreSQL cannot read {} of pg_hba.conf",
+            lines(unreadable.len())
+        ))
+        .remedy("mend these lines: the next restart fails, and until then the older rules stay in force");
         return unreadable.into_iter().take(20).fold(finding, Finding::evidence);
     }
-    let finding = Finding::holds(format!("{} read, none admits a login without TLS", lines(rows.len())));
+    let finding = Finding::holds(format!(
+        "{} read, none admits a login without TLS",
+        lines(rows.len())
+    ));
     passed_over.into_iter().take(20).fold(finding, Finding::evidence)
 }
 
 fn lines(count: usize) -> String {
-    if count == 1 { "1 line".to_owned() } else { format!("{count} lines") }
+    if count == 1 {
+        "1 line".to_owned()
+    } else {
+        format!("{count} lines")
+    }
 }
 
 /// Whether a reject line closes plaintext for everybody; in case of doubt it does not.
@@ -153,7 +169,10 @@ pub fn settings_in_force(rows: &[Row], file_errors: &[Row], mtls: bool) -> Findi
         return Finding::open("pg_settings shows no setting ssl");
     };
     let shown = |name: &str, (setting, source): (&str, &str)| {
-        format!("{name} = '{}' (from: {source})", crate::pki::printable(&super::shorten(setting, 200)))
+        format!(
+            "{name} = '{}' (from: {source})",
+            crate::pki::printable(&super::shorten(setting, 200))
+        )
     };
     let mut evidence = vec![shown("ssl", (ssl, ssl_source))];
     let mut broken = Vec::new();
@@ -174,7 +193,13 @@ pub fn settings_in_force(rows: &[Row], file_errors: &[Row], mtls: bool) -> Findi
     }
     for row in file_errors {
         let cell = |i: usize| crate::pki::printable(row.get(i).and_then(Option::as_deref).unwrap_or(""));
-        broken.push(format!("{} is not in force: {} ({} line {})", cell(2), cell(3), cell(0), cell(1)));
+        broken.push(format!(
+            "{} is not in force: {} ({} line {})",
+            cell(2),
+            cell(3),
+            cell(0),
+            cell(1)
+        ));
     }
     let finding = match broken.as_slice() {
         [] => Finding::holds("TLS is on, 1.2 or later"),
@@ -189,7 +214,10 @@ pub fn settings_in_force(rows: &[Row], file_errors: &[Row], mtls: bool) -> Findi
              postgresql.conf; then reload",
         )
     };
-    evidence.into_iter().chain(broken.into_iter().skip(1)).fold(finding, Finding::evidence)
+    evidence
+        .into_iter()
+        .chain(broken.into_iter().skip(1))
+        .fold(finding, Finding::evidence)
 }
 
 /// Is the certificate that was served the one in the server's file?
@@ -228,18 +256,42 @@ mod tests {
 
     #[test]
     fn a_host_line_is_a_way_in_unless_everything_is_rejected_before() {
-        let reject = rule("1", Some("hostnossl"), "all", "reject", "hostnossl all all all reject");
-        let host = rule("2", Some("host"), "app", "scram-sha-256", "host app all all scram-sha-256");
-        assert_eq!(hba_has_no_plaintext_way_in(std::slice::from_ref(&host)).outcome, Outcome::Broken);
-        assert_eq!(hba_has_no_plaintext_way_in(&[reject.clone(), host.clone()]).outcome, Outcome::Holds);
-        assert_eq!(hba_has_no_plaintext_way_in(&[host, reject]).outcome, Outcome::Broken);
+        let reject = rule(
+            "1",
+            Some("hostnossl"),
+            "all",
+            "reject",
+            "hostnossl all all all reject",
+        );
+        let host = rule(
+            "2",
+            Some("host"),
+            "app",
+            "scram-sha-256",
+            "host app all all scram-sha-256",
+        );
+        assert_eq!(
+            hba_has_no_plaintext_way_in(std::slice::from_ref(&host)).outcome,
+            Outcome::Broken
+        );
+        assert_eq!(
+            hba_has_no_plaintext_way_in(&[reject.clone(), host.clone()]).outcome,
+            Outcome::Holds
+        );
+        assert_eq!(
+            hba_has_no_plaintext_way_in(&[host, reject]).outcome,
+            Outcome::Broken
+        );
     }
 
     #[test]
     fn a_quoted_all_rejects_only_a_database_of_that_name() {
         let reject = rule("1", Some("host"), "all", "reject", "host \"all\" all all reject");
         let host = rule("2", Some("host"), "app", "trust", "host app all all trust");
-        assert_eq!(hba_has_no_plaintext_way_in(&[reject, host]).outcome, Outcome::Broken);
+        assert_eq!(
+            hba_has_no_plaintext_way_in(&[reject, host]).outcome,
+            Outcome::Broken
+        );
     }
 
     #[test]
@@ -250,7 +302,9 @@ mod tests {
 
     #[test]
     fn another_cipher_on_the_server_means_somebody_in_between() {
-        let row: Row = ["t", "TLSv1.3", "TLS_AES_256_GCM_SHA384", ""].map(|t| Some(t.to_owned())).into();
+        let row: Row = ["t", "TLSv1.3", "TLS_AES_256_GCM_SHA384", ""]
+            .map(|t| Some(t.to_owned()))
+            .into();
         let seen = |cipher: &str, sent_certificate| Seen {
             protocol: "TLSv1.3".to_owned(),
             cipher: cipher.to_owned(),
@@ -265,9 +319,17 @@ mod tests {
     #[test]
     fn old_tls_by_setting_breaks_the_promise_wherever_the_setting_comes_from() {
         let row = |name: &str, value: &str| -> Row {
-            vec![Some(name.to_owned()), Some(value.to_owned()), Some("command line".to_owned())]
+            vec![
+                Some(name.to_owned()),
+                Some(value.to_owned()),
+                Some("command line".to_owned()),
+            ]
         };
-        let good = [row("ssl", "on"), row("ssl_min_protocol_version", "TLSv1.2"), row("ssl_ca_file", "")];
+        let good = [
+            row("ssl", "on"),
+            row("ssl_min_protocol_version", "TLSv1.2"),
+            row("ssl_ca_file", ""),
+        ];
         assert_eq!(settings_in_force(&good, &[], false).outcome, Outcome::Holds);
         assert_eq!(settings_in_force(&good, &[], true).outcome, Outcome::Broken);
         let old = [row("ssl", "on"), row("ssl_min_protocol_version", "TLSv1")];
