@@ -4,7 +4,23 @@
 //! arguments. Whether a chain is to be trusted is asked of `judge`, not here.
 
 mod algorithm;
+mod certificate;
+mod der;
+mod dn;
+mod key;
+mod key_import;
+mod kind;
 mod name;
+mod parse;
+mod pem;
+mod signature;
+mod text;
+mod traditional;
 
 pub use algorithm::Algorithm;
+pub use certificate::{Certificate, CertificateError};
+pub use key::{KeyError, PrivateKey};
+pub use kind::KeyKind;
 pub use name::{HostName, HostNameError};
+pub use pem::PemError;
+pub use text::printable;
