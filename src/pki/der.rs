@@ -37,6 +37,11 @@ pub(super) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     der
 }
 
+/// The tag of a constructed, explicitly tagged field `[number]`.
+pub(super) const fn context(number: u8) -> u8 {
+    0xa0 | number
+}
+
 pub(super) fn sequence(parts: &[&[u8]]) -> Vec<u8> {
     tlv(SEQUENCE, &parts.concat())
 }

@@ -81,6 +81,8 @@ pub struct PrivateKey {
     pkcs8: Zeroizing<Vec<u8>>,
     kind: KeyKind,
     spki: Vec<u8>,
+    /// The key within the SPKI, without its wrapping.
+    public: Vec<u8>,
 }
 
 impl PrivateKey {
@@ -105,27 +107,43 @@ impl PrivateKey {
     pub(super) fn from_ec(pair: &EcdsaKeyPair, kind: KeyKind) -> Result<Self, KeyError> {
         let pkcs8 = pair.to_pkcs8v1().map_err(|_| ENCODING)?;
         let spki = pair.public_key().as_der().map_err(|_| ENCODING)?;
-        Ok(Self::new(pkcs8.as_ref(), kind, spki.as_ref()))
+        Ok(Self::new(
+            pkcs8.as_ref(),
+            kind,
+            spki.as_ref(),
+            pair.public_key().as_ref(),
+        ))
     }
 
     pub(super) fn from_rsa(pair: &RsaKeyPair) -> Result<Self, KeyError> {
         let pkcs8 = pair.as_der().map_err(|_| ENCODING)?;
         let spki = pair.public_key().as_der().map_err(|_| ENCODING)?;
         let bits = super::kind::bit_length(pair.public_key().modulus().big_endian_without_leading_zero());
-        Ok(Self::new(pkcs8.as_ref(), KeyKind::Rsa(bits), spki.as_ref()))
+        Ok(Self::new(
+            pkcs8.as_ref(),
+            KeyKind::Rsa(bits),
+            spki.as_ref(),
+            pair.public_key().as_ref(),
+        ))
     }
 
     pub(super) fn from_ed25519(pair: &Ed25519KeyPair) -> Result<Self, KeyError> {
         let pkcs8 = pair.to_pkcs8v1().map_err(|_| ENCODING)?;
         let spki = pair.public_key().as_der().map_err(|_| ENCODING)?;
-        Ok(Self::new(pkcs8.as_ref(), KeyKind::Ed25519, spki.as_ref()))
+        Ok(Self::new(
+            pkcs8.as_ref(),
+            KeyKind::Ed25519,
+            spki.as_ref(),
+            pair.public_key().as_ref(),
+        ))
     }
 
-    fn new(pkcs8: &[u8], kind: KeyKind, spki: &[u8]) -> Self {
+    fn new(pkcs8: &[u8], kind: KeyKind, spki: &[u8], public: &[u8]) -> Self {
         Self {
             pkcs8: Zeroizing::new(pkcs8.to_vec()),
             kind,
             spki: spki.to_vec(),
+            public: public.to_vec(),
         }
     }
 
@@ -157,6 +175,11 @@ impl PrivateKey {
     #[must_use]
     pub fn spki_der(&self) -> &[u8] {
         &self.spki
+    }
+
+    /// The public half without its wrapping, as the subject key identifier hashes it.
+    pub(super) fn public_key(&self) -> &[u8] {
+        &self.public
     }
 
     /// SHA-256 of the public half ([`Self::spki_der`]) in colon hex: gives nothing of the private half away.

@@ -79,7 +79,7 @@ fn from_pkcs8(der: &[u8]) -> Result<PrivateKey, KeyError> {
         let curve = info.algorithm.parameters.and_then(|any| any.decode_as().ok());
         return from_ec(der, curve);
     }
-    Err(unsupported(KeyKind::other(&info.algorithm.oid.to_string())))
+    Err(unsupported(&KeyKind::other(&info.algorithm.oid.to_string())))
 }
 
 fn from_pkcs1(der: &[u8]) -> Result<PrivateKey, KeyError> {
@@ -93,7 +93,7 @@ fn from_pkcs1(der: &[u8]) -> Result<PrivateKey, KeyError> {
     });
     match modulus.map_err(|_| damaged("RSA"))? {
         bits @ 0..2048 => Err(KeyError::TooWeak { bits }),
-        bits @ 8193.. => Err(unsupported(KeyKind::Other(format!("RSA {bits} (at most 8192)")))),
+        bits @ 8193.. => Err(unsupported(&KeyKind::Other(format!("RSA {bits} (at most 8192)")))),
         _ => PrivateKey::from_rsa(&RsaKeyPair::from_der(der).map_err(|_| damaged("RSA"))?),
     }
 }
@@ -121,7 +121,7 @@ fn from_ec(der: &[u8], curve: Option<ObjectIdentifier>) -> Result<PrivateKey, Ke
     };
     let kind = KeyKind::of_curve(curve);
     let Some((signing, _)) = key::ec_signing(&kind) else {
-        return Err(unsupported(kind));
+        return Err(unsupported(&kind));
     };
     let pair = EcdsaKeyPair::from_private_key_der(signing, der).map_err(|_| damaged(&kind.to_string()))?;
     PrivateKey::from_ec(&pair, kind)
@@ -209,7 +209,7 @@ fn damaged(kind: &str) -> KeyError {
     }
 }
 
-fn unsupported(kind: KeyKind) -> KeyError {
+fn unsupported(kind: &KeyKind) -> KeyError {
     KeyError::UnsupportedKind {
         found: kind.to_string(),
         remedy: "",

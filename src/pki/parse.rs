@@ -65,7 +65,7 @@ fn read(fields: &mut Fields, extension: &ParsedExtension<'_>) {
         ParsedExtension::BasicConstraints(constraints) => {
             fields.basic_constraints = Some((constraints.ca, constraints.path_len_constraint));
         }
-        ParsedExtension::KeyUsage(usage) => fields.key_usage = Some(key_usages(usage)),
+        ParsedExtension::KeyUsage(usage) => fields.key_usage = Some(key_usages(*usage)),
         ParsedExtension::ExtendedKeyUsage(usage) => {
             fields.extended_key_usage = Some(extended_key_usages(usage));
         }
@@ -108,7 +108,7 @@ fn kind(spki: &SubjectPublicKeyInfo<'_>) -> KeyKind {
     KeyKind::other(&algorithm)
 }
 
-fn key_usages(usage: &KeyUsage) -> Vec<&'static str> {
+fn key_usages(usage: KeyUsage) -> Vec<&'static str> {
     [
         (usage.digital_signature(), "digitalSignature"),
         (usage.non_repudiation(), "nonRepudiation"),
@@ -136,7 +136,8 @@ fn extended_key_usages(usage: &ExtendedKeyUsage<'_>) -> Vec<String> {
         (usage.ocsp_signing, "OCSPSigning"),
     ]
     .into_iter()
-    .filter_map(|(set, name)| set.then(|| name.to_owned()))
+    .filter(|(set, _)| *set)
+    .map(|(_, name)| name.to_owned())
     .chain(usage.other.iter().map(x509_parser::der_parser::Oid::to_id_string))
     .collect()
 }
