@@ -29,7 +29,7 @@ fn honest(major: u16) {
     );
     let tls = "select ssl from pg_stat_ssl where pid = pg_backend_pid()";
     assert_eq!(psql(&full, tls).expect_ok("psql").stdout, "t\n");
-    if let Some(outcome) = psycopg(&full, tls) {
+    if let Some(outcome) = psycopg(&Account::current(), &full, tls) {
         assert_eq!(outcome.expect_ok("psycopg").stdout, "True\n");
     }
     assert!(

@@ -34,7 +34,7 @@ pub use pki::{Ca, Leaf};
 pub use postgres::{Postgres, psql, psql_as, psycopg};
 pub use process::{Job, Outcome, pgtls, pgtls_bin, spawn_tied};
 pub use project::Project;
-pub use server::TestServer;
+pub use server::{Builder, TestServer};
 
 /// Environment variable in every process that tests start: `tests/run` finds the ones left behind by it.
 pub const MARK: &str = "PGTLS_TEST_MARK";
@@ -122,4 +122,23 @@ pub fn wait_for<T>(what: &str, bound: Duration, mut ready: impl FnMut() -> Optio
         assert!(begun.elapsed() < bound, "{what}: not within {bound:?}");
         std::thread::sleep(Duration::from_millis(4));
     }
+}
+
+/// The processes that work in a directory or name it in their arguments, one `PID COMMAND` each.
+pub fn processes_in(dir: &Path) -> Vec<String> {
+    let text = dir.to_string_lossy();
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.bytes().all(|byte| byte.is_ascii_digit()) || name == std::process::id().to_string() {
+            continue;
+        }
+        let arguments = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let arguments = String::from_utf8_lossy(&arguments).replace('\0', " ");
+        let works_there = fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(dir));
+        if works_there || arguments.contains(&*text) {
+            found.push(format!("{name} {arguments}"));
+        }
+    }
+    found
 }

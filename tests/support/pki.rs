@@ -8,6 +8,9 @@ use time::{Duration, OffsetDateTime};
 
 use super::{Job, scratch};
 
+/// What every certificate that is no CA's says.
+const END_ENTITY: &str = "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n";
+
 /// A certificate and its key, PEM.
 #[derive(Debug, Clone)]
 pub struct Leaf {
@@ -85,6 +88,16 @@ impl Ca {
         Self { dir, cert, key }
     }
 
+    /// A CA whose certificate ended two days ago, signed by this one's key.
+    pub fn expired(&self) -> Leaf {
+        self.issue(
+            "expired ca",
+            "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign",
+            -30,
+            -2,
+        )
+    }
+
     /// One that already exists, such as the CA that pgtls made.
     pub fn existing(cert: &Path, key: &Path) -> Self {
         Self {
@@ -111,7 +124,7 @@ impl Ca {
 
     /// A client certificate with that CN, valid from yesterday for 30 days.
     pub fn client(&self, cn: &str) -> Leaf {
-        self.issue(cn, "extendedKeyUsage=clientAuth", -1, 30)
+        self.issue(cn, &format!("{END_ENTITY}extendedKeyUsage=clientAuth"), -1, 30)
     }
 
     /// Issues by `openssl ca`, the one command of OpenSSL 3.0 that takes any dates.
@@ -125,8 +138,7 @@ impl Ca {
         let config = format!(
             "[ca]\ndefault_ca=ours\n[ours]\ndatabase=index\nnew_certs_dir=.\nrand_serial=yes\ndefault_md=sha256\n\
              policy=any\nunique_subject=no\n[any]\ncommonName=supplied\n\
-             [leaf]\nbasicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n\
-             subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n{extensions}\n\
+             [leaf]\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n{extensions}\n\
              [req]\ndistinguished_name=any\n"
         );
         fs::write(dir.join("config"), config).unwrap();

@@ -118,7 +118,7 @@ pub fn psql_as(account: &Account, conninfo: &str, query: &str) -> Outcome {
 /// What psycopg (libpq 18 or later) says under that conninfo: the result of one query that gives one value.
 /// `None`, with a skip noted, where it is not installed.
 #[track_caller]
-pub fn psycopg(conninfo: &str, query: &str) -> Option<Outcome> {
+pub fn psycopg(account: &Account, conninfo: &str, query: &str) -> Option<Outcome> {
     const SCRIPT: &str = "
 import sys, psycopg
 with psycopg.connect(sys.argv[1], connect_timeout=20) as connection:
@@ -130,5 +130,10 @@ with psycopg.connect(sys.argv[1], connect_timeout=20) as connection:
         skip("no psycopg here: tests/run installs it", true);
         return None;
     }
-    Some(Job::new(python).args(["-c", SCRIPT, conninfo, query]).run())
+    Some(
+        Job::new(python)
+            .args(["-c", SCRIPT, conninfo, query])
+            .account(account)
+            .run(),
+    )
 }

@@ -1,0 +1,53 @@
+"""A TLS terminator as found in front of databases: TLS to the client, plaintext to the server.
+
+terminator.py CERT KEY BACKEND_PORT: prints the port it listens on, then serves until it is killed.
+"""
+
+import socket
+import ssl
+import sys
+import threading
+
+SSL_REQUEST = bytes([0, 0, 0, 8, 4, 210, 22, 47])
+
+
+def pump(source, sink):
+    try:
+        while data := source.recv(65536):
+            sink.sendall(data)
+    except OSError:
+        pass
+    finally:
+        for end in (source, sink):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+def serve(client, context, port):
+    try:
+        if client.recv(8, socket.MSG_WAITALL) != SSL_REQUEST:
+            client.close()
+            return
+        client.sendall(b"S")
+        client = context.wrap_socket(client, server_side=True)
+        backend = socket.create_connection(("127.0.0.1", port))
+        threading.Thread(target=pump, args=(client, backend), daemon=True).start()
+        pump(backend, client)
+    except OSError:
+        client.close()
+
+
+def main():
+    certificate, key, port = sys.argv[1:]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(listener.getsockname()[1], flush=True)
+    while True:
+        client, _ = listener.accept()
+        threading.Thread(target=serve, args=(client, context, int(port)), daemon=True).start()
+
+
+main()
