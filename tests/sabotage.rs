@@ -1,231 +1,11 @@
-//! Every probe seen failing: one real server for each promise that breaks just that promise, and the innocent failures
-//! that must not be mistaken for a broken promise, nor for a kept one.
+//! Every probe seen failing: for each promise a real server that breaks just that promise.
 
 mod support;
 
-use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use serde_json::Value;
-use support::{Ca, Job, Leaf, Outcome, Postgres, TestServer, pgtls, psql, wait_for};
-
-const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
-
-/// The records of a server that keeps its promises.
-const HBA_MTLS: &str = "hostssl all app all cert";
-const HBA_ONE_WAY: &str = "hostssl all app all scram-sha-256";
-
-/// The cast of every scene: a CA, the client it certifies, and another client of the same CA.
-struct Cast {
-    postgres: Postgres,
-    ca: Ca,
-    client: Leaf,
-    other: Leaf,
-}
-
-impl Cast {
-    /// For the system's PostgreSQL; `None`, with a skip noted, where there is none.
-    fn new() -> Option<Self> {
-        Some(Self::of(Postgres::any()?))
-    }
-
-    fn of(postgres: Postgres) -> Self {
-        let ca = Ca::new("own ca");
-        let (client, other) = (ca.client("app"), ca.client("other"));
-        Self {
-            postgres,
-            ca,
-            client,
-            other,
-        }
-    }
-
-    /// A server with an honest certificate that asks clients for theirs, and a role `app` that may read every setting.
-    /// No `pg_hba.conf` record yet: the scene brings them.
-    fn server(&self) -> support::Builder {
-        self.server_with(&self.ca.server(&NAMES)).client_ca(&self.ca.cert)
-    }
-
-    /// The same with another server certificate, and without a CA for clients.
-    fn server_with(&self, leaf: &Leaf) -> support::Builder {
-        TestServer::builder(&self.postgres).tls(leaf).sql(
-            "set password_encryption = 'scram-sha-256'; create role app login superuser password 'right'",
-        )
-    }
-
-    /// libpq's keywords for that port, verify-full, without proof of the client.
-    fn conninfo(&self, port: u16) -> String {
-        format!(
-            "host=localhost port={port} user=app dbname=postgres sslmode=verify-full sslrootcert={}",
-            self.ca.cert.display()
-        )
-    }
-
-    /// `pgtls verify --probes all --expect mtls` with the client's certificate and another one of the same CA.
-    fn mtls(&self, port: u16, changed: &str) -> Outcome {
-        let (cert, key) = (self.client.cert.display(), self.client.key.display());
-        verify(
-            &format!("{} sslcert={cert} sslkey={key} {changed}", self.conninfo(port)),
-            "mtls",
-        )
-        .arg("--other-cert")
-        .arg(&self.other.cert)
-        .arg("--other-key")
-        .arg(&self.other.key)
-        .run()
-    }
-
-    /// `pgtls verify --probes all --expect one-way` with the right password.
-    fn one_way(&self, port: u16, changed: &str) -> Outcome {
-        let passfile = support::scratch("passfile").join("passfile");
-        std::fs::write(&passfile, "*:*:*:app:right\n").unwrap();
-        std::fs::set_permissions(&passfile, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        verify(
-            &format!(
-                "{} passfile={} {changed}",
-                self.conninfo(port),
-                passfile.display()
-            ),
-            "one-way",
-        )
-        .run()
-    }
-}
-
-fn verify(conninfo: &str, expect: &str) -> Job {
-    pgtls([
-        "verify",
-        conninfo,
-        "--probes",
-        "all",
-        "--json",
-        "--expect",
-        expect,
-        "--timeout",
-        "3",
-    ])
-}
-
-fn probe<'a>(report: &'a Value, id: &str) -> &'a Value {
-    let probes = report["probes"].as_array().unwrap();
-    probes
-        .iter()
-        .find(|probe| probe["id"] == id)
-        .unwrap_or_else(|| panic!("no probe {id}: {report:#}"))
-}
-
-/// The probes with that `holds`.
-fn with(report: &Value, holds: &Value) -> BTreeSet<String> {
-    let probes = report["probes"].as_array().unwrap();
-    probes
-        .iter()
-        .filter(|probe| probe["holds"] == *holds)
-        .map(|probe| probe["id"].as_str().unwrap().to_owned())
-        .collect()
-}
-
-/// The probe says `holds: false` and names the cause; no probe but it and its `consequences` does; nothing is verified.
-#[track_caller]
-fn broken(outcome: &Outcome, id: &str, causes: &[&str], consequences: &[&str]) {
-    let report = outcome.json();
-    let found = probe(&report, id);
-    assert_eq!(found["holds"], false, "{id}: {report:#}");
-    let told = format!("{} {}", found["observed"], found["evidence"]).to_lowercase();
-    assert!(
-        causes.iter().any(|cause| told.contains(&cause.to_lowercase())),
-        "{id} tells none of {causes:?}: {found:#}"
-    );
-    assert!(
-        found["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty()),
-        "{id} has no remedy: {found:#}"
-    );
-    let also: BTreeSet<_> = with(&report, &Value::Bool(false));
-    let known = |probe: &String| probe == id || consequences.contains(&probe.as_str());
-    assert!(also.iter().all(known), "false alarm among {also:?}: {report:#}");
-    assert_ne!(report["verdict"], "verified");
-    outcome.clone().expect_status(1);
-}
-
-/// Nothing is said to be broken, these probes are open, and nothing is verified.
-#[track_caller]
-fn open(outcome: &Outcome, ids: &[&str]) {
-    let report = outcome.json();
-    for id in ids {
-        assert_eq!(probe(&report, id)["holds"], Value::Null, "{id}: {report:#}");
-    }
-    assert_eq!(with(&report, &Value::Bool(false)), BTreeSet::new(), "{report:#}");
-    assert_ne!(report["verdict"], "verified");
-    assert!(
-        matches!(outcome.status, Some(1 | 4)),
-        "status {:?}",
-        outcome.status
-    );
-}
-
-/// Everything holds.
-#[track_caller]
-fn verified(outcome: &Outcome) {
-    let report = outcome.json();
-    assert_eq!(
-        with(&report, &Value::Bool(true)).len(),
-        report["probes"].as_array().unwrap().len(),
-        "{report:#}"
-    );
-    assert_eq!(report["verdict"], "verified");
-    outcome.clone().expect_status(0);
-}
-
-/// The positive control: on an honest server all seventeen hold.
-fn honest_mtls(major: u16) {
-    let Some(postgres) = Postgres::find(major) else {
-        return;
-    };
-    let cast = Cast::of(postgres);
-    let server = cast.server().hba(HBA_MTLS).start();
-    let outcome = cast.mtls(server.port, "");
-    verified(&outcome);
-    assert_eq!(outcome.json()["probes"].as_array().unwrap().len(), 17);
-}
-
-#[test]
-fn honest_mtls_13() {
-    honest_mtls(13);
-}
-
-#[test]
-fn honest_mtls_15() {
-    honest_mtls(15);
-}
-
-#[test]
-fn honest_mtls_17() {
-    honest_mtls(17);
-}
-
-#[test]
-fn honest_mtls_18() {
-    honest_mtls(18);
-}
-
-/// One-way asks nothing of clients' certificates: what it does not promise is not told as kept or broken.
-#[test]
-fn honest_one_way() {
-    let Some(cast) = Cast::new() else { return };
-    let server = cast.server_with(&cast.ca.server(&NAMES)).hba(HBA_ONE_WAY).start();
-    let outcome = cast.one_way(server.port, "");
-    let report = outcome.clone().expect_status(0).json();
-    assert_eq!(report["verdict"], "verified");
-    assert_eq!(with(&report, &Value::Bool(false)), BTreeSet::new());
-    let open = with(&report, &Value::Null);
-    assert!(
-        open.iter()
-            .all(|id| id.contains("certificate") || id == "other-name-refused"),
-        "{open:?}"
-    );
-}
+use support::scene::{Cast, HBA_MTLS, HBA_ONE_WAY, NAMES, broken, probe};
+use support::{Ca, Job, Leaf, Postgres, wait_for};
 
 #[test]
 fn reach() {
@@ -385,21 +165,21 @@ fn server_agrees() {
         .server_with(&leaf)
         .hba("host all app 127.0.0.1/32 trust")
         .start();
-    let mut command = Command::new("python3");
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/terminator.py");
-    command
-        .arg(script)
-        .arg(&leaf.cert)
-        .arg(&leaf.key)
-        .arg(server.port.to_string());
-    let mut terminator = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut port = String::new();
-    BufReader::new(terminator.stdout.take().unwrap())
-        .read_line(&mut port)
-        .unwrap();
-    let outcome = cast.one_way(port.trim().parse().unwrap(), "host=127.0.0.1");
-    terminator.kill().unwrap();
-    terminator.wait().unwrap();
+    let told = support::scratch("terminator").join("port");
+    let terminator = Job::new("python3")
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/support/terminator.py"
+        ))
+        .args([&leaf.cert, &leaf.key])
+        .arg(server.port.to_string())
+        .arg(&told)
+        .start();
+    let port = wait_for("the terminator listens", Duration::from_secs(30), || {
+        std::fs::read_to_string(&told).ok()
+    });
+    let outcome = cast.one_way(port.parse().unwrap(), "host=127.0.0.1");
+    drop(terminator);
     broken(
         &outcome,
         "server-agrees",
@@ -631,126 +411,5 @@ fn settings_in_force() {
         probe(&outcome.json(), "settings-in-force")
             .to_string()
             .contains("command line")
-    );
-}
-
-/// A full server refuses everybody: that proves neither that the right ones may come in nor that the wrong ones may not.
-#[test]
-fn innocent_full_server() {
-    let Some(cast) = Cast::new() else { return };
-    let server = cast
-        .server()
-        .conf(
-            "max_connections = 4\nsuperuser_reserved_connections = 0\nmax_wal_senders = 0\nautovacuum = off",
-        )
-        .hba(HBA_MTLS)
-        .start();
-    let holders: Vec<_> = (0..4)
-        .map(|_| Job::new("psql").args(["-X", "-w", "-c", "select pg_sleep(300)", "-d", &server.socket()]))
-        .map(|holder| holder.account(&support::Account::server()).start())
-        .collect();
-    let probe = format!(
-        "{} sslcert={} sslkey={}",
-        cast.conninfo(server.port),
-        cast.client.cert.display(),
-        cast.client.key.display()
-    );
-    wait_for("the server is full", Duration::from_secs(30), || {
-        psql(&probe, "select 1")
-            .stderr
-            .contains("too many clients")
-            .then_some(())
-    });
-    let outcome = cast.mtls(server.port, "");
-    drop(holders);
-    let blind = [
-        "authenticated",
-        "server-agrees",
-        "plaintext-refused",
-        "no-certificate-refused",
-        "other-name-refused",
-    ];
-    open(&outcome, &blind);
-    assert!(outcome.stdout.contains("53300"), "{}", outcome.stdout);
-}
-
-#[test]
-fn innocent_wrong_database() {
-    let Some(cast) = Cast::new() else { return };
-    let server = cast.server().hba(HBA_MTLS).start();
-    let outcome = cast.mtls(server.port, "dbname=nowhere");
-    open(
-        &outcome,
-        &[
-            "authenticated",
-            "server-agrees",
-            "hba-has-no-plaintext-way-in",
-            "settings-in-force",
-        ],
-    );
-    assert!(
-        outcome.stdout.contains("3D000") && outcome.stdout.contains("nowhere"),
-        "{}",
-        outcome.stdout
-    );
-}
-
-/// TCP is answered, and then nothing ever is.
-#[test]
-fn innocent_silence() {
-    let Some(cast) = Cast::new() else { return };
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let begun = Instant::now();
-    let outcome = cast.mtls(listener.local_addr().unwrap().port(), "host=127.0.0.1");
-    assert!(
-        begun.elapsed() < Duration::from_secs(20),
-        "took {:?}",
-        begun.elapsed()
-    );
-    let report = outcome.json();
-    assert_eq!(probe(&report, "reach")["holds"], true);
-    let kept = with(&report, &Value::Bool(true));
-    assert!(
-        kept.iter().all(|id| id == "reach"),
-        "silence proves nothing: {kept:?}"
-    );
-    open(
-        &outcome,
-        &[
-            "ssl-offered",
-            "handshake",
-            "plaintext-refused",
-            "old-tls-refused",
-            "no-certificate-refused",
-        ],
-    );
-    outcome.expect_status(4);
-}
-
-/// Not PostgreSQL at all: whatever it says proves nothing, and nothing hangs.
-#[test]
-fn innocent_stranger() {
-    let Some(cast) = Cast::new() else { return };
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            drop(std::io::Write::write_all(
-                &mut &stream,
-                b"SSH-2.0-OpenSSH_9.2\r\n",
-            ));
-        }
-    });
-    let report = cast.mtls(port, "host=127.0.0.1").json();
-    let kept = with(&report, &Value::Bool(true));
-    assert!(
-        kept.iter().all(|id| id == "reach"),
-        "a stranger proves nothing: {kept:?}"
-    );
-    assert!(
-        ["refused", "undetermined"]
-            .iter()
-            .any(|verdict| report["verdict"] == *verdict),
-        "{report:#}"
     );
 }

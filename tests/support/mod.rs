@@ -19,6 +19,7 @@ mod pki;
 mod postgres;
 mod process;
 mod project;
+pub mod scene;
 mod server;
 
 use std::fs::{self, OpenOptions, Permissions};

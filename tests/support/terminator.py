@@ -1,8 +1,9 @@
 """A TLS terminator as found in front of databases: TLS to the client, plaintext to the server.
 
-terminator.py CERT KEY BACKEND_PORT: prints the port it listens on, then serves until it is killed.
+terminator.py CERT KEY BACKEND_PORT FILE: writes the port that it listens on into FILE, then serves until it is killed.
 """
 
+import os
 import socket
 import ssl
 import sys
@@ -40,11 +41,13 @@ def serve(client, context, port):
 
 
 def main():
-    certificate, key, port = sys.argv[1:]
+    certificate, key, port, told = sys.argv[1:]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     listener = socket.create_server(("127.0.0.1", 0))
-    print(listener.getsockname()[1], flush=True)
+    with open(told + ".new", "w", encoding="ascii") as file:
+        file.write(str(listener.getsockname()[1]))
+    os.rename(told + ".new", told)
     while True:
         client, _ = listener.accept()
         threading.Thread(target=serve, args=(client, context, int(port)), daemon=True).start()
