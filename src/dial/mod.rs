@@ -1,1 +1,47 @@
-//! The room `dial`.
+//! Sockets to PostgreSQL: connecting, asking for TLS, shaking hands, logging in. The only room that opens
+//! one.
+//!
+//! The steps, each bounded by one [`Deadline`] and each with its own typed failure:
+//! [`Address::resolve`], [`open()`], [`ssl_request`], [`handshake`], [`login`]. For probes:
+//! [`plaintext_startup`] and [`startup_over`] stop at the server's first answer, [`old_tls_hello`] offers
+//! what rustls would not. What an answer means is for `verify` to say.
+//!
+//! Every byte of a server is untrusted: lengths are checked before anything is allocated, messages are
+//! counted, texts are escaped and cut. Every future may be dropped at any time; that closes the socket.
+
+mod address;
+mod alert;
+mod binding;
+mod deadline;
+mod guard;
+mod link;
+mod login;
+mod lost;
+mod old_tls;
+mod request;
+mod server_message;
+mod session;
+mod startup;
+mod stream;
+mod tls;
+mod wire;
+mod words;
+
+pub use address::{Address, OpenError, OpenStage};
+pub use alert::Alert;
+pub use deadline::{Deadline, Elapsed};
+pub use guard::{AuthName, ChannelBinding};
+pub use link::Link;
+pub use login::{Credentials, LoginFailure, login};
+pub use lost::Lost;
+pub use old_tls::{OldTls, old_tls_hello};
+pub use request::{SslAnswer, ssl_request};
+pub use server_message::ServerMessage;
+pub use session::{QueryFailure, Rows, Session};
+pub use startup::{FirstAnswer, StartupFailure, plaintext_startup, startup_over};
+pub use stream::{Stream, open};
+pub use tls::{
+    ClientIdentity, HandshakeFailure, HandshakeFault, IdentityError, Judgement, Negotiation, NothingVerified,
+    Refusal, TlsFacts, TlsSession, TlsSettings, TlsVersion, handshake, sni_name,
+};
+pub use wire::{AuthMethod, WireError};

@@ -1,5 +1,67 @@
 //! The files that follow from a setup, in memory: what is in each, its mode, and why each line is there.
+//!
+//! [`Plan::new`] is pure: the same setup, credentials and findings give the same bytes. Nothing here reads or
+//! writes a file, and every secret stays in [`Content::Secret`].
 
 mod artifact;
+mod conf;
+mod credentials;
+mod guide;
+mod hba;
+mod ident;
+mod ignore;
+mod kit;
+mod layout;
+mod regex;
+mod why;
 
 pub use artifact::{Artifact, Content, Line};
+pub use credentials::{Credentials, Found, KitCredentials};
+pub use kit::Kit;
+pub use layout::Layout;
+pub use why::{Why, why};
+
+use crate::setup::{Mode, Setup};
+
+/// Every file that pgtls wants on disk, in the order people are shown them.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The files; each path occurs once.
+    pub artifacts: Vec<Artifact>,
+}
+
+impl Plan {
+    /// The files that follow from what was asked for, the credentials at hand, and what was found on this machine.
+    #[must_use]
+    pub fn new(setup: &Setup, credentials: &Credentials, found: &Found) -> Self {
+        let saved = Setup { port: Some(found.port), ..setup.clone() };
+        let mut artifacts = vec![Artifact::text(Layout::SETUP, 0o644, plain_lines(&saved.to_toml()))];
+        artifacts.extend(credentials.authority());
+        artifacts.extend(credentials.server(setup.mode));
+        artifacts.push(Artifact::text(Layout::CONF, 0o600, conf::lines(setup, found)));
+        artifacts.push(Artifact::text(Layout::HBA, 0o600, hba::lines(setup, found)));
+        if let Some(lines) = ident::lines(setup, found) {
+            artifacts.push(Artifact::text(Layout::IDENT, 0o600, lines));
+        } else if setup.run == crate::setup::Run::Sandbox {
+            artifacts.push(Artifact::text(Layout::IDENT, 0o600, ident::empty()));
+        }
+        for client in &credentials.clients {
+            artifacts.extend(client.artifacts(setup, credentials, found));
+        }
+        artifacts.push(Artifact::text(Layout::IGNORE, 0o644, ignore::lines(found.gitignore.as_deref())));
+        artifacts.push(Artifact::text(Layout::CONNECT, 0o644, guide::connect(setup, credentials, found)));
+        artifacts.push(Artifact::text(Layout::RUNBOOK, 0o644, guide::runbook(setup, found)));
+        Self { artifacts }
+    }
+
+    /// The file at this path, relative to the project directory.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<&Artifact> {
+        self.artifacts.iter().find(|artifact| artifact.path == std::path::Path::new(path))
+    }
+}
+
+/// Lines without an explanation.
+fn plain_lines(text: &str) -> Vec<Line> {
+    text.lines().map(Line::plain).collect()
+}

@@ -1,5 +1,19 @@
 //! What the person wants: the answers, layered and validated into one [`Setup`] that cannot be wrong.
+//!
+//! Answers come from flags and from TOML ([`Answers`], the raw layer, in which nothing is checked), are laid
+//! over one another ([`Answers::overlay`]) and are validated once, into a [`Setup`] or into the list of every
+//! [`Problem`]. This room reads no file and knows no clock; whether a named file exists is for `engine` to find.
 
+mod access;
+mod address;
+mod answers;
 mod model;
+mod name;
+mod problem;
+mod read;
+mod validate;
+mod write;
 
+pub use answers::{AccessAnswer, Answers, ClientAnswer};
 pub use model::{Access, Algorithm, Auth, CertificateSource, ClientCert, Mode, Run, Setup};
+pub use problem::Problem;

@@ -42,6 +42,52 @@ pub enum Run {
     None,
 }
 
+impl Mode {
+    /// The name as it is given on the command line and saved in `pgtls.toml`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OneWay => "one-way",
+            Self::Mtls => "mtls",
+        }
+    }
+}
+
+impl Auth {
+    /// The name as it is given on the command line and saved in `pgtls.toml`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scram => "scram",
+            Self::Cert => "cert",
+            Self::ScramCert => "scram+cert",
+        }
+    }
+
+    /// Whether a login needs a password.
+    #[must_use]
+    pub const fn wants_password(self) -> bool {
+        matches!(self, Self::Scram | Self::ScramCert)
+    }
+
+    /// Whether a login needs a client certificate.
+    #[must_use]
+    pub const fn wants_certificate(self) -> bool {
+        matches!(self, Self::Cert | Self::ScramCert)
+    }
+}
+
+impl Run {
+    /// The name as it is given on the command line and saved in `pgtls.toml`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sandbox => "sandbox",
+            Self::None => "none",
+        }
+    }
+}
+
 /// One line of who may come in: a role, into which databases, from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
@@ -92,7 +138,7 @@ pub enum CertificateSource {
 pub struct Setup {
     /// One-way TLS or mTLS.
     pub mode: Mode,
-    /// The method of the first access line.
+    /// How people log in where their access says nothing else.
     pub auth: Auth,
     /// Where PostgreSQL runs.
     pub run: Run,
@@ -116,4 +162,32 @@ pub struct Setup {
     pub pg_version: Option<u16>,
     /// Directory with PostgreSQL's server binaries, where the person named one.
     pub pg_bin: Option<PathBuf>,
+    /// A file that holds the password for this run's roles; not saved, since passwords live on in the client kits.
+    pub password_file: Option<PathBuf>,
+}
+
+impl Setup {
+    /// The name or address that we dial ourselves.
+    ///
+    /// # Panics
+    /// Never for a validated setup, whose host list is not empty.
+    #[must_use]
+    pub fn dialled_host(&self) -> &HostName {
+        &self.hosts[0]
+    }
+
+    /// Whether a client may come from anywhere but this machine.
+    #[must_use]
+    pub fn is_open_beyond_loopback(&self) -> bool {
+        self.access
+            .iter()
+            .flat_map(|access| &access.addresses)
+            .any(|net| !net.network().is_loopback() || !net.broadcast().is_loopback())
+    }
+
+    /// Whether any role logs in with a password.
+    #[must_use]
+    pub fn wants_passwords(&self) -> bool {
+        self.access.iter().any(|access| access.method.wants_password())
+    }
 }

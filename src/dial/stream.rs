@@ -1,0 +1,202 @@
+//! An open socket to a server, before any TLS.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::address::{Address, OpenError, OpenStage};
+use super::words::io_words;
+use super::{Deadline, Lost};
+
+/// A connected socket. Writing to a server that has gone away is not an error here: what it said last is
+/// still in our receive queue, so the failure shows on the next read, after that has been read. Without
+/// this the alert by which a TLS 1.3 server refuses a client certificate is lost, because it arrives after
+/// our handshake is over, while we are writing the first message.
+#[derive(Debug)]
+pub struct Stream {
+    socket: Socket,
+    write_failure: Option<io::ErrorKind>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// Connects to the first address that accepts, in order, as libpq does. Each of the addresses left gets an
+/// equal part of the time left, so that one black hole does not use up all of it.
+pub async fn open(address: &Address, deadline: Deadline) -> Result<Stream, OpenError> {
+    match address {
+        Address::Unix(path) => open_unix(path, deadline).await,
+        Address::Tcp { host, addresses } => {
+            let mut failure = OpenError::NoSuchHost {
+                host: host.clone(),
+                reason: "it has no address".to_owned(),
+            };
+            for (tried, socket_address) in addresses.iter().enumerate() {
+                match open_tcp(host, *socket_address, deadline.share(addresses.len() - tried)).await {
+                    Ok(stream) => return Ok(stream),
+                    Err(error) => failure = error,
+                }
+            }
+            Err(failure)
+        }
+    }
+}
+
+async fn open_tcp(host: &str, address: SocketAddr, deadline: Deadline) -> Result<Stream, OpenError> {
+    let shown = Address::known(host, address).to_string();
+    let shown = if address.ip().to_string() == host {
+        shown
+    } else {
+        format!("{shown} ({})", address.ip())
+    };
+    let connected = connected(shown.clone(), deadline.bound(TcpStream::connect(address)).await)?;
+    // Without it every login over TLS waits 40 ms for a delayed acknowledgement.
+    connected.set_nodelay(true).map_err(|error| OpenError::Other {
+        address: shown,
+        reason: io_words(&error),
+    })?;
+    Ok(Stream {
+        socket: Socket::Tcp(connected),
+        write_failure: None,
+    })
+}
+
+async fn open_unix(path: &Path, deadline: Deadline) -> Result<Stream, OpenError> {
+    let outcome = deadline.bound(UnixStream::connect(path)).await;
+    if matches!(&outcome, Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound) {
+        return Err(OpenError::NoSuchSocket {
+            path: path.to_owned(),
+        });
+    }
+    let connected = connected(Address::Unix(path.to_owned()).to_string(), outcome)?;
+    Ok(Stream {
+        socket: Socket::Unix(connected),
+        write_failure: None,
+    })
+}
+
+fn connected<T>(address: String, outcome: Result<io::Result<T>, super::Elapsed>) -> Result<T, OpenError> {
+    match outcome {
+        Ok(Ok(socket)) => Ok(socket),
+        Ok(Err(error)) => Err(match error.kind() {
+            io::ErrorKind::ConnectionRefused => OpenError::Refused { address },
+            io::ErrorKind::PermissionDenied => OpenError::Permission { address },
+            _ => OpenError::Other {
+                address,
+                reason: io_words(&error),
+            },
+        }),
+        Err(late) => Err(OpenError::TimedOut {
+            address,
+            stage: OpenStage::Connecting,
+            allowed: late.0,
+        }),
+    }
+}
+
+impl Stream {
+    /// The address of the server's end; `None` over a Unix socket.
+    #[must_use]
+    pub fn peer(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            Socket::Tcp(tcp) => tcp.peer_addr().ok(),
+            Socket::Unix(_) => None,
+        }
+    }
+
+    /// Whether this is a Unix-domain socket, over which PostgreSQL never speaks TLS.
+    #[must_use]
+    pub const fn is_unix(&self) -> bool {
+        matches!(self.socket, Socket::Unix(_))
+    }
+
+    /// Bytes that have arrived and that nobody has asked for; never waits.
+    pub(super) fn unread(&mut self) -> Result<Vec<u8>, Lost> {
+        let mut early = [0_u8; 32];
+        let outcome = match &self.socket {
+            Socket::Tcp(tcp) => tcp.try_read(&mut early),
+            Socket::Unix(unix) => unix.try_read(&mut early),
+        };
+        match outcome {
+            Ok(0) => Err(Lost::Closed),
+            Ok(length) => Ok(early[..length].to_vec()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Vec::new()),
+            Err(error) => Err(Lost::from(&error)),
+        }
+    }
+
+    /// Keeps the reason why writing stopped, and lets the writer go on to its next read.
+    fn survive(&mut self, outcome: io::Result<usize>, pretended: usize) -> io::Result<usize> {
+        match outcome {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+                ) =>
+            {
+                self.write_failure.get_or_insert(error.kind());
+                Ok(pretended)
+            }
+            other => other,
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let outcome = match &mut self.socket {
+            Socket::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Socket::Unix(unix) => Pin::new(unix).poll_read(cx, buf),
+        };
+        match (outcome, self.write_failure) {
+            // The queue is empty and we know that it did not end in peace.
+            (Poll::Ready(Ok(())), Some(io::ErrorKind::ConnectionReset))
+                if buf.filled().len() == before && buf.remaining() > 0 =>
+            {
+                Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+            }
+            (outcome, _) => outcome,
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.write_failure.is_some() {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        let outcome = match &mut self.socket {
+            Socket::Tcp(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Socket::Unix(unix) => Pin::new(unix).poll_write(cx, buf),
+        };
+        outcome.map(|outcome| self.survive(outcome, buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Sockets have nothing to flush.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.write_failure.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        match &mut self.socket {
+            Socket::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Socket::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
+        }
+    }
+}

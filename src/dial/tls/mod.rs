@@ -1,0 +1,17 @@
+//! TLS to a PostgreSQL server: rustls does the records and the key exchange, [`Judgement`] says whether
+//! the server's certificate will do, inside the handshake, so that no client certificate and no byte of
+//! ours goes to a server that it refuses.
+
+mod failure;
+mod identity;
+mod judgement;
+mod names;
+mod session;
+mod settings;
+mod verifier;
+
+pub use failure::{HandshakeFailure, HandshakeFault};
+pub use identity::{ClientIdentity, IdentityError};
+pub use judgement::{Judgement, NothingVerified, Refusal};
+pub use session::{TlsFacts, TlsSession, handshake};
+pub use settings::{Negotiation, TlsSettings, TlsVersion, sni_name};

@@ -1,0 +1,62 @@
+//! Plain words for what the operating system and a peer say: nothing raw reaches a person.
+
+use std::io;
+
+/// An [`io::ErrorKind`] in words, without error numbers.
+pub(super) fn io_words(error: &io::Error) -> String {
+    let words = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused",
+        io::ErrorKind::ConnectionReset => "connection reset by the other side",
+        io::ErrorKind::ConnectionAborted => "connection aborted",
+        io::ErrorKind::NotConnected => "not connected",
+        io::ErrorKind::BrokenPipe => "the other side had already closed the connection",
+        io::ErrorKind::AddrNotAvailable => "address not available on this machine",
+        io::ErrorKind::HostUnreachable => "no route to the host",
+        io::ErrorKind::NetworkUnreachable => "the network is unreachable",
+        io::ErrorKind::NetworkDown => "the network is down",
+        io::ErrorKind::PermissionDenied => "permission denied",
+        io::ErrorKind::NotFound => "no such file or directory",
+        io::ErrorKind::TimedOut => "timed out",
+        io::ErrorKind::UnexpectedEof => "connection closed in the middle",
+        io::ErrorKind::InvalidInput => "not a usable address",
+        io::ErrorKind::InvalidData => "an answer that makes no sense",
+        kind => return kind.to_string(),
+    };
+    words.to_owned()
+}
+
+/// Text of a peer made safe to show: control, bidirectional and unassigned-width characters become
+/// `\u{..}` escapes, and at most `limit` characters are kept.
+pub(super) fn printable(text: &str, limit: usize) -> String {
+    let mut shown = String::new();
+    let mut left = limit;
+    for c in text.chars() {
+        if left == 0 {
+            shown.push('…');
+            break;
+        }
+        left -= 1;
+        let hidden = c.is_control()
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+        if c == '\n' {
+            shown.push_str("\\n");
+        } else if hidden {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// [`printable`] for bytes that may not be UTF-8.
+pub(super) fn printable_bytes(bytes: &[u8], limit: usize) -> String {
+    // Four bytes a character at most: no more of a long message need be decoded.
+    let kept = &bytes[..bytes.len().min(limit.saturating_mul(4))];
+    let mut shown = printable(&String::from_utf8_lossy(kept), limit);
+    if kept.len() < bytes.len() && !shown.ends_with('…') {
+        shown.push('…');
+    }
+    shown
+}

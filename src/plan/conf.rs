@@ -1,0 +1,181 @@
+//! `server/postgresql.conf`: the server's own file first, then what makes it speak nothing but TLS.
+//!
+//! Every setting here exists in PostgreSQL 13 to 18
+//! (<https://www.postgresql.org/docs/current/runtime-config-connection.html#RUNTIME-CONFIG-CONNECTION-SSL>).
+
+use std::path::Path;
+
+use super::artifact::Line;
+use super::why::short;
+use super::{Found, Layout};
+use crate::setup::{Mode, Run, Setup};
+
+const SANDBOX: &str = "# Settings of this server, written by pgtls from pgtls.toml: change that, then run `pgtls up`.";
+const OWN: &str = "\
+# TLS settings for a PostgreSQL server of your own, written by pgtls from pgtls.toml.
+# RUNBOOK.md says how to install them. Relative file names are below the server's data directory.";
+
+struct Setting {
+    text: String,
+    why: &'static str,
+}
+
+pub(super) fn lines(setup: &Setup, found: &Found) -> Vec<Line> {
+    let sandbox = setup.run == Run::Sandbox;
+    let mut lines: Vec<Line> = if sandbox { SANDBOX } else { OWN }.lines().map(Line::plain).collect();
+    lines.push(Line::plain(""));
+    if sandbox {
+        lines.extend(block(&place(setup, found)));
+        lines.push(Line::plain(""));
+    } else {
+        let settings = own_place(setup);
+        if !settings.is_empty() {
+            lines.extend(block(&settings));
+            lines.push(Line::plain(""));
+        }
+    }
+    lines.extend(block(&tls(setup, found)));
+    lines.push(Line::plain(""));
+    lines.extend(block(&logins()));
+    lines
+}
+
+/// Where the sandbox's server has its files and listens.
+fn place(setup: &Setup, found: &Found) -> Vec<Setting> {
+    let include = found.server_data.as_ref().map_or_else(
+        // An include is relative to the file it stands in, not to the data directory.
+        || format!("../{}/postgresql.conf", Layout::DATA),
+        |data| data.join("postgresql.conf").to_string_lossy().into_owned(),
+    );
+    // These two must be absolute: a relative name depends on where the server was started, and each reload would
+    // call it a change that needs a restart.
+    let server = found.server_dir();
+    vec![
+        Setting { text: format!("include {}", quote(&include)), why: "include" },
+        setting("hba_file", &quote_path(&server.join("pg_hba.conf")), "hba-file"),
+        setting("ident_file", &quote_path(&server.join("pg_ident.conf")), "ident-file"),
+        listen(setup),
+        setting("port", &found.port.to_string(), "port"),
+        setting(
+            "unix_socket_directories",
+            &quote(&list_item(&found.socket_dir.to_string_lossy())),
+            "socket-directory",
+        ),
+    ]
+}
+
+/// Where a person's own server listens: said only where it has to be for the setup to work.
+fn own_place(setup: &Setup) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    if setup.is_open_beyond_loopback() {
+        settings.push(listen(setup));
+    }
+    if let Some(port) = setup.port {
+        settings.push(setting("port", &port.to_string(), "port"));
+    }
+    settings
+}
+
+fn listen(setup: &Setup) -> Setting {
+    if setup.is_open_beyond_loopback() {
+        setting("listen_addresses", "'*'", "listen-everywhere")
+    } else {
+        // Not 'localhost': that is what the resolver makes of it, and clients try ::1 as well as 127.0.0.1.
+        setting("listen_addresses", "'127.0.0.1,::1'", "listen-loopback")
+    }
+}
+
+fn tls(setup: &Setup, found: &Found) -> Vec<Setting> {
+    let file = |name: &str| match (setup.run, &found.server_data) {
+        (Run::None, _) => quote(name),
+        // Relative to the data directory, so that the pair may be moved together.
+        (Run::Sandbox, None) => quote(&format!("../../{}/{name}", Layout::SERVER)),
+        (Run::Sandbox, Some(_)) => quote_path(&found.server_dir().join(name)),
+    };
+    let mut settings = vec![
+        setting("ssl", "on", "ssl"),
+        setting("ssl_cert_file", &file("server.crt"), "ssl-cert-file"),
+        setting("ssl_key_file", &file("server.key"), "ssl-key-file"),
+    ];
+    if setup.mode == Mode::Mtls {
+        settings.push(setting("ssl_ca_file", &file("root.crt"), "ssl-ca-file"));
+    }
+    settings.push(setting("ssl_min_protocol_version", "'TLSv1.2'", "ssl-min-protocol-version"));
+    settings
+}
+
+fn logins() -> Vec<Setting> {
+    vec![
+        setting("password_encryption", "'scram-sha-256'", "password-encryption"),
+        setting("log_connections", "on", "log-connections"),
+        setting("log_line_prefix", "'%m [%p] %q%u@%d %r '", "log-line-prefix"),
+    ]
+}
+
+fn setting(name: &str, value: &str, why: &'static str) -> Setting {
+    Setting { text: format!("{name} = {value}"), why }
+}
+
+/// Settings with their reasons in one column; a very long one has its reason above.
+fn block(settings: &[Setting]) -> Vec<Line> {
+    const WIDEST: usize = 52;
+    let width = settings
+        .iter()
+        .map(|setting| setting.text.chars().count())
+        .filter(|width| *width <= WIDEST)
+        .max()
+        .unwrap_or_default();
+    let mut lines = Vec::new();
+    for Setting { text, why } in settings {
+        if text.chars().count() > width {
+            lines.push(Line::plain(format!("# {}:", short(why))));
+            lines.push(Line::because(text.clone(), why));
+        } else {
+            let gap = width - text.chars().count() + 2;
+            lines.push(Line::because(format!("{text}{:gap$}# {}", "", short(why)), why));
+        }
+    }
+    lines
+}
+
+fn quote_path(path: &Path) -> String {
+    quote(&path.to_string_lossy())
+}
+
+/// A string of `postgresql.conf` (guc-file.l and `GUC_scanstr`: doubled quotes, C-like escapes).
+fn quote(text: &str) -> String {
+    let mut quoted = String::from("'");
+    for char in text.chars() {
+        match char {
+            '\'' => quoted.push_str("''"),
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            _ => quoted.push(char),
+        }
+    }
+    quoted.push('\'');
+    quoted
+}
+
+/// An item of a list of directories (`SplitDirectoriesString`): quoted where a comma or a blank would part it.
+fn list_item(text: &str) -> String {
+    if text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b)) {
+        text.to_owned()
+    } else {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_cannot_be_left() {
+        assert_eq!(quote("a'b\\c\nssl = off"), "'a''b\\\\c\\nssl = off'");
+        assert_eq!(list_item("/run/a b,c"), "\"/run/a b,c\"");
+        assert_eq!(list_item("/run/pg.1"), "/run/pg.1");
+    }
+}

@@ -1,0 +1,44 @@
+//! Where things are in a project directory: a contract with people and scripts.
+
+use std::path::PathBuf;
+
+/// Names of the files below a project directory.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout;
+
+impl Layout {
+    /// The answers.
+    pub const SETUP: &'static str = "pgtls.toml";
+    /// The CA's certificate, where we made it.
+    pub const CA_CERT: &'static str = "ca/root.crt";
+    /// The CA's key, where we made it.
+    pub const CA_KEY: &'static str = "ca/ca.key";
+    /// The directory of what the server reads.
+    pub const SERVER: &'static str = "server";
+    /// The server's certificate and its chain, leaf first.
+    pub const SERVER_CERT: &'static str = "server/server.crt";
+    /// The server's key.
+    pub const SERVER_KEY: &'static str = "server/server.key";
+    /// The CAs whose client certificates the server accepts; in mTLS only.
+    pub const SERVER_ROOT: &'static str = "server/root.crt";
+    /// The server's settings.
+    pub const CONF: &'static str = "server/postgresql.conf";
+    /// Who may come in, and how.
+    pub const HBA: &'static str = "server/pg_hba.conf";
+    /// Which certificate name may log in as which role.
+    pub const IDENT: &'static str = "server/pg_ident.conf";
+    /// What git must not take.
+    pub const IGNORE: &'static str = ".gitignore";
+    /// How to connect.
+    pub const CONNECT: &'static str = "CONNECT.md";
+    /// How to run it.
+    pub const RUNBOOK: &'static str = "RUNBOOK.md";
+    /// The sandbox's data directory.
+    pub const DATA: &'static str = ".pgtls/data";
+
+    /// A file of a client kit: `clients/NAME/FILE`.
+    #[must_use]
+    pub fn kit_file(kit: &str, file: &str) -> PathBuf {
+        ["clients", kit, file].iter().collect()
+    }
+}

@@ -1,0 +1,88 @@
+//! What is to be proven, about which server, with which means.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use time::OffsetDateTime;
+
+use crate::dial::{Address, ClientIdentity, Credentials, Deadline, TlsSettings};
+use crate::judge::TrustStore;
+use crate::setup::Mode;
+
+use super::judgement::Strict;
+
+/// Everything that the probes need.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The name that was dialled, and that the certificate must carry.
+    pub host: String,
+    /// Where that is.
+    pub address: Address,
+    /// The role.
+    pub user: String,
+    /// The database.
+    pub dbname: String,
+    /// The password, if there is one.
+    pub password: Option<SecretString>,
+    /// What the server's certificate must lead to.
+    pub trust: Arc<TrustStore>,
+    /// Where these roots come from, for the words (`clients/app/root.crt`).
+    pub trust_file: String,
+    /// What we show if the server asks.
+    pub identity: Option<ClientIdentity>,
+    /// A certificate of the same CA for another name, to prove that it is refused.
+    pub other: Option<ClientIdentity>,
+    /// Which promises are to be tested.
+    pub expect: Mode,
+    /// A way in for the questions that only a superuser may ask.
+    pub admin: Option<Admin>,
+    /// How long one probe may take.
+    pub timeout: Duration,
+    /// The time by which dates are judged.
+    pub now: OffsetDateTime,
+}
+
+/// A superuser's way in over the server's own socket.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// The socket.
+    pub address: Address,
+    /// The role.
+    pub user: String,
+    /// The database.
+    pub dbname: String,
+}
+
+impl Target {
+    /// A fresh allowance for one probe.
+    pub(super) fn deadline(&self) -> Deadline {
+        Deadline::after(self.timeout)
+    }
+
+    pub(super) fn strict(&self, trust: &Arc<TrustStore>, name: &str) -> Strict {
+        Strict {
+            trust: Arc::clone(trust),
+            name: Some(name.to_owned()),
+            now: self.now,
+        }
+    }
+
+    /// Verified by chain and name, with our certificate.
+    pub(super) fn verify_full(&self) -> TlsSettings {
+        let settings =
+            TlsSettings::new(Arc::new(self.strict(&self.trust, &self.host))).with_sni_for(&self.host);
+        match &self.identity {
+            Some(identity) => settings.with_identity(identity.clone()),
+            None => settings,
+        }
+    }
+
+    pub(super) fn credentials(&self) -> Credentials<'_> {
+        let credentials = Credentials::new(&self.user, &self.dbname);
+        match &self.password {
+            Some(password) => credentials.with_password(password),
+            None => credentials,
+        }
+    }
+}
