@@ -124,12 +124,9 @@ provide_tmp() {
 # The processes that carry this run's mark, one `PID COMMAND` a line.
 provide_leaks() {
     local environ pid
-    for environ in /proc/[0-9]*/environ; do
+    grep -lzsxF "PGTLS_TEST_MARK=$PGTLS_TEST_RUN" /proc/[0-9]*/environ | while read -r environ; do
         pid=${environ//[!0-9]/}
-        [ "$pid" = $$ ] && continue
-        if tr '\0' '\n' <"$environ" 2>/dev/null | grep -qx "PGTLS_TEST_MARK=$PGTLS_TEST_RUN"; then
-            printf '%s %s\n' "$pid" "$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline")"
-        fi
+        printf '%s %s\n' "$pid" "$({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null)"
     done
 }
 
