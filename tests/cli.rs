@@ -1,0 +1,181 @@
+//! The command line as scripts meet it: help, exit statuses, one JSON object, no prompts, no secrets.
+
+mod support;
+
+use std::fs;
+
+use support::{Account, Project, pgtls};
+
+/// The least that `plan` and `apply` need.
+const GOOD: [&str; 4] = ["--mode", "mtls", "--run", "none"];
+
+#[test]
+fn help_names_every_command_on_standard_output() {
+    let help = pgtls(["--help"]).run().expect_status(0);
+    for command in [
+        "up",
+        "plan",
+        "apply",
+        "undo",
+        "down",
+        "verify",
+        "inspect",
+        "renew",
+        "connect",
+        "completions",
+        "man",
+    ] {
+        assert!(
+            help.stdout.contains(&format!("\n  {command}")),
+            "{command} is not in:\n{}",
+            help.stdout
+        );
+        let own = pgtls([command, "--help"]).run().expect_status(0);
+        assert!(
+            own.stdout.contains("Usage: pgtls"),
+            "{command} --help:\n{}",
+            own.stdout
+        );
+    }
+    assert_eq!(help.stderr, "");
+}
+
+#[test]
+fn version_is_the_package_version() {
+    let version = pgtls(["--version"]).run().expect_status(0);
+    assert_eq!(version.stdout, format!("pgtls {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn usage_errors_are_2_and_on_standard_error() {
+    for line in [
+        &["frobnicate"][..],
+        &["plan", "--no-such-flag"],
+        &["verify", "--probes", "some"],
+        &["verify", "--timeout", "soon"],
+        &["inspect"],
+        &["up", "--color", "plaid"],
+    ] {
+        let outcome = pgtls(line).run().expect_status(2);
+        assert_eq!(outcome.stdout, "", "{line:?}");
+        assert!(outcome.stderr.contains("error:"), "{line:?}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn nearest_flag_is_named() {
+    let outcome = pgtls(["plan", "--moed", "mtls"]).run().expect_status(2);
+    assert!(outcome.stderr.contains("--mode"), "{}", outcome.stderr);
+}
+
+/// A closed pipe is no crash: `pgtls --help | head -1`.
+#[test]
+fn closed_pipe_is_quiet() {
+    let script = format!(
+        "'{}' --help | head -n 1; echo ${{PIPESTATUS[0]}}",
+        support::pgtls_bin().display()
+    );
+    let outcome = support::Job::new("bash").args(["-c", &script]).run();
+    assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
+}
+
+/// `--json` is one object on standard output, also for a failure; what people read is on standard error.
+#[test]
+fn json_is_one_object() {
+    let project = Project::new(&Account::current());
+    assert!(
+        project
+            .pgtls(&["plan", "--json"])
+            .args(GOOD)
+            .run()
+            .expect_status(0)
+            .json()
+            .is_object()
+    );
+    assert!(
+        project
+            .pgtls(&["apply", "--json", "--yes"])
+            .args(GOOD)
+            .run()
+            .expect_status(0)
+            .json()
+            .is_object()
+    );
+    let certificate = project.dir.join("server/server.crt");
+    assert!(
+        pgtls(["inspect", "--json"])
+            .arg(&certificate)
+            .run()
+            .expect_status(0)
+            .json()
+            .is_object()
+    );
+    let verdict = pgtls(["verify", "--json", "host=127.0.0.1 port=1 sslmode=require"])
+        .run()
+        .expect_status(1);
+    assert!(verdict.json()["probes"].is_array());
+}
+
+/// No terminal, no question: what would have been asked is an error at once.
+#[test]
+fn nothing_prompts_without_a_terminal() {
+    let project = Project::new(&Account::current());
+    project
+        .pgtls(&["apply"])
+        .args(GOOD)
+        .limit(std::time::Duration::from_secs(20))
+        .run();
+    fs::write(project.dir.join("server/pg_hba.conf"), "# mine\n").unwrap_or_default();
+    let outcome = project.pgtls(&["apply"]).args(GOOD).args(["--days", "30"]).run();
+    assert_ne!(outcome.status, None, "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
+}
+
+#[test]
+fn completions_and_man_are_made() {
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(
+            pgtls(["completions", shell])
+                .run()
+                .expect_status(0)
+                .stdout
+                .contains("pgtls")
+        );
+    }
+    assert!(pgtls(["man"]).run().expect_status(0).stdout.contains(".TH pgtls"));
+}
+
+/// No secret of a project is ever on standard output or error.
+#[test]
+fn secrets_are_not_shown() {
+    let project = Project::new(&Account::current());
+    let line = ["--mode", "mtls", "--auth", "scram+cert", "--run", "none"];
+    let mut shown = String::new();
+    for command in [
+        &["plan"][..],
+        &["apply", "--yes", "-vv"],
+        &["plan", "-v"],
+        &["plan", "--json"],
+    ] {
+        let outcome = project.pgtls(command).args(line).run().expect_status(0);
+        shown += &outcome.stdout;
+        shown += &outcome.stderr;
+    }
+    let passfile = fs::read_to_string(project.dir.join("clients/app/passfile")).unwrap();
+    let password = passfile.lines().last().unwrap().rsplit(':').next().unwrap();
+    assert!(
+        password.len() >= 22,
+        "too short for 128 bits: {} characters",
+        password.len()
+    );
+    assert!(!shown.contains(password), "the password was shown");
+    assert!(!shown.contains("PRIVATE KEY"), "a key was shown");
+    for (path, (_, content)) in project.files() {
+        let holds = String::from_utf8_lossy(&content).contains(password);
+        assert!(
+            !holds || path.ends_with("passfile"),
+            "{} holds the password",
+            path.display()
+        );
+    }
+}
