@@ -3,7 +3,7 @@
 use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
 use pkcs8::der::asn1::{AnyRef, ContextSpecific, OctetStringRef, UintRef};
 use pkcs8::der::{Decode as _, Reader as _, TagNumber};
-use pkcs8::pkcs5::pbes2::Kdf;
+use pkcs8::pkcs5::pbes2::{Kdf, PBES2_OID};
 use pkcs8::{EncryptedPrivateKeyInfo, ObjectIdentifier, PrivateKeyInfo};
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
@@ -129,15 +129,11 @@ fn from_ec(der: &[u8], curve: Option<ObjectIdentifier>) -> Result<PrivateKey, Ke
 
 fn from_encrypted(der: &[u8], passphrase: Option<&SecretString>) -> Result<PrivateKey, KeyError> {
     let info = EncryptedPrivateKeyInfo::try_from(der).map_err(|_| match outer_algorithm(der) {
-        Some(oid) => KeyError::UnsupportedEncryption {
-            found: format!("algorithm {oid}"),
-        },
+        Some(oid) => unsupported_encryption(oid),
         None => damaged("encrypted PKCS#8"),
     })?;
     let Some(pbes2) = info.encryption_algorithm.pbes2() else {
-        return Err(KeyError::UnsupportedEncryption {
-            found: "PBES1 (DES, RC2 or PKCS#12 ciphers)".into(),
-        });
+        return Err(unsupported_encryption(info.encryption_algorithm.oid()));
     };
     let bounded = match &pbes2.kdf {
         Kdf::Pbkdf2(parameters) => parameters.iteration_count <= MOST_PBKDF2_ITERATIONS,
@@ -159,14 +155,24 @@ fn from_encrypted(der: &[u8], passphrase: Option<&SecretString>) -> Result<Priva
     let plain = match info.decrypt(passphrase.expose_secret()) {
         Ok(plain) => plain,
         Err(pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::UnsupportedAlgorithm { oid })) => {
-            return Err(KeyError::UnsupportedEncryption {
-                found: format!("algorithm {oid}"),
-            });
+            return Err(unsupported_encryption(oid));
         }
         // One wrong passphrase in 256 yields valid padding, and then no valid PKCS#8.
         Err(_) => return Err(KeyError::WrongPassphrase),
     };
     from_pkcs8(plain.as_bytes())
+}
+
+fn unsupported_encryption(algorithm: ObjectIdentifier) -> KeyError {
+    let oid = algorithm.to_string();
+    let found = match oid.rsplit_once('.') {
+        // RFC 8018 appendix A.3, RFC 7292 appendix C
+        Some(("1.2.840.113549.1.5" | "1.2.840.113549.1.12.1", _)) if algorithm != PBES2_OID => {
+            format!("PBES1 or PKCS#12 ciphers ({oid})")
+        }
+        _ => format!("algorithm {oid}"),
+    };
+    KeyError::UnsupportedEncryption { found }
 }
 
 /// The algorithm of an `EncryptedPrivateKeyInfo` whose parameters could not be read.

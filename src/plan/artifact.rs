@@ -82,18 +82,28 @@ impl std::fmt::Debug for Content {
 impl Artifact {
     /// A text file.
     pub(super) fn text(path: impl Into<PathBuf>, mode: u32, lines: Vec<Line>) -> Self {
-        Self { path: path.into(), mode, content: Content::Text(lines) }
+        Self {
+            path: path.into(),
+            mode,
+            content: Content::Text(lines),
+        }
     }
 }
 
 impl Line {
     /// A line that needs no explanation.
     pub(super) fn plain(text: impl Into<String>) -> Self {
-        Self { text: text.into(), why: None }
+        Self {
+            text: text.into(),
+            why: None,
+        }
     }
 
     /// A line with the key of its explanation.
     pub(super) fn because(text: impl Into<String>, why: &'static str) -> Self {
-        Self { text: text.into(), why: Some(why) }
+        Self {
+            text: text.into(),
+            why: Some(why),
+        }
     }
 }

@@ -10,7 +10,8 @@ use super::why::short;
 use super::{Found, Layout};
 use crate::setup::{Mode, Run, Setup};
 
-const SANDBOX: &str = "# Settings of this server, written by pgtls from pgtls.toml: change that, then run `pgtls up`.";
+const SANDBOX: &str =
+    "# Settings of this server, written by pgtls from pgtls.toml: change that, then run `pgtls up`.";
 const OWN: &str = "\
 # TLS settings for a PostgreSQL server of your own, written by pgtls from pgtls.toml.
 # RUNBOOK.md says how to install them. Relative file names are below the server's data directory.";
@@ -22,7 +23,10 @@ struct Setting {
 
 pub(super) fn lines(setup: &Setup, found: &Found) -> Vec<Line> {
     let sandbox = setup.run == Run::Sandbox;
-    let mut lines: Vec<Line> = if sandbox { SANDBOX } else { OWN }.lines().map(Line::plain).collect();
+    let mut lines: Vec<Line> = if sandbox { SANDBOX } else { OWN }
+        .lines()
+        .map(Line::plain)
+        .collect();
     lines.push(Line::plain(""));
     if sandbox {
         lines.extend(block(&place(setup, found)));
@@ -51,9 +55,16 @@ fn place(setup: &Setup, found: &Found) -> Vec<Setting> {
     // call it a change that needs a restart.
     let server = found.server_dir();
     vec![
-        Setting { text: format!("include {}", quote(&include)), why: "include" },
+        Setting {
+            text: format!("include {}", quote(&include)),
+            why: "include",
+        },
         setting("hba_file", &quote_path(&server.join("pg_hba.conf")), "hba-file"),
-        setting("ident_file", &quote_path(&server.join("pg_ident.conf")), "ident-file"),
+        setting(
+            "ident_file",
+            &quote_path(&server.join("pg_ident.conf")),
+            "ident-file",
+        ),
         listen(setup),
         setting("port", &found.port.to_string(), "port"),
         setting(
@@ -100,7 +111,11 @@ fn tls(setup: &Setup, found: &Found) -> Vec<Setting> {
     if setup.mode == Mode::Mtls {
         settings.push(setting("ssl_ca_file", &file("root.crt"), "ssl-ca-file"));
     }
-    settings.push(setting("ssl_min_protocol_version", "'TLSv1.2'", "ssl-min-protocol-version"));
+    settings.push(setting(
+        "ssl_min_protocol_version",
+        "'TLSv1.2'",
+        "ssl-min-protocol-version",
+    ));
     settings
 }
 
@@ -113,7 +128,10 @@ fn logins() -> Vec<Setting> {
 }
 
 fn setting(name: &str, value: &str, why: &'static str) -> Setting {
-    Setting { text: format!("{name} = {value}"), why }
+    Setting {
+        text: format!("{name} = {value}"),
+        why,
+    }
 }
 
 /// Settings with their reasons in one column; a very long one has its reason above.
@@ -161,7 +179,10 @@ fn quote(text: &str) -> String {
 
 /// An item of a list of directories (`SplitDirectoriesString`): quoted where a comma or a blank would part it.
 fn list_item(text: &str) -> String {
-    if text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b)) {
+    if text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b))
+    {
         text.to_owned()
     } else {
         format!("\"{}\"", text.replace('"', "\"\""))

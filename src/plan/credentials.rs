@@ -60,7 +60,18 @@ impl Found {
     /// Where the server reads its files, absolute.
     #[must_use]
     pub fn server_dir(&self) -> PathBuf {
-        self.server_dir.clone().unwrap_or_else(|| self.project_dir.join(Layout::SERVER))
+        self.server_dir
+            .clone()
+            .unwrap_or_else(|| self.project_dir.join(Layout::SERVER))
+    }
+
+    /// The sandbox's data directory, absolute.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.server_data.clone().unwrap_or_else(|| {
+            let server = self.server_dir();
+            server.parent().unwrap_or(&server).join(Layout::DATA)
+        })
     }
 
     /// The major version to write for: that of the server at hand, else the one asked for.
@@ -71,16 +82,26 @@ impl Found {
 
 impl Credentials {
     pub(super) fn authority(&self) -> Vec<Artifact> {
-        let Some(authority) = &self.authority else { return Vec::new() };
+        let Some(authority) = &self.authority else {
+            return Vec::new();
+        };
         vec![
-            public(Layout::CA_CERT, authority.to_pem(), describe("CA", authority.certificate())),
+            public(
+                Layout::CA_CERT,
+                authority.to_pem(),
+                describe("CA", authority.certificate()),
+            ),
             private(Layout::CA_KEY, authority.key()),
         ]
     }
 
     pub(super) fn server(&self, mode: Mode) -> Vec<Artifact> {
         let mut artifacts = vec![
-            public(Layout::SERVER_CERT, self.server.chain_pem(), describe("server", self.server.leaf())),
+            public(
+                Layout::SERVER_CERT,
+                self.server.chain_pem(),
+                describe("server", self.server.leaf()),
+            ),
             private(Layout::SERVER_KEY, self.server.key()),
         ];
         if mode == Mode::Mtls {
@@ -105,10 +126,11 @@ impl KitCredentials {
         }
         artifacts.push(roots(path("root.crt"), &credentials.server_roots));
         let conninfo = kit.conninfo(setup, &found.project_dir, found.port);
-        artifacts.push(Artifact::text(path("conninfo"), 0o644, vec![Line::because(
-            conninfo.to_string(),
-            "conninfo",
-        )]));
+        artifacts.push(Artifact::text(
+            path("conninfo"),
+            0o644,
+            vec![Line::because(conninfo.to_keyword_value(), "conninfo")],
+        ));
         if let (true, Some(password)) = (kit.wants_password, &self.password) {
             let lines = dialled(&setup.hosts).count() * kit.databases.len();
             artifacts.push(Artifact {
@@ -125,7 +147,14 @@ impl KitCredentials {
 }
 
 fn public(path: impl Into<PathBuf>, pem: String, description: String) -> Artifact {
-    Artifact { path: path.into(), mode: 0o644, content: Content::Public { bytes: pem.into_bytes(), description } }
+    Artifact {
+        path: path.into(),
+        mode: 0o644,
+        content: Content::Public {
+            bytes: pem.into_bytes(),
+            description,
+        },
+    }
 }
 
 fn private(path: impl Into<PathBuf>, key: &PrivateKey) -> Artifact {
@@ -145,7 +174,11 @@ fn private(path: impl Into<PathBuf>, key: &PrivateKey) -> Artifact {
 
 fn roots(path: impl Into<PathBuf>, roots: &[Certificate]) -> Artifact {
     let pem = roots.iter().map(Certificate::to_pem).collect();
-    let description = roots.iter().map(|root| describe("CA", root)).collect::<Vec<_>>().join("; ");
+    let description = roots
+        .iter()
+        .map(|root| describe("CA", root))
+        .collect::<Vec<_>>()
+        .join("; ");
     public(path, pem, description)
 }
 

@@ -64,12 +64,22 @@ fn groups(setup: &Setup, found: &Found) -> Vec<Vec<Record>> {
                 (format!("cert map={}", ident::MAP), "hba-cert-map")
             }
             Auth::Cert => ("cert".to_owned(), "hba-cert"),
-            Auth::ScramCert => ("scram-sha-256 clientcert=verify-full".to_owned(), "hba-scram-cert"),
+            Auth::ScramCert => (
+                "scram-sha-256 clientcert=verify-full".to_owned(),
+                "hba-scram-cert",
+            ),
         };
         let role = name(&access.role, found.major(setup));
         for databases in lists(&access.databases, found.major(setup)) {
             for address in &access.addresses {
-                admitted.push(record("hostssl", &databases, &role, &address.to_string(), &method, why));
+                admitted.push(record(
+                    "hostssl",
+                    &databases,
+                    &role,
+                    &address.to_string(),
+                    &method,
+                    why,
+                ));
             }
         }
     }
@@ -80,15 +90,11 @@ fn groups(setup: &Setup, found: &Found) -> Vec<Vec<Record>> {
     vec![vec![local], admitted, refused]
 }
 
-fn record(
-    kind: &str,
-    databases: &str,
-    role: &str,
-    address: &str,
-    method: &str,
-    why: &'static str,
-) -> Record {
-    Record { columns: [kind, databases, role, address, method].map(str::to_owned), why }
+fn record(kind: &str, databases: &str, role: &str, address: &str, method: &str, why: &'static str) -> Record {
+    Record {
+        columns: [kind, databases, role, address, method].map(str::to_owned),
+        why,
+    }
 }
 
 /// Comma-separated lists of databases, none of them too long for a line.
@@ -120,10 +126,19 @@ fn name(name: &str, major: Option<u16>) -> String {
 /// A token of `pg_hba.conf` or `pg_ident.conf`: in quotes unless plainly a word and no keyword. In quotes, commas,
 /// blanks, `#`, `+`, `@` and keywords lose their meaning; a quote is doubled.
 pub(super) fn token(text: &str) -> String {
-    const KEYWORDS: [&str; 6] = ["all", "sameuser", "samerole", "samegroup", "replication", "reject"];
+    const KEYWORDS: [&str; 6] = [
+        "all",
+        "sameuser",
+        "samerole",
+        "samegroup",
+        "replication",
+        "reject",
+    ];
     let is_word = !text.is_empty()
         && !text.starts_with('-')
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
     if is_word && !KEYWORDS.contains(&text) {
         text.to_owned()
     } else {

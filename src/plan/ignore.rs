@@ -25,7 +25,12 @@ pub(super) fn lines(existing: Option<&str>) -> Vec<Line> {
         theirs.pop();
     }
     let begin = theirs.iter().position(|line| line.trim_end() == BEGIN);
-    let end = begin.and_then(|begin| theirs[begin..].iter().position(|line| line.trim_end() == END).map(|n| begin + n));
+    let end = begin.and_then(|begin| {
+        theirs[begin..]
+            .iter()
+            .position(|line| line.trim_end() == END)
+            .map(|n| begin + n)
+    });
     match (begin, end) {
         (Some(begin), Some(end)) => theirs[..begin]
             .iter()
@@ -34,7 +39,13 @@ pub(super) fn lines(existing: Option<&str>) -> Vec<Line> {
             .chain(block())
             .chain(theirs[end + 1..].iter().copied().map(Line::plain))
             .collect(),
-        _ => theirs.iter().copied().map(Line::plain).chain([Line::plain("")]).chain(block()).collect(),
+        _ => theirs
+            .iter()
+            .copied()
+            .map(Line::plain)
+            .chain([Line::plain("")])
+            .chain(block())
+            .collect(),
     }
 }
 

@@ -30,8 +30,16 @@ impl Kit {
     #[must_use]
     pub fn all(setup: &Setup) -> Vec<Self> {
         let logins: Vec<(Option<&str>, &str)> = match setup.mode {
-            Mode::Mtls => setup.clients.iter().map(|c| (Some(c.cn.as_str()), c.role.as_str())).collect(),
-            Mode::OneWay => setup.access.iter().map(|access| (None, access.role.as_str())).collect(),
+            Mode::Mtls => setup
+                .clients
+                .iter()
+                .map(|c| (Some(c.cn.as_str()), c.role.as_str()))
+                .collect(),
+            Mode::OneWay => setup
+                .access
+                .iter()
+                .map(|access| (None, access.role.as_str()))
+                .collect(),
         };
         let mut kits: Vec<Self> = Vec::new();
         for (cn, role) in logins {
@@ -59,17 +67,26 @@ impl Kit {
     /// How this kit's holder connects: absolute paths, `sslmode=verify-full`, no password in it.
     #[must_use]
     pub fn conninfo(&self, setup: &Setup, project_dir: &Path, port: u16) -> Conninfo {
-        let file =
-            |name| project_dir.join(Layout::kit_file(&self.name, name)).to_string_lossy().into_owned();
+        let file = |name| {
+            project_dir
+                .join(Layout::kit_file(&self.name, name))
+                .to_string_lossy()
+                .into_owned()
+        };
         let mut conninfo = Conninfo::new()
             .with(Keyword::Host, setup.dialled_host().to_string())
             .with(Keyword::Port, port.to_string())
-            .with(Keyword::Dbname, self.databases.first().cloned().unwrap_or_default())
+            .with(
+                Keyword::Dbname,
+                self.databases.first().cloned().unwrap_or_default(),
+            )
             .with(Keyword::User, self.role.clone())
             .with(Keyword::Sslmode, "verify-full")
             .with(Keyword::Sslrootcert, file("root.crt"));
         if self.cn.is_some() {
-            conninfo.set(Keyword::Sslcert, file("client.crt")).set(Keyword::Sslkey, file("client.key"));
+            conninfo
+                .set(Keyword::Sslcert, file("client.crt"))
+                .set(Keyword::Sslkey, file("client.key"));
         }
         if self.wants_password {
             conninfo.set(Keyword::Passfile, file("passfile"));
@@ -82,11 +99,20 @@ impl Kit {
     pub(super) fn passfile(&self, setup: &Setup, port: u16, password: &SecretString) -> Zeroizing<Vec<u8>> {
         // Reserved in full, so that no shorter copy of a secret is left behind in memory when it grows.
         let longest = 1024 + 2 * password.expose_secret().len();
-        let mut text = Zeroizing::new(Vec::with_capacity(longest * setup.hosts.len() * self.databases.len()));
+        let mut text = Zeroizing::new(Vec::with_capacity(
+            longest * setup.hosts.len() * self.databases.len(),
+        ));
         for host in dialled(&setup.hosts) {
             for database in &self.databases {
-                for (index, field) in
-                    [&host, &port.to_string(), database, &self.role, password.expose_secret()].iter().enumerate()
+                for (index, field) in [
+                    &host,
+                    &port.to_string(),
+                    database,
+                    &self.role,
+                    password.expose_secret(),
+                ]
+                .iter()
+                .enumerate()
                 {
                     if index > 0 {
                         text.push(b':');
@@ -107,7 +133,10 @@ impl Kit {
 
 /// The hosts that a client can dial as they stand: a wildcard is none.
 pub(super) fn dialled(hosts: &[HostName]) -> impl Iterator<Item = String> + '_ {
-    hosts.iter().map(ToString::to_string).filter(|host| !host.starts_with('*'))
+    hosts
+        .iter()
+        .map(ToString::to_string)
+        .filter(|host| !host.starts_with('*'))
 }
 
 /// A directory name that no kit has yet, also on file systems that do not tell case apart.
@@ -121,7 +150,8 @@ fn free_name(kits: &[Kit], wanted: &str, role: &str) -> String {
     if wanted != role && is_free(&with_role) {
         return with_role;
     }
-    (2..)
+    // One more number than there are kits: one of them is free.
+    (2..kits.len() + 3)
         .map(|number| format!("{base}-{number}"))
         .find(|name| is_free(name))
         .unwrap_or(base)

@@ -21,7 +21,7 @@ pub use kit::Kit;
 pub use layout::Layout;
 pub use why::{Why, why};
 
-use crate::setup::{Mode, Setup};
+use crate::setup::Setup;
 
 /// Every file that pgtls wants on disk, in the order people are shown them.
 #[derive(Debug, Clone)]
@@ -34,8 +34,15 @@ impl Plan {
     /// The files that follow from what was asked for, the credentials at hand, and what was found on this machine.
     #[must_use]
     pub fn new(setup: &Setup, credentials: &Credentials, found: &Found) -> Self {
-        let saved = Setup { port: Some(found.port), ..setup.clone() };
-        let mut artifacts = vec![Artifact::text(Layout::SETUP, 0o644, plain_lines(&saved.to_toml()))];
+        let saved = Setup {
+            port: Some(found.port),
+            ..setup.clone()
+        };
+        let mut artifacts = vec![Artifact::text(
+            Layout::SETUP,
+            0o644,
+            plain_lines(&saved.to_toml()),
+        )];
         artifacts.extend(credentials.authority());
         artifacts.extend(credentials.server(setup.mode));
         artifacts.push(Artifact::text(Layout::CONF, 0o600, conf::lines(setup, found)));
@@ -48,16 +55,30 @@ impl Plan {
         for client in &credentials.clients {
             artifacts.extend(client.artifacts(setup, credentials, found));
         }
-        artifacts.push(Artifact::text(Layout::IGNORE, 0o644, ignore::lines(found.gitignore.as_deref())));
-        artifacts.push(Artifact::text(Layout::CONNECT, 0o644, guide::connect(setup, credentials, found)));
-        artifacts.push(Artifact::text(Layout::RUNBOOK, 0o644, guide::runbook(setup, found)));
+        artifacts.push(Artifact::text(
+            Layout::IGNORE,
+            0o644,
+            ignore::lines(found.gitignore.as_deref()),
+        ));
+        artifacts.push(Artifact::text(
+            Layout::CONNECT,
+            0o644,
+            guide::connect(setup, credentials, found),
+        ));
+        artifacts.push(Artifact::text(
+            Layout::RUNBOOK,
+            0o644,
+            guide::runbook(setup, found),
+        ));
         Self { artifacts }
     }
 
     /// The file at this path, relative to the project directory.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<&Artifact> {
-        self.artifacts.iter().find(|artifact| artifact.path == std::path::Path::new(path))
+        self.artifacts
+            .iter()
+            .find(|artifact| artifact.path == std::path::Path::new(path))
     }
 }
 

@@ -1,1 +1,47 @@
-//! The room `server`.
+//! Where PostgreSQL runs: the sandbox, a server of the person's own from this machine's binaries.
+//!
+//! This is the only room that starts processes. What it starts is bounded in time, leaves nothing behind
+//! when its future is dropped, and runs without root's powers ([`Account`]).
+//!
+//! The journey of `up`, from the side of this room:
+//!
+//! 1. [`Binaries::find`]; where there are none, [`fetch::plans`] says what a private copy would be and
+//!    [`fetch::fetch`] brings it, once the person has agreed.
+//! 2. [`Sandbox::locate`] decides where data, log and socket live ([`Sandbox::notice`] says so where that is
+//!    not the project directory).
+//! 3. [`Sandbox::init`] runs `initdb` (it needs none of our files and may run while they are being made).
+//! 4. [`Sandbox::start`] starts the server with `server/postgresql.conf` and waits until it is ready. The
+//!    [`Running`] it returns stops the server again when dropped, unless [`Running::keep`] is called: an
+//!    interrupted `up` leaves no server.
+//!
+//! A server that refuses to start or to reload is not a riddle: its own lines are read and
+//! [diagnosed](diagnose()).
+
+mod account;
+mod binaries;
+mod diagnose;
+mod error;
+mod events;
+pub mod fetch;
+mod files;
+mod initdb;
+mod launch;
+mod log;
+mod mirror;
+mod place;
+mod port;
+mod postmaster;
+mod process;
+mod sandbox;
+mod sync;
+
+pub use account::Account;
+pub use binaries::{Binaries, Origin, Version, Wanted};
+pub use diagnose::{Diagnosis, diagnose};
+pub use error::{ServerError, words};
+pub use events::{Event, Events};
+pub use initdb::Cluster;
+pub use launch::Running;
+pub use place::Places;
+pub use port::{FreePort, free_port, port_taken_by};
+pub use sandbox::{Reload, SUPERUSER, Sandbox, Server, Status};

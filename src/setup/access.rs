@@ -85,7 +85,8 @@ fn tables(answers: &Answers, clients: &[ClientCert]) -> Vec<AccessAnswer> {
         let mut roles: Vec<String> = Vec::new();
         if answers.user.is_none() {
             for client in clients {
-                if !roles.contains(&client.role) {
+                // A role that cannot be has been told with its certificate.
+                if !roles.contains(&client.role) && name::role(&client.role).is_ok() {
                     roles.push(client.role.clone());
                 }
             }
@@ -234,6 +235,8 @@ impl Reader<'_> {
                     "no role is named after the =",
                     "name the role, or leave the = out where the role is called like the certificate",
                 ));
+            } else if let Err((reason, remedy)) = name::role(&role) {
+                self.problems.push(CLIENT.problem(Some(&role), reason, remedy));
             }
             let client = ClientCert { cn, role };
             if clients.contains(&client) {
@@ -253,7 +256,7 @@ impl Reader<'_> {
         if answers.clients.is_empty() {
             return;
         }
-        for client in clients.iter().filter(|client| !client.role.is_empty()) {
+        for client in clients.iter().filter(|client| name::role(&client.role).is_ok()) {
             let doors: Vec<_> = access
                 .iter()
                 .filter(|access| access.role == client.role && access.method.wants_certificate())

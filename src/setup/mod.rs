@@ -17,3 +17,6 @@ mod write;
 pub use answers::{AccessAnswer, Answers, ClientAnswer};
 pub use model::{Access, Algorithm, Auth, CertificateSource, ClientCert, Mode, Run, Setup};
 pub use problem::Problem;
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::pki::printable;
+
 /// One thing that is wrong with the answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -87,28 +89,9 @@ pub(super) const PASSWORD_FILE: Field = Field::new("--password-file", "password-
 /// what is read is what was given, and long text is cut.
 pub(super) fn quote(text: &str) -> String {
     const LONGEST: usize = 80;
-    let mut quoted = String::from("\"");
-    for (count, char) in text.chars().enumerate() {
-        if count == LONGEST {
-            quoted.push('…');
-            break;
-        }
-        match char {
-            '"' | '\\' => {
-                quoted.push('\\');
-                quoted.push(char);
-            }
-            _ if char.is_control() || reorders(char) => quoted.extend(char.escape_unicode()),
-            _ => quoted.push(char),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// Unicode's bidirectional and invisible formatting characters (UAX #9, "Trojan Source").
-const fn reorders(char: char) -> bool {
-    matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
+    let cut = text.char_indices().nth(LONGEST).map(|(end, _)| &text[..end]);
+    let shown = printable(cut.unwrap_or(text)).replace('"', "\\\"");
+    format!("\"{shown}{}\"", if cut.is_some() { "…" } else { "" })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use toml::{Table, Value};
 
 use super::answers::{AccessAnswer, Answers, ClientAnswer};
 use super::problem::{Problem, quote};
+use crate::pki::printable;
 
 const KEYS: [&str; 22] = [
     "mode",
@@ -252,11 +253,6 @@ impl Reader<'_> {
             remedy: remedy.to_owned(),
         });
     }
-}
-
-fn printable(text: &str) -> String {
-    let quoted = quote(text);
-    quoted[1..quoted.len() - 1].to_owned()
 }
 
 fn nearest(key: &str, known: &[&'static str]) -> String {

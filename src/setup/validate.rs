@@ -350,16 +350,14 @@ impl Check {
 
     fn days(&mut self, field: Field, number: Option<i64>, default: u32) -> u32 {
         let Some(number) = number else { return default };
-        match u32::try_from(number) {
-            Ok(days @ 1..=LONGEST_DAYS) => days,
-            _ => {
-                self.add(field.problem(
-                    Some(&number.to_string()),
-                    "this is no lifetime in days",
-                    format!("give a number from 1 to {LONGEST_DAYS}"),
-                ));
-                default
-            }
+        if let Ok(days @ 1..=LONGEST_DAYS) = u32::try_from(number) {
+            return days;
         }
+        self.add(field.problem(
+            Some(&number.to_string()),
+            "this is no lifetime in days",
+            format!("give a number from 1 to {LONGEST_DAYS}"),
+        ));
+        default
     }
 }

@@ -21,17 +21,17 @@ pub(super) fn to_toml(setup: &Setup) -> String {
     key(&mut out, "run", text(setup.run.name()));
     key(&mut out, "hosts", texts(&setup.hosts));
     if let Some(port) = setup.port {
-        key(&mut out, "port", i64::from(port).into());
+        key(&mut out, "port", i64::from(port));
     }
     if let Some(version) = setup.pg_version {
-        key(&mut out, "pg-version", i64::from(version).into());
+        key(&mut out, "pg-version", i64::from(version));
     }
     if let Some(path) = &setup.pg_bin {
         key(&mut out, "pg-bin", file(path));
     }
     key(&mut out, "algorithm", text(setup.algorithm.name()));
-    key(&mut out, "days", i64::from(setup.days).into());
-    key(&mut out, "ca-days", i64::from(setup.ca_days).into());
+    key(&mut out, "days", i64::from(setup.days));
+    key(&mut out, "ca-days", i64::from(setup.ca_days));
     match &setup.certificates {
         CertificateSource::Own => {}
         CertificateSource::Ca {
@@ -71,9 +71,9 @@ pub(super) fn to_toml(setup: &Setup) -> String {
     out
 }
 
-fn key(out: &mut String, name: &str, value: Value) {
+fn key(out: &mut String, name: &str, value: impl Into<Value>) {
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "{name} = {value}");
+    let _ = writeln!(out, "{name} = {}", value.into());
 }
 
 fn text(text: &str) -> Value {

@@ -1,0 +1,340 @@
+//! Keys, certificates and passwords: those that are there and still fit are kept, the rest is made.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use crate::judge::{Purpose, TrustStore, judge_chain, judge_name};
+use crate::pki::{Algorithm, Authority, Certificate, HostName, Identity, Reason};
+use crate::plan::{Credentials, Kit, KitCredentials, Layout};
+use crate::setup::{CertificateSource, Mode, Setup};
+
+use super::{Error, files};
+
+/// What may not be saved: it comes by file, environment or prompt, each time.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    /// Passphrase of an encrypted key.
+    pub key_passphrase: Option<SecretString>,
+    /// Password of the roles, where the person gave one.
+    pub password: Option<SecretString>,
+}
+
+/// What is to be made anew though it still fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Renew {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Server and client certificates, and their keys.
+    Leaves,
+    /// The CA too.
+    Everything,
+}
+
+/// Credentials, and what was done to have them.
+#[derive(Debug)]
+pub struct Gathered {
+    /// For the plan.
+    pub credentials: Credentials,
+    /// Whoever issues client certificates, if its key is at hand.
+    pub issuer: Option<Authority>,
+    /// What was made, kept or worth knowing; sentences.
+    pub notes: Vec<String>,
+}
+
+/// Reads what is in the project and makes what is missing or does not fit.
+pub fn gather(
+    setup: &Setup,
+    dir: &Path,
+    secrets: &Secrets,
+    renew: Renew,
+    now: OffsetDateTime,
+) -> Result<Gathered, Error> {
+    let mut gathering = Gathering { setup, dir, secrets, renew, now, notes: Vec::new(), passwords: Vec::new() };
+    let given = match &setup.certificates {
+        CertificateSource::Given { certificate, key, root } => Some(gathering.given(certificate, key, root)?),
+        _ => None,
+    };
+    // With a server certificate that was given, a CA of ours is needed for clients only.
+    let authority = match given {
+        Some(_) if setup.mode == Mode::OneWay => None,
+        _ => Some(gathering.authority()?),
+    };
+    let clients = Kit::all(setup)
+        .into_iter()
+        .map(|kit| gathering.client(kit, authority.as_ref()))
+        .collect::<Result<_, _>>()?;
+    let (server, server_roots) = match (given, &authority) {
+        (Some(given), _) => given,
+        (None, Some(authority)) => (gathering.server(authority)?, vec![authority.root().clone()]),
+        (None, None) => unreachable!("without a given certificate there is always a CA"),
+    };
+    let client_roots = match (&authority, setup.mode) {
+        (Some(authority), Mode::Mtls) => vec![authority.root().clone()],
+        _ => Vec::new(),
+    };
+    let is_the_persons = matches!(setup.certificates, CertificateSource::Ca { .. });
+    Ok(Gathered {
+        notes: gathering.notes,
+        credentials: Credentials {
+            authority: authority.clone().filter(|_| !is_the_persons),
+            server,
+            server_roots,
+            client_roots,
+            clients,
+        },
+        issuer: authority,
+    })
+}
+
+struct Gathering<'a> {
+    setup: &'a Setup,
+    dir: &'a Path,
+    secrets: &'a Secrets,
+    renew: Renew,
+    now: OffsetDateTime,
+    notes: Vec<String>,
+    /// By role: kits of one role share its password.
+    passwords: Vec<(String, SecretString)>,
+}
+
+impl Gathering<'_> {
+    fn here(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.dir.join(path)
+    }
+
+    fn passphrase(&self) -> Option<&SecretString> {
+        self.secrets.key_passphrase.as_ref()
+    }
+
+    fn authority(&mut self) -> Result<Authority, Error> {
+        if let CertificateSource::Ca { certificate, key } = &self.setup.certificates {
+            let certificate = files::must_read("the CA certificate (--ca-cert)", certificate)?;
+            let key = files::must_read("the CA key (--ca-key)", key)?;
+            return Ok(Authority::load(&certificate, &key, self.passphrase(), self.now)?);
+        }
+        let (certificate, key) = (self.here(Layout::CA_CERT), self.here(Layout::CA_KEY));
+        let found = (files::read("the CA certificate", &certificate)?, files::read("the CA key", &key)?);
+        match found {
+            (Some(certificate), Some(key)) if self.renew != Renew::Everything => {
+                Ok(Authority::load(&certificate, &key, self.passphrase(), self.now)?)
+            }
+            (Some(_), None) => Err(Error::Half {
+                found: certificate,
+                missing: key,
+                remedy: "bring the CA's key back from where you keep it (mode 0600); pgtls never remakes a CA silently: \
+                         `pgtls renew --ca` makes a new one, and every client then needs its root.crt"
+                    .to_owned(),
+            }),
+            (None, Some(_)) => Err(Error::Half {
+                found: key,
+                missing: certificate,
+                remedy: "bring the CA's certificate back (any clients/NAME/root.crt is a copy of it); `pgtls renew --ca` \
+                         makes a new CA, and every client then needs its root.crt"
+                    .to_owned(),
+            }),
+            _ => self.new_authority(),
+        }
+    }
+
+    fn new_authority(&mut self) -> Result<Authority, Error> {
+        let algorithm = match self.setup.algorithm {
+            Algorithm::Ed25519 => Algorithm::P256,
+            other => other,
+        };
+        let project = self.dir.file_name().map_or_else(|| "pgtls".into(), |name| name.to_string_lossy());
+        let name: String = project.chars().filter(|c| c.is_ascii_alphanumeric() || " ._-".contains(*c)).collect();
+        let name = if name.trim().is_empty() { "pgtls" } else { name.trim() };
+        let authority = Authority::create(&format!("{name} CA"), algorithm, self.setup.ca_days, self.now)?;
+        self.notes.push(format!("made the CA {}", authority.certificate().subject()));
+        Ok(authority)
+    }
+
+    /// What is at these paths, if it is a pair and `fits`; else why not.
+    fn kept(
+        &self,
+        certificate: &Path,
+        key: &Path,
+        fits: impl FnOnce(&Identity) -> Result<(), Reason>,
+    ) -> Result<Identity, Option<String>> {
+        if self.renew != Renew::Nothing {
+            return Err(None);
+        }
+        let read = |path: &Path| files::read("the certificate or key", path).map_err(|error| Some(error.to_string()));
+        let (Some(certificate), Some(key)) = (read(certificate)?, read(key)?) else { return Err(None) };
+        let identity = Identity::load(&certificate, &key, None).map_err(|error| Some(error.to_string()))?;
+        fits(&identity).map_err(|reason| Some(reason.to_string()))?;
+        Ok(identity)
+    }
+
+    fn server(&mut self, authority: &Authority) -> Result<Identity, Error> {
+        let Setup { hosts, algorithm, days, .. } = self.setup;
+        let fits = |identity: &Identity| {
+            identity.satisfies_server(hosts, *algorithm, *days, authority.certificate(), self.now)
+        };
+        match self.kept(&self.here(Layout::SERVER_CERT), &self.here(Layout::SERVER_KEY), fits) {
+            Ok(identity) => Ok(identity),
+            Err(why) => {
+                let identity = authority.issue_server(hosts, *algorithm, *days, self.now)?;
+                self.issued("the server", why.as_deref());
+                Ok(identity)
+            }
+        }
+    }
+
+    fn issued(&mut self, whom: &str, why: Option<&str>) {
+        self.notes.push(match why {
+            Some(why) => format!("issued a new certificate for {whom}: {why}"),
+            None => format!("issued a certificate for {whom}"),
+        });
+    }
+
+    fn client(&mut self, kit: Kit, authority: Option<&Authority>) -> Result<KitCredentials, Error> {
+        let identity = match (&kit.cn, authority) {
+            (Some(cn), Some(authority)) => Some(self.client_certificate(&kit.name, cn, authority)?),
+            _ => None,
+        };
+        let password = if kit.wants_password { Some(self.password(&kit)?) } else { None };
+        Ok(KitCredentials { kit, identity, password })
+    }
+
+    fn client_certificate(&mut self, kit: &str, cn: &str, authority: &Authority) -> Result<Identity, Error> {
+        let Setup { algorithm, days, .. } = self.setup;
+        let file = |name| self.here(Layout::kit_file(kit, name));
+        let fits = |identity: &Identity| {
+            identity.satisfies_client(cn, *algorithm, *days, authority.certificate(), self.now)
+        };
+        match self.kept(&file("client.crt"), &file("client.key"), fits) {
+            Ok(identity) => Ok(identity),
+            Err(why) => {
+                let identity = authority.issue_client(cn, *algorithm, *days, self.now)?;
+                self.issued(&format!("client {}", crate::pki::printable(cn)), why.as_deref());
+                Ok(identity)
+            }
+        }
+    }
+
+    /// The role's password: the one given now, else the one in a kit of that role, else a new one.
+    fn password(&mut self, kit: &Kit) -> Result<SecretString, Error> {
+        if let Some(password) = &self.secrets.password {
+            return Ok(password.clone());
+        }
+        if let Some((_, password)) = self.passwords.iter().find(|(role, _)| *role == kit.role) {
+            return Ok(password.clone());
+        }
+        let path = self.here(Layout::kit_file(&kit.name, "passfile"));
+        let saved = files::read("the password file", &path)?.and_then(|file| last_field(&file));
+        let password = match saved {
+            Some(password) => password,
+            None => random_password()?,
+        };
+        self.passwords.push((kit.role.clone(), password.clone()));
+        Ok(password)
+    }
+
+    /// The certificate that the person was given: checked as clients will check it before anything uses it.
+    fn given(&self, certificate: &Path, key: &Path, root: &Path) -> Result<(Identity, Vec<Certificate>), Error> {
+        let wrong = |what, path: &Path, why: String, remedy: &str| Error::File {
+            what,
+            path: path.to_path_buf(),
+            why,
+            remedy: remedy.to_owned(),
+        };
+        let pem = files::must_read("the server certificate (--server-cert)", certificate)?;
+        let key_pem = files::must_read("the server key (--server-key)", key)?;
+        let identity = Identity::load(&pem, &key_pem, self.passphrase()).map_err(|error| {
+            wrong("the server certificate and key (--server-cert, --server-key)", certificate, error.to_string(),
+                "give the certificate, its intermediates after it, and the key that belongs to it")
+        })?;
+        let root_pem = files::must_read("the root (--root)", root)?;
+        let roots = Certificate::from_pem(&root_pem).map_err(|error| {
+            wrong("the root (--root)", root, error.to_string(), "give the CA's certificate in PEM")
+        })?;
+        let trust = roots.iter().map(|root| root.der().to_vec()).collect();
+        let trust = TrustStore::new(trust, Vec::new()).map_err(|error| {
+            wrong("the root (--root)", root, error.to_string(), "give the CA's certificate in PEM")
+        })?;
+        let presented: Vec<_> = identity.chain().iter().map(|c| c.der().to_vec().into()).collect();
+        judge_chain(&presented, &trust, Purpose::Server, self.now).map_err(|refusal| {
+            wrong("the server certificate (--server-cert)", certificate, refusal.to_string(),
+                "clients would refuse it; ask whoever issued it for one that leads to --root")
+        })?;
+        for host in self.setup.hosts.iter().map(HostName::to_string).filter(|host| !host.starts_with('*')) {
+            judge_name(identity.leaf().der(), &host).map_err(|refusal| {
+                wrong("the server certificate (--server-cert)", certificate, refusal.to_string(),
+                    "name with --host only names that it carries, or have it reissued with the others")
+            })?;
+        }
+        Ok((identity, roots))
+    }
+}
+
+/// The password in the first line of a password file of ours
+/// (<https://www.postgresql.org/docs/current/libpq-pgpass.html>: fields parted by `:`, escaped by a backslash).
+fn last_field(file: &[u8]) -> Option<SecretString> {
+    let line = file.split(|byte| *byte == b'\n').next()?;
+    let mut field = Zeroizing::new(Vec::with_capacity(line.len()));
+    let mut bytes = line.iter();
+    let mut colons = 0;
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => field.extend(bytes.next()),
+            b':' => {
+                colons += 1;
+                field.clear();
+            }
+            byte => field.push(*byte),
+        }
+    }
+    let text = std::str::from_utf8(&field).ok()?;
+    (colons == 4 && !text.is_empty()).then(|| SecretString::from(text))
+}
+
+/// Thirty letters and digits: 178 bits, and nothing that a shell, a URI or an env file would take for its own.
+fn random_password() -> Result<SecretString, Error> {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut password = Zeroizing::new(String::with_capacity(30));
+    while password.len() < 30 {
+        let mut random = Zeroizing::new([0_u8; 64]);
+        aws_lc_rs::rand::fill(&mut *random).map_err(|_| Error::Database {
+            doing: "making a password".to_owned(),
+            why: "the system gave no random bytes".to_owned(),
+        })?;
+        // Only bytes below a multiple of 62 count, so that every letter is equally likely.
+        let fair = random.iter().filter(|byte| **byte < 248).map(|byte| LETTERS[usize::from(*byte) % LETTERS.len()]);
+        password.extend(fair.take(30 - password.len()).map(char::from));
+    }
+    Ok(SecretString::from(password.as_str()))
+}
+
+/// Roots as a trust store, for judging what a server of this project presents.
+pub fn trust(roots: &[Certificate]) -> Option<Arc<TrustStore>> {
+    TrustStore::new(roots.iter().map(|root| root.der().to_vec()).collect(), Vec::new()).ok().map(Arc::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_read_back_from_its_passfile() {
+        let read = |line: &[u8]| last_field(line).map(|p| p.expose_secret().to_owned());
+        assert_eq!(read(b"localhost:5432:app:app:s3cret\n").as_deref(), Some("s3cret"));
+        assert_eq!(read(b"\\:\\:1:5432:app:app:a\\:b\\\\c\nnext").as_deref(), Some("a:b\\c"));
+        assert_eq!(read(b"localhost:5432:app:s3cret\n"), None);
+        assert_eq!(read(b"localhost:5432:app:app:\n"), None);
+    }
+
+    #[test]
+    fn passwords_are_long_plain_and_never_the_same() {
+        let one = random_password().unwrap();
+        let two = random_password().unwrap();
+        assert_eq!(one.expose_secret().len(), 30);
+        assert!(one.expose_secret().bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert_ne!(one.expose_secret(), two.expose_secret());
+    }
+}

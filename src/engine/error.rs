@@ -1,0 +1,154 @@
+//! Why a journey could not be gone to its end.
+
+use std::path::PathBuf;
+
+use crate::setup::Problem;
+use crate::{apply, conninfo, dial, pki, server};
+
+/// What kind of failure it is: decides the exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What was promised does not hold, or the server refused.
+    Broken,
+    /// The question was wrong.
+    Usage,
+    /// The environment lacks something.
+    Environment,
+    /// It could not be found out.
+    Undetermined,
+}
+
+/// A failure, with what a person can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The answers do not make a setup; all that is wrong with them.
+    #[error("{}", list(.0))]
+    Answers(Vec<Problem>),
+    /// A file that was named cannot be used.
+    #[error("{what} {}: {why}", .path.display())]
+    File {
+        /// What it is for, as in "the password file".
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The CA cannot be made, read, or asked to issue.
+    #[error("{0}")]
+    Authority(#[from] pki::AuthorityError),
+    /// Only half of something is in the project directory.
+    #[error("{found} is here but {missing} is not")]
+    Half {
+        /// The file that is there.
+        found: PathBuf,
+        /// The file that is not.
+        missing: PathBuf,
+        /// What to do.
+        remedy: String,
+    },
+    /// A certificate has to be issued and the CA's key is not here.
+    #[error("{reason}, and the CA's key is not here to issue another")]
+    NoAuthority {
+        /// Why one has to be issued.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// Files could not be compared, written or restored.
+    #[error(transparent)]
+    Apply(#[from] apply::Error),
+    /// The server could not be found, made, started or stopped.
+    #[error(transparent)]
+    Server(#[from] server::ServerError),
+    /// The port that was asked for is somebody else's.
+    #[error("{0}")]
+    PortTaken(String),
+    /// A connection string cannot be used.
+    #[error(transparent)]
+    Conninfo(#[from] conninfo::Error),
+    /// A question to our own server, over its socket, failed.
+    #[error("{doing} failed: {why}")]
+    Database {
+        /// What was being done.
+        doing: String,
+        /// What the server or the link said.
+        why: String,
+    },
+    /// There is no project here.
+    #[error("{} is no pgtls project: it holds no pgtls.toml", .0.display())]
+    NoProject(PathBuf),
+    /// The command does not fit this project.
+    #[error("{what}")]
+    DoesNotFit {
+        /// What does not fit.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A server address could not be reached or resolved.
+    #[error(transparent)]
+    Open(#[from] dial::OpenError),
+    /// Consent is needed and was not given.
+    #[error("{what}")]
+    NeedsConsent {
+        /// What would be done.
+        what: String,
+        /// How to agree.
+        remedy: String,
+    },
+}
+
+impl Error {
+    /// What kind of failure it is.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Answers(_) | Self::File { .. } | Self::Authority(_) | Self::Conninfo(_) => Kind::Usage,
+            Self::NoProject(_) | Self::DoesNotFit { .. } | Self::NeedsConsent { .. } => Kind::Usage,
+            Self::Half { .. } | Self::NoAuthority { .. } | Self::Apply(_) | Self::Server(_) | Self::PortTaken(_) => {
+                Kind::Environment
+            }
+            Self::Database { .. } | Self::Open(_) => Kind::Broken,
+        }
+    }
+
+    /// What to do about it, where the message does not say so already.
+    #[must_use]
+    pub fn remedies(&self) -> Vec<String> {
+        match self {
+            Self::File { remedy, .. }
+            | Self::Half { remedy, .. }
+            | Self::NoAuthority { remedy, .. }
+            | Self::DoesNotFit { remedy, .. }
+            | Self::NeedsConsent { remedy, .. } => vec![remedy.clone()],
+            Self::Server(error) => vec![error.remedy()],
+            Self::PortTaken(_) => {
+                vec!["name a free port with --port, or stop what listens there".to_owned()]
+            }
+            Self::NoProject(_) => {
+                vec!["name the project's directory with --dir, or make one with `pgtls up`".to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Lines of the server's own log that show it, safe to print.
+    #[must_use]
+    pub fn log(&self) -> &[String] {
+        match self {
+            Self::Server(error) => error.lines(),
+            _ => &[],
+        }
+    }
+}
+
+fn list(problems: &[Problem]) -> String {
+    let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    match lines.as_slice() {
+        [one] => one.clone(),
+        many => format!("{} answers are wrong:\n  {}", many.len(), many.join("\n  ")),
+    }
+}

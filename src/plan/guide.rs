@@ -1,0 +1,296 @@
+//! `CONNECT.md` and `RUNBOOK.md`, from the texts in `assets/`.
+
+use super::artifact::Line;
+use super::kit::{Kit, dialled};
+use super::{Credentials, Found, ident, plain_lines};
+use crate::conninfo::{Conninfo, Keyword};
+use crate::pki::printable;
+use crate::setup::{Mode, Run, Setup};
+
+const CONNECT: &str = include_str!("../../assets/connect.md");
+const CONNECT_KIT: &str = include_str!("../../assets/connect-kit.md");
+const RUNBOOK_SANDBOX: &str = include_str!("../../assets/runbook-sandbox.md");
+const RUNBOOK_NONE: &str = include_str!("../../assets/runbook-none.md");
+
+pub(super) fn connect(setup: &Setup, credentials: &Credentials, found: &Found) -> Vec<Line> {
+    let kits: String = credentials
+        .clients
+        .iter()
+        .map(|client| {
+            let conninfo = client.kit.conninfo(setup, &found.project_dir, found.port);
+            connect_kit(&client.kit, &conninfo)
+        })
+        .collect();
+    let hosts: Vec<_> = dialled(&setup.hosts).map(|host| code(&host)).collect();
+    plain_lines(&fill(
+        CONNECT,
+        &[
+            ("hosts", &hosts.join(", ")),
+            ("port", &found.port.to_string()),
+            ("kits", kits.trim_end()),
+        ],
+    ))
+}
+
+fn connect_kit(kit: &Kit, conninfo: &Conninfo) -> String {
+    let title = format!(
+        "{} as {}",
+        code(&format!("clients/{}/", kit.name)),
+        code(&kit.role)
+    );
+    let proof = match (kit.cn.as_deref(), kit.wants_password) {
+        (Some(cn), false) => {
+            format!(
+                "The certificate in `client.crt`, CN {}, is the login; there is no password.",
+                code(cn)
+            )
+        }
+        (Some(cn), true) => format!(
+            "The login takes both the certificate in `client.crt`, CN {}, and the password in `passfile`.",
+            code(cn)
+        ),
+        (None, _) => {
+            "The login takes the password in `passfile`, which clients read by themselves.".to_owned()
+        }
+    };
+    let env: Vec<_> = conninfo
+        .to_env()
+        .into_iter()
+        .map(|(name, value)| format!("export {name}={}", shell(&value)))
+        .collect();
+    fill(
+        CONNECT_KIT,
+        &[
+            ("title", &title),
+            ("proof", &proof),
+            ("psql", &conninfo.psql_command()),
+            ("uri", &conninfo.to_uri()),
+            ("env", &env.join("\n")),
+            ("python", &string(&conninfo.to_keyword_value())),
+            ("node", &node(kit, conninfo)),
+        ],
+    )
+}
+
+/// The fields of node-postgres's configuration; it reads no key file and no password file by these names itself.
+fn node(kit: &Kit, conninfo: &Conninfo) -> String {
+    let value = |keyword| string(conninfo.get(keyword).unwrap_or_default());
+    let file = |keyword| format!("fs.readFileSync({}, 'utf8')", value(keyword));
+    let mut lines = vec![
+        format!("  host: {},", value(Keyword::Host)),
+        format!("  port: {},", conninfo.get(Keyword::Port).unwrap_or_default()),
+        format!("  database: {},", value(Keyword::Dbname)),
+        format!("  user: {},", value(Keyword::User)),
+    ];
+    if kit.wants_password {
+        lines.push("  password: process.env.PGPASSWORD, // the last field of the passfile".to_owned());
+    }
+    lines.push("  ssl: {".to_owned());
+    lines.push(format!("    ca: {},", file(Keyword::Sslrootcert)));
+    if kit.cn.is_some() {
+        lines.push(format!("    cert: {},", file(Keyword::Sslcert)));
+        lines.push(format!("    key: {},", file(Keyword::Sslkey)));
+    }
+    lines.push("  },".to_owned());
+    lines.join("\n")
+}
+
+pub(super) fn runbook(setup: &Setup, found: &Found) -> Vec<Line> {
+    let client_rotation = match setup.mode {
+        Mode::OneWay => "",
+        Mode::Mtls => {
+            "; client certificates are renewed with the server's, so hand the new `client.crt` and `client.key` out"
+        }
+    };
+    let dir = shell(&found.project_dir.to_string_lossy());
+    let days = setup.days.to_string();
+    let common = [
+        ("dir", dir.as_str()),
+        ("days", &days),
+        ("client_rotation", client_rotation),
+    ];
+    let text = match setup.run {
+        Run::Sandbox => runbook_sandbox(&common, found),
+        Run::None => runbook_none(&common, setup, found),
+    };
+    plain_lines(&text)
+}
+
+fn runbook_sandbox(common: &[(&str, &str)], found: &Found) -> String {
+    let data = found.data_dir().to_string_lossy().into_owned();
+    let config = found
+        .server_dir()
+        .join("postgresql.conf")
+        .to_string_lossy()
+        .into_owned();
+    // A mirrored directory means that the server runs as another account, which alone may start and reach it.
+    let (account, as_account) = match found.server_dir {
+        Some(_) => (
+            "server account",
+            format!("sudo -u \"$(sudo stat -c %U {})\" ", shell(&data)),
+        ),
+        None => ("owner of this directory", String::new()),
+    };
+    let options = shell(&format!("-c config_file={}", shell(&config)));
+    let values = [
+        ("data", code(&data)),
+        ("config", code(&config)),
+        ("data_sh", shell(&data)),
+        ("options", options),
+        ("as", as_account),
+        ("account", account.to_owned()),
+        ("socket", shell(&found.socket_dir.to_string_lossy())),
+        ("port", found.port.to_string()),
+    ];
+    let all: Vec<_> = common
+        .iter()
+        .copied()
+        .chain(values.iter().map(|(key, value)| (*key, value.as_str())))
+        .collect();
+    fill(RUNBOOK_SANDBOX, &all)
+}
+
+fn runbook_none(common: &[(&str, &str)], setup: &Setup, found: &Found) -> String {
+    let install_root = match setup.mode {
+        Mode::OneWay => "",
+        Mode::Mtls => "   sudo install -o postgres -g postgres -m 0644 server/root.crt \"$DATA/root.crt\"\n",
+    };
+    let install_ident = match ident::lines(setup, found) {
+        None => "",
+        Some(_) => {
+            "   sudo cp -p \"$IDENT\" \"$IDENT.before-pgtls\"\n   \
+             sudo install -o postgres -g postgres -m 0640 server/pg_ident.conf \"$IDENT\"\n"
+        }
+    };
+    let passwords = if setup.wants_passwords() {
+        "\n   Give each role the password that its client kit holds, the last field of `clients/NAME/passfile`, with psql's\n   \
+         `\\password ROLE`, which sends only a SCRAM verifier.\n"
+    } else {
+        ""
+    };
+    let mut values = common.to_vec();
+    let sql = roles_and_databases(setup);
+    values.extend([
+        ("install_root", install_root),
+        ("install_ident", install_ident),
+        ("passwords", passwords),
+        ("sql", &sql),
+    ]);
+    fill(RUNBOOK_NONE, &values)
+}
+
+fn roles_and_databases(setup: &Setup) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let mut add = |line: String| {
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    };
+    for access in &setup.access {
+        add(format!("   CREATE ROLE {} LOGIN;", identifier(&access.role)));
+    }
+    for access in &setup.access {
+        for database in &access.databases {
+            add(format!("   CREATE DATABASE {};", identifier(database)));
+        }
+    }
+    lines.join("\n")
+}
+
+/// Puts values in the place of `{{key}}`, in one pass: what a value holds is never taken for a place.
+fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{") {
+        text.push_str(before);
+        let Some((key, after)) = after.split_once("}}") else {
+            text.push_str("{{");
+            rest = after;
+            continue;
+        };
+        text.push_str(
+            values
+                .iter()
+                .find(|(known, _)| *known == key)
+                .map_or("", |(_, value)| value),
+        );
+        rest = after;
+    }
+    text.push_str(rest);
+    text
+}
+
+/// An SQL identifier in quotes.
+fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A word for a POSIX shell: in quotes unless plainly a word.
+fn shell(text: &str) -> String {
+    if !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"/._-:@%+,".contains(&b))
+    {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+/// A string literal that Python and JavaScript read alike.
+fn string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Inline code in Markdown, with as many backticks around it as its content asks for (`CommonMark` 6.1).
+fn code(text: &str) -> String {
+    let text = printable(text);
+    let longest = text
+        .split(|char| char != '`')
+        .map(str::len)
+        .max()
+        .unwrap_or_default();
+    let fence = "`".repeat(longest + 1);
+    let pad = if text.starts_with('`') || text.ends_with('`') {
+        " "
+    } else {
+        ""
+    };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_put_in_once_and_never_read_again() {
+        assert_eq!(
+            fill("a {{x}} {{y}}.", &[("x", "{{y}}"), ("y", "2")]),
+            "a {{y}} 2."
+        );
+    }
+
+    #[test]
+    fn each_language_is_quoted_by_its_own_rules() {
+        assert_eq!(shell("/a b/it's"), "'/a b/it'\\''s'");
+        assert_eq!(shell("/a/b-1"), "/a/b-1");
+        assert_eq!(string("a\"b\\"), "\"a\\\"b\\\\\"");
+        assert_eq!(code("a`b"), "``a`b``");
+        assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
+    }
+
+    #[test]
+    fn every_place_in_the_texts_has_a_value() {
+        for text in [CONNECT, CONNECT_KIT, RUNBOOK_SANDBOX, RUNBOOK_NONE] {
+            for place in text.split("{{").skip(1) {
+                let key = place.split("}}").next().unwrap();
+                assert!(
+                    include_str!("guide.rs").contains(&format!("(\"{key}\", ")),
+                    "{key}"
+                );
+            }
+        }
+    }
+}

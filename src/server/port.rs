@@ -1,0 +1,139 @@
+//! A TCP port that is free on every loopback address.
+//!
+//! `localhost` is `::1` as well as `127.0.0.1`: a port that is free on one only would send half of the clients
+//! to somebody else's server.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use super::ServerError;
+use super::log::printable;
+
+/// A free port, and what was passed over to find it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FreePort {
+    /// The port.
+    pub port: u16,
+    /// The ports before it that were taken, first to last.
+    pub taken: Vec<u16>,
+}
+
+/// The first port from `preferred` upward that is free on `127.0.0.1` and, where the machine has it, on `::1`.
+pub fn free_port(preferred: u16) -> Result<FreePort, ServerError> {
+    let addresses = loopbacks();
+    let mut taken = Vec::new();
+    for port in preferred.max(1)..=u16::MAX {
+        if addresses.iter().all(|&address| is_free(address, port)) {
+            return Ok(FreePort { port, taken });
+        }
+        taken.push(port);
+    }
+    Err(ServerError::NoFreePort { from: preferred })
+}
+
+/// Who has `port` on a loopback address, in words; `None` if it is free.
+#[must_use]
+pub fn port_taken_by(port: u16) -> Option<String> {
+    let address = loopbacks().into_iter().find(|&address| !is_free(address, port))?;
+    let whom = owner::of(port).map_or_else(
+        || "another program".to_owned(),
+        |(name, pid)| format!("`{}` (process {pid})", printable(&name)),
+    );
+    Some(format!("port {port} on {address} is in use by {whom}"))
+}
+
+fn loopbacks() -> Vec<IpAddr> {
+    let both = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    both.into_iter()
+        .filter(|&address| TcpListener::bind((address, 0)).is_ok())
+        .collect()
+}
+
+fn is_free(address: IpAddr, port: u16) -> bool {
+    // Only Linux refuses a loopback address while somebody listens on the wildcard one; elsewhere, ask.
+    let answers =
+        || TcpStream::connect_timeout(&SocketAddr::new(address, port), Duration::from_millis(100)).is_ok();
+    TcpListener::bind((address, port)).is_ok() && (cfg!(target_os = "linux") || !answers())
+}
+
+#[cfg(target_os = "linux")]
+mod owner {
+    use std::path::Path;
+
+    /// Name and number of the process that listens on `port`, as far as we may look.
+    pub(super) fn of(port: u16) -> Option<(String, u32)> {
+        let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
+            .iter()
+            .flat_map(|table| listeners(table, port))
+            .collect();
+        let links: Vec<String> = inodes.iter().map(|inode| format!("socket:[{inode}]")).collect();
+        for process in std::fs::read_dir("/proc").ok()?.flatten() {
+            let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            if holds(&process.path(), &links) {
+                let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+                return Some((name.trim().to_owned(), pid));
+            }
+        }
+        None
+    }
+
+    /// proc(5): column 2 is the local address in hex, column 4 the state (0A listens), column 10 the inode.
+    fn listeners(table: &str, port: u16) -> Vec<String> {
+        let text = std::fs::read_to_string(table).unwrap_or_default();
+        let ending = format!(":{port:04X}");
+        text.lines()
+            .map(|line| line.split_ascii_whitespace().collect::<Vec<_>>())
+            .filter(|columns| columns.len() > 9 && columns[1].ends_with(&ending) && columns[3] == "0A")
+            .map(|columns| columns[9].to_owned())
+            .collect()
+    }
+
+    fn holds(process: &Path, links: &[String]) -> bool {
+        let Ok(open) = std::fs::read_dir(process.join("fd")) else {
+            return false;
+        };
+        open.flatten()
+            .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+            .any(|target| links.iter().any(|link| target.as_os_str() == link.as_str()))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod owner {
+    pub(super) const fn of(_: u16) -> Option<(String, u32)> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_over_a_port_taken_on_either_address() {
+        for address in loopbacks() {
+            let taken = TcpListener::bind((address, 0)).unwrap();
+            let port = taken.local_addr().unwrap().port();
+            let found = free_port(port).unwrap();
+            assert!(found.port > port);
+            assert_eq!(found.taken[0], port);
+            let says = port_taken_by(port).unwrap();
+            assert!(says.contains(&format!("port {port} on {address}")), "{says}");
+            if cfg!(target_os = "linux") {
+                assert!(
+                    says.contains(&format!("process {}", std::process::id())),
+                    "{says}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn passes_over_a_port_taken_on_the_wildcard() {
+        let taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        assert_ne!(free_port(port).unwrap().port, port);
+    }
+}

@@ -1,0 +1,131 @@
+//! `postmaster.pid`: what a running server says of itself, and whether that is still true.
+//!
+//! Its lines (PostgreSQL's `src/include/utils/pidfile.h`): process, data directory, start time, port, socket
+//! directory, listen address, shared memory key, status. A crash leaves the file behind, and the process
+//! number may since belong to anybody: nothing is signalled before it is known to be the server of this data.
+
+use std::fs::metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use super::files::read;
+
+/// What the file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PidFile {
+    pub(super) pid: u32,
+    pub(super) port: u16,
+    pub(super) socket_dir: PathBuf,
+    pub(super) ready: bool,
+}
+
+impl PidFile {
+    /// The file in `data`; `None` where there is none, or none that is whole yet.
+    pub(super) fn read(data: &Path) -> Option<Self> {
+        let (content, _) = read(&data.join("postmaster.pid"), 16 << 10).ok()?;
+        Self::parse(std::str::from_utf8(&content).ok()?, data)
+    }
+
+    fn parse(text: &str, data: &Path) -> Option<Self> {
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        // `-` for a stand-alone backend, which is no server.
+        let pid = lines.first()?.parse().ok().filter(|&pid: &u32| pid > 1)?;
+        Some(Self {
+            pid,
+            port: lines
+                .get(3)
+                .and_then(|port| port.parse().ok())
+                .unwrap_or_default(),
+            socket_dir: normal(&data.join(lines.get(4).copied().unwrap_or_default())),
+            ready: lines.get(7).is_some_and(|status| status.starts_with("ready")),
+        })
+    }
+
+    /// The server of `data`, if it is alive.
+    pub(super) fn alive(data: &Path) -> Option<Self> {
+        Self::read(data).filter(|file| is_server_of(file.pid, data))
+    }
+}
+
+/// Whether `pid` is, now, a process at work in `data`: a postmaster changes to its data directory and stays.
+pub(super) fn is_server_of(pid: u32, data: &Path) -> bool {
+    let Some(process) = number(pid) else { return false };
+    if cfg!(target_os = "linux") {
+        // A zombie has no working directory, a stranger another, and those of other accounts may not be read.
+        let place = |path: &Path| metadata(path).map(|found| (found.dev(), found.ino())).ok();
+        let there = place(&PathBuf::from(format!("/proc/{pid}/cwd")));
+        return there.is_some() && there == place(data);
+    }
+    if test_kill_process(process).is_err() {
+        return false;
+    }
+    let listing = std::process::Command::new("ps")
+        .args(["-ww", "-o", "stat=,command=", "-p", &pid.to_string()])
+        .output();
+    listing.is_ok_and(|listing| {
+        let says = String::from_utf8_lossy(&listing.stdout).into_owned();
+        !says.trim_start().starts_with('Z')
+            && says.contains("postgres")
+            && says.contains(&*data.to_string_lossy())
+    })
+}
+
+/// Sends `signal` to the server of `data`, if `pid` is that.
+pub(super) fn signal(pid: u32, data: &Path, signal: Signal) -> bool {
+    is_server_of(pid, data) && number(pid).is_some_and(|process| kill_process(process, signal).is_ok())
+}
+
+fn number(pid: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(pid).ok()?)
+}
+
+/// `a/b/../c` as `a/c`: for people and for the length of socket paths.
+fn normal(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        if part == std::path::Component::ParentDir {
+            plain.pop();
+        } else {
+            plain.push(part);
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_a_server_writes() {
+        let text =
+            "4711\n/p/.pgtls/data\n1795348549\n5433\n../run\nlocalhost\n 10027009        60\nready   \n";
+        let file = PidFile::parse(text, Path::new("/p/.pgtls/data")).unwrap();
+        assert_eq!((file.pid, file.port, file.ready), (4711, 5433, true));
+        assert_eq!(file.socket_dir, Path::new("/p/.pgtls/run"));
+        assert!(
+            !PidFile::parse(&text.replace("ready   ", "starting"), Path::new("/d"))
+                .unwrap()
+                .ready
+        );
+        for junk in ["", "-4711\n", "0\n", "1\n", "x", "99999999999\n"] {
+            assert_eq!(PidFile::parse(junk, Path::new("/d")), None, "{junk:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_now_belongs_to_another_is_not_our_server() {
+        let data = tempfile::tempdir().unwrap();
+        let us = std::process::id();
+        std::fs::write(
+            data.path().join("postmaster.pid"),
+            format!("{us}\n{}\n", data.path().display()),
+        )
+        .unwrap();
+        assert_eq!(PidFile::read(data.path()).unwrap().pid, us);
+        assert_eq!(PidFile::alive(data.path()), None);
+        assert!(!signal(us, data.path(), Signal::KILL), "we would not be here");
+    }
+}
