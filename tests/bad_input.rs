@@ -1,5 +1,7 @@
 //! Every bad answer is refused in words, by its flag, before anything is written.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! The command line as scripts meet it: help, exit statuses, one JSON object, no prompts, no secrets.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! The harness itself: a server of each version really speaks TLS, and really keeps its promises, before pgtls is asked.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod support;
 
 use support::{Account, Ca, Postgres, TestServer, psql, psycopg};

@@ -1,5 +1,7 @@
 //! What must not be mistaken for a broken promise, nor for a kept one: honest servers, and failures that prove nothing.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod support;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,7 @@
 //! Every probe seen failing: for each promise a real server that breaks just that promise.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod support;
 
 use std::time::Duration;
@@ -239,6 +241,10 @@ fn old_tls(major: u16) {
         .conf("ssl_min_protocol_version = 'TLSv1'\nssl_ciphers = 'ALL:@SECLEVEL=0'")
         .hba(HBA_MTLS)
         .start();
+    assert!(
+        speaks_tls_1_1(server.port),
+        "openssl cannot speak TLS 1.1 to this server"
+    );
     let outcome = cast.mtls(server.port, "");
     broken(
         &outcome,

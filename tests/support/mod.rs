@@ -45,6 +45,12 @@ pub fn mark() -> String {
     std::env::var("PGTLS_TEST_RUN").unwrap_or_else(|_| format!("pid-{}", std::process::id()))
 }
 
+/// Letters and digits of this run alone: in the name of every project directory, and so of every sandbox, also of
+/// those that root's pgtls keeps elsewhere.
+pub fn tag() -> String {
+    mark().rsplit('.').next().unwrap_or_default().replace('-', "")
+}
+
 /// Whether a skip of what continuous integration must have is a failure.
 fn strict() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true")

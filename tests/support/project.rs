@@ -18,7 +18,7 @@ pub struct Project {
 impl Project {
     /// An empty directory that the account owns.
     pub fn new(account: &Account) -> Self {
-        let dir = scratch("project");
+        let dir = scratch(&super::tag());
         account.own(&dir);
         Self {
             dir,

@@ -121,16 +121,31 @@ provide_tmp() {
     export PGTLS_TEST_TMP PGTLS_TEST_RUN
 }
 
-# The processes that carry this run's mark, one `PID COMMAND` a line.
+# What this run left: processes, as `process PID COMMAND`, and sandboxes that root's pgtls keeps outside its project.
+#
+# Test processes carry the run's mark in their environment. pgtls starts servers with a clean one, but every test
+# directory, and so every sandbox, has the run's tag in its name; it is given to grep by standard input so that grep's
+# own arguments do not match.
 provide_leaks() {
-    local environ pid
-    grep -lzsxF "PGTLS_TEST_MARK=$PGTLS_TEST_RUN" /proc/[0-9]*/environ | while read -r environ; do
-        pid=${environ//[!0-9]/}
-        printf '%s %s\n' "$pid" "$({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null)"
+    local found pid tag=${PGTLS_TEST_RUN##*.}
+    {
+        grep -lzsxF "PGTLS_TEST_MARK=$PGTLS_TEST_RUN" /proc/[0-9]*/environ
+        printf '%s' "$tag" | grep -lzsF -f - /proc/[0-9]*/cmdline
+    } | tr -dc '0-9\n' | sort -un | while read -r pid; do
+        printf 'process %s %s\n' "$pid" "$({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null)"
     done
+    for found in /var/lib/pgtls/"$tag"*; do
+        [ -e "$found" ] && printf 'directory %s\n' "$found"
+    done
+    return 0
 }
 
 provide_cleanup() {
-    provide_leaks | while read -r pid _; do kill -KILL "$pid" 2>/dev/null; done
+    provide_leaks | while read -r what which _; do
+        case $what in
+        process) kill -KILL "$which" 2>/dev/null ;;
+        directory) rm -rf "$which" ;;
+        esac
+    done
     [ -n "${PGTLS_TEST_TMP:-}" ] && rm -rf "$PGTLS_TEST_TMP"
 }

@@ -171,6 +171,7 @@ impl Builder {
         };
         // No checkpoint, no fsync: these servers live for seconds.
         let base = "fsync = off\nmax_connections = 20\nshared_buffers = 8MB\nunix_socket_permissions = 0700\n\
+                    dynamic_shared_memory_type = mmap\n\
                     log_connections = on\n";
         put("postgresql.conf", &format!("{base}{}", self.conf));
         put("pg_hba.conf", &self.hba);
