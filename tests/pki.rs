@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use base64::Engine as _;
 use pgtls::pki::{
     Algorithm, Authority, AuthorityError, Certificate, HostName, Identity, KeyError, PrivateKey, Reason,
 };
@@ -328,6 +329,18 @@ fn keys_in_every_format_of_openssl_are_read() {
     }
 }
 
+/// An encrypted key in PEM whose iteration count was changed: making a slow one for real would be slow.
+fn with_iterations(der: &[u8], before: [u8; 3], after: [u8; 3]) -> String {
+    let integer = [&[0x02, 0x03], &before[..]].concat();
+    let at = der
+        .windows(5)
+        .position(|bytes| bytes == integer)
+        .expect("the iteration count");
+    let der = [&der[..at + 2], &after, &der[at + 5..]].concat();
+    let body = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN ENCRYPTED PRIVATE KEY-----\n{body}\n-----END ENCRYPTED PRIVATE KEY-----\n")
+}
+
 #[test]
 fn what_is_no_usable_key_is_named() {
     let dir = TempDir::new().unwrap();
@@ -343,7 +356,12 @@ fn what_is_no_usable_key_is_named() {
     run("ecparam -name prime256v1 -param_enc explicit -genkey -noout -out explicit.pem");
     run("genpkey -algorithm rsa-pss -out pss.pem");
     run("pkcs8 -topk8 -v1 PBE-SHA1-3DES -in k.pem -passout pass:x -out pbes1.pem");
-    run("pkcs8 -topk8 -iter 20000000 -in k.pem -passout pass:x -out slow.pem");
+    run("pkcs8 -topk8 -iter 65536 -in k.pem -passout pass:x -outform DER -out slow.der");
+    put(
+        &dir,
+        "slow.pem",
+        with_iterations(&read(&dir, "slow.der"), [0x01, 0, 0], [0x7f, 0xff, 0xff]),
+    );
     run("pkcs12 -export -in certificate.pem -inkey k.pem -passout pass:x -out bundle.pem");
     put(&dir, "cut.pem", &ca.key().to_pem()[..80]);
     put(
@@ -573,10 +591,11 @@ fn leaves_do_not_outlive_their_ca_and_names_are_bounded() {
 #[test]
 fn a_name_too_long_for_a_cn_is_in_the_san_alone() {
     let dir = TempDir::new().unwrap();
-    let ca = Authority::create(&"long ".repeat(40), Algorithm::P256, 30, now()).unwrap();
+    let today = now();
+    let ca = Authority::create(&"long ".repeat(40), Algorithm::P256, 30, today).unwrap();
     let long = format!("{}.example.com", "a".repeat(60));
     let server = ca
-        .issue_server(&hosts(&[&long]), Algorithm::P256, 30, now())
+        .issue_server(&hosts(&[&long]), Algorithm::P256, 30, today)
         .unwrap();
     assert_eq!(server.leaf().common_name(), None);
     verify(&dir, "sslserver", &server, ca.root()).unwrap();
@@ -652,8 +671,9 @@ fn what_no_longer_serves_says_why() {
 #[test]
 fn certificates_are_read_as_leniently_as_openssl_does() {
     let dir = TempDir::new().unwrap();
-    let ca = Authority::create("pgtls CA", Algorithm::P256, 30, now()).unwrap();
-    let client = ca.issue_client("app", Algorithm::P256, 30, now()).unwrap();
+    let today = now();
+    let ca = Authority::create("pgtls CA", Algorithm::P256, 30, today).unwrap();
+    let client = ca.issue_client("app", Algorithm::P256, 30, today).unwrap();
     put(&dir, "x.crt", ca.certificate().to_pem());
     let texts = openssl(dir.path(), &["x509", "-in", "x.crt", "-text"]);
     let trusted = openssl(
@@ -704,11 +724,11 @@ fn a_hostile_name_is_shown_harmlessly() {
 
 #[test]
 fn a_throw_away_client_is_cheap() {
-    let rounds = 20;
+    let (rounds, today) = (20, now());
     let start = std::time::Instant::now();
     for _ in 0..rounds {
-        let ca = Authority::create("elsewhere", Algorithm::P256, 1, now()).unwrap();
-        ca.issue_client("app", Algorithm::P256, 1, now()).unwrap();
+        let ca = Authority::create("elsewhere", Algorithm::P256, 1, today).unwrap();
+        ca.issue_client("app", Algorithm::P256, 1, today).unwrap();
     }
     let each = start.elapsed() / rounds;
     // Ten times what it takes unoptimized on a busy machine: it guards against seconds, not microseconds.

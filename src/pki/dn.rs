@@ -31,7 +31,9 @@ pub(super) fn display(name: &X509Name<'_>) -> String {
         if index > 0 {
             text.push(',');
         }
-        for (index, attribute) in relative.iter().enumerate() {
+        // OpenSSL turns the order within a multi-valued part around as well, and `clientname=DN` compares its text.
+        let attributes: Vec<_> = relative.iter().collect();
+        for (index, attribute) in attributes.iter().rev().enumerate() {
             if index > 0 {
                 text.push('+');
             }
