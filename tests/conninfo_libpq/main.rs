@@ -2,7 +2,9 @@
 //!
 //! The witness is psycopg, which brings libpq along: `PGTLS_TEST_PYTHON` names a Python that has it.
 
-mod resolving;
+mod case;
+mod files;
+mod judging;
 mod table;
 mod witness;
 
