@@ -89,7 +89,7 @@ pub(super) fn read(settings: &Settings, env: &Environment) -> Result<Vec<Host>, 
     };
     let counts = |keyword, found| Error::Counts {
         keyword,
-        origin: settings.origin(keyword).clone(),
+        origin: Box::new(settings.origin(keyword).clone()),
         found,
         other: leader,
         expected: count,

@@ -189,7 +189,7 @@ fn scram_key(settings: &Settings, keyword: Keyword) -> Result<Option<SecretStrin
         Some(_) => Ok(Some(key.clone())),
         None => Err(Error::BadSecret {
             keyword,
-            origin: settings.origin(keyword).clone(),
+            origin: Box::new(settings.origin(keyword).clone()),
             expected: "32 bytes in base64",
         }),
     }

@@ -24,7 +24,7 @@ pub(super) fn modes(settings: &Settings, default: SslMode) -> Result<TlsModes, E
     let sslmode = SslMode::read(settings, Keyword::Sslmode, default)?;
     let weak = |reason, allowed| Error::WeakSslMode {
         sslmode: sslmode.word(),
-        origin: settings.origin(Keyword::Sslmode).clone(),
+        origin: Box::new(settings.origin(Keyword::Sslmode).clone()),
         reason,
         allowed,
     };
