@@ -4,7 +4,31 @@
 //! arguments. Whether a chain is to be trusted is asked of `judge`, not here.
 
 mod algorithm;
+mod authority;
+mod certificate;
+mod chain;
+mod der;
+mod dn;
+mod identity;
+mod key;
+mod key_import;
+mod kind;
 mod name;
+mod name_error;
+mod parse;
+mod pem;
+mod signature;
+mod template;
+mod text;
+mod traditional;
 
 pub use algorithm::Algorithm;
-pub use name::{HostName, HostNameError};
+pub use authority::{Authority, AuthorityError};
+pub use certificate::{Certificate, CertificateError};
+pub use identity::{Identity, IdentityError, Reason};
+pub use key::{KeyError, PrivateKey};
+pub use kind::KeyKind;
+pub use name::HostName;
+pub use name_error::HostNameError;
+pub use pem::PemError;
+pub use text::printable;
