@@ -203,7 +203,6 @@ fn certificates(talk: &mut Conversation, target: &Target) {
     let names = parsed.as_ref().map(super::names_of).unwrap_or_default();
     let name = match judge_name(&leaf, &target.host) {
         Ok(_) => Finding::holds(format!("valid for {}", target.host)),
-        Err(refusal) if refusal.cause.is_undetermined() => Finding::open(refusal.to_string()),
         Err(refusal) => Finding::broken(refusal.to_string()).remedy(super::remedy::host_name(target)),
     };
     talk.add(
