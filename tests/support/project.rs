@@ -1,0 +1,71 @@
+//! A project directory of pgtls: what `pgtls up` made is taken down when dropped.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::{Account, Job, Postgres, pgtls, scratch};
+
+/// A directory and the account that works in it.
+pub struct Project {
+    /// The directory given as `--dir`.
+    pub dir: PathBuf,
+    /// Who runs pgtls there.
+    pub account: Account,
+}
+
+impl Project {
+    /// An empty directory that the account owns.
+    pub fn new(account: &Account) -> Self {
+        let dir = scratch(&super::tag());
+        account.own(&dir);
+        Self {
+            dir,
+            account: account.clone(),
+        }
+    }
+
+    /// `pgtls COMMAND ARGS --dir DIR`, run by the account.
+    pub fn pgtls(&self, args: &[&str]) -> Job {
+        pgtls(args).arg("--dir").arg(&self.dir).account(&self.account)
+    }
+
+    /// `pgtls up --mode MODE --run sandbox --yes --json` with that server.
+    pub fn up(&self, mode: &str, postgres: &Postgres) -> Job {
+        self.pgtls(&["up", "--mode", mode, "--run", "sandbox", "--yes", "--json"])
+            .arg("--pg-bin")
+            .arg(&postgres.bin)
+    }
+
+    /// Every file with its mode and content, without what a running server or a lock changes (`.pgtls/`).
+    pub fn files(&self) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+        let mut files = BTreeMap::new();
+        self.collect(&self.dir, &mut files);
+        files
+    }
+
+    fn collect(&self, dir: &Path, files: &mut BTreeMap<PathBuf, (u32, Vec<u8>)>) {
+        for entry in fs::read_dir(dir).unwrap().flatten() {
+            let path = entry.path();
+            let relative = path.strip_prefix(&self.dir).unwrap().to_owned();
+            if relative.starts_with(".pgtls") {
+                continue;
+            }
+            if entry.file_type().unwrap().is_dir() {
+                self.collect(&path, files);
+            } else {
+                let mode = entry.metadata().unwrap().permissions().mode() & 0o7777;
+                files.insert(relative, (mode, fs::read(&path).unwrap()));
+            }
+        }
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        // As root the data lies elsewhere, below /var/lib: only pgtls itself knows where.
+        self.pgtls(&["down", "--volumes", "--yes"]).start().finish();
+        drop(fs::remove_dir_all(&self.dir));
+    }
+}
