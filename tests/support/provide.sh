@@ -28,6 +28,14 @@ system_postgres() {
     done
 }
 
+# A Python that can make virtual environments; the system's first, since every account can run it.
+venv_python() {
+    local found
+    for found in /usr/bin/python3 python3; do
+        "$found" -c 'import venv, ensurepip' 2>/dev/null && echo "$found" && break
+    done
+}
+
 provide_packages() {
     local wanted=()
     has cc || wanted+=(gcc libc6-dev)
@@ -35,7 +43,7 @@ provide_packages() {
     has setpriv || wanted+=(util-linux)
     [ -n "$(system_postgres)" ] || wanted+=(postgresql)
     has psql || wanted+=(postgresql-client)
-    python3 -c 'import venv, ensurepip' 2>/dev/null || wanted+=(python3-venv)
+    [ -n "$(venv_python)" ] || wanted+=(python3-venv)
     has npm || wanted+=(npm)
     [ ${#wanted[@]} = 0 ] && return
     if [ "$(id -u)" != 0 ] || ! has apt-get; then
@@ -48,9 +56,15 @@ provide_packages() {
     local quiet=/etc/postgresql-common/createcluster.d/pgtls-tests.conf
     mkdir -p "${quiet%/*}"
     echo 'create_main_cluster = false' >"$quiet"
-    DEBIAN_FRONTEND=noninteractive apt-get -qq update >&2 || say 'apt-get update failed'
-    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${wanted[@]}" >&2 ||
-        say "apt-get could not install ${wanted[*]}"
+    local package
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -qq update >&2 || say 'apt-get update failed'
+    if ! apt-get -qq install -y --no-install-recommends "${wanted[@]}" >&2; then
+        # One that conflicts with what is here must not keep out the others.
+        for package in "${wanted[@]}"; do
+            apt-get -qq install -y --no-install-recommends "$package" >&2 || say "apt-get could not install $package"
+        done
+    fi
     rm -f "$quiet"
 }
 
@@ -104,7 +118,7 @@ provide_python() {
     [ "$(cat "$cache/python/VERSION" 2>/dev/null)" = "$psycopg" ] && "$PGTLS_TEST_PYTHON" -c 'import psycopg' 2>/dev/null && return
     say "installing $psycopg into $cache/python"
     rm -rf "${cache:?}/python"
-    if python3 -m venv "$cache/python" >&2 && "$cache/python/bin/pip" -q --disable-pip-version-check install "$psycopg" >&2; then
+    if "$(venv_python)" -m venv "$cache/python" >&2 && "$cache/python/bin/pip" -q --disable-pip-version-check install "$psycopg" >&2; then
         echo "$psycopg" >"$cache/python/VERSION"
     else
         say "$psycopg: could not be installed"
