@@ -32,14 +32,14 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use address::HostAddr;
 pub use environment::Environment;
-pub use error::{Error, Origin};
+pub use error::{Error, Origin, UriError};
 pub use hosts::{Endpoint, Host};
 pub use keyword::Keyword;
-pub use require_auth::{AuthMethod, RequireAuth};
+pub use require_auth::RequireAuth;
 pub use resolve::{Located, Resolved, RootCert, resolve, resolve_with_default};
 pub use values::{
-    ChannelBinding, GssEncMode, LoadBalanceHosts, ProtocolVersion, SslCertMode, SslMode, SslNegotiation,
-    TargetSessionAttrs, TlsVersion,
+    AuthMethod, ChannelBinding, GssEncMode, LoadBalanceHosts, ProtocolVersion, SslCertMode, SslMode,
+    SslNegotiation, TargetSessionAttrs, TlsVersion,
 };
 
 /// Connection parameters as written: each keyword once, in the order it was first given.

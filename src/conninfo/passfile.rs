@@ -59,7 +59,11 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
 /// The password of the first line that fits; an empty one is none.
 pub(super) fn find(content: &[u8], wanted: &Wanted<'_>) -> Option<SecretString> {
     let password = content.split(|byte| *byte == b'\n').find_map(|line| {
-        let line = line.trim_ascii_end_of_line();
+        let end = line
+            .iter()
+            .rposition(|byte| *byte != b'\r')
+            .map_or(0, |last| last + 1);
+        let line = &line[..end];
         if line.starts_with(b"#") {
             return None;
         }
@@ -73,20 +77,6 @@ pub(super) fn find(content: &[u8], wanted: &Wanted<'_>) -> Option<SecretString> 
         .ok()
         .filter(|text| !text.is_empty())?;
     Some(SecretString::from(password))
-}
-
-trait Line {
-    fn trim_ascii_end_of_line(&self) -> &Self;
-}
-
-impl Line for [u8] {
-    fn trim_ascii_end_of_line(&self) -> &Self {
-        let end = self
-            .iter()
-            .rposition(|byte| *byte != b'\r')
-            .map_or(0, |last| last + 1);
-        &self[..end]
-    }
 }
 
 /// What follows a field that fits: `*`, or the wanted text with `\` before `:` and `\`, then `:`.

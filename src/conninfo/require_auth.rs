@@ -2,66 +2,7 @@
 
 use super::keyword::nearest;
 use super::settings::Settings;
-use super::values;
-use super::{Error, Keyword};
-
-pub use auth_method::AuthMethod;
-
-mod auth_method {
-    use std::fmt;
-
-    /// A way of logging in, as `require_auth` names it.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-    pub enum AuthMethod {
-        /// A password in the clear.
-        Password,
-        /// An MD5 hash of it.
-        Md5,
-        /// GSSAPI.
-        Gss,
-        /// SSPI.
-        Sspi,
-        /// SCRAM.
-        ScramSha256,
-        /// OAuth bearer token.
-        Oauth,
-        /// No exchange at all (`trust`, `cert`, `peer`).
-        None,
-    }
-
-    impl AuthMethod {
-        /// Every method.
-        pub const ALL: &[Self] = &[
-            Self::Password,
-            Self::Md5,
-            Self::Gss,
-            Self::Sspi,
-            Self::ScramSha256,
-            Self::Oauth,
-            Self::None,
-        ];
-
-        /// The word for it.
-        #[must_use]
-        pub const fn word(self) -> &'static str {
-            match self {
-                Self::Password => "password",
-                Self::Md5 => "md5",
-                Self::Gss => "gss",
-                Self::Sspi => "sspi",
-                Self::ScramSha256 => "scram-sha-256",
-                Self::Oauth => "oauth",
-                Self::None => "none",
-            }
-        }
-    }
-
-    impl fmt::Display for AuthMethod {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(self.word())
-        }
-    }
-}
+use super::{AuthMethod, Error, Keyword};
 
 /// The methods that are admitted, or with `!` in front of each, those that are not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,18 +36,14 @@ impl RequireAuth {
         for item in list.split(',') {
             let (name, forbids) = item.strip_prefix('!').map_or((item, false), |name| (name, true));
             let bad = |what: String| settings.bad_value(Keyword::RequireAuth, list, what, String::new());
-            let Some(method) = AuthMethod::ALL
-                .iter()
-                .copied()
-                .find(|method| method.word() == name)
-            else {
-                let words: Vec<_> = AuthMethod::ALL.iter().map(|method| method.word()).collect();
-                let hint = nearest(&name.trim().to_ascii_lowercase(), words.iter().copied())
-                    .map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
-                let expected = format!(
-                    "a list of {} without blanks, all or none with ! in front",
-                    words.join(", ")
-                );
+            let Some(method) = AuthMethod::from_word(name) else {
+                let hint = nearest(
+                    &name.trim().to_ascii_lowercase(),
+                    AuthMethod::WORDS.iter().copied(),
+                )
+                .map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
+                let words = AuthMethod::WORDS.join(", ");
+                let expected = format!("a list of {words} without blanks, all or none with ! in front");
                 return Err(settings.bad_value(Keyword::RequireAuth, list, expected, hint));
             };
             if forbids != negated {
@@ -121,18 +58,4 @@ impl RequireAuth {
         }
         Ok(Some(Self { methods, negated }))
     }
-}
-
-/// Checks the numbers that libpq reads when it sets up a TCP socket.
-pub(super) fn check_tcp(settings: &Settings) -> Result<(), Error> {
-    if values::integer(settings, Keyword::Keepalives)? != Some(0) {
-        for keyword in [
-            Keyword::KeepalivesIdle,
-            Keyword::KeepalivesInterval,
-            Keyword::KeepalivesCount,
-        ] {
-            values::integer(settings, keyword)?;
-        }
-    }
-    values::integer(settings, Keyword::TcpUserTimeout).map(drop)
 }

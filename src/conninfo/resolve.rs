@@ -9,10 +9,9 @@ use secrecy::{ExposeSecret, SecretString};
 use super::hosts;
 use super::passfile;
 use super::quote::Quoted;
-use super::require_auth::check_tcp;
 use super::service;
 use super::settings::Settings;
-use super::values::integer;
+use super::values::{check_tcp, integer};
 use super::{
     ChannelBinding, Conninfo, Environment, Error, GssEncMode, Host, Keyword, LoadBalanceHosts, Origin,
     ProtocolVersion, RequireAuth, SslCertMode, SslMode, SslNegotiation, TargetSessionAttrs, TlsVersion,

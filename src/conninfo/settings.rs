@@ -15,7 +15,7 @@ pub(super) fn accept(
     name: &str,
     value: &str,
     after_secret: bool,
-) -> Result<Option<Keyword>, Error> {
+) -> Result<Keyword, Error> {
     if name == "requiressl" {
         let mode = if value.starts_with('1') {
             "require"
@@ -23,13 +23,13 @@ pub(super) fn accept(
             "prefer"
         };
         conninfo.set(Keyword::Sslmode, mode);
-        return Ok(Some(Keyword::Sslmode));
+        return Ok(Keyword::Sslmode);
     }
     let Some(keyword) = Keyword::from_name(name) else {
         return Err(unknown(name, after_secret));
     };
     conninfo.set(keyword, value);
-    Ok(Some(keyword))
+    Ok(keyword)
 }
 
 /// The error for a keyword that libpq 18 does not have.

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::quote::Quoted;
 use super::settings::accept;
-use super::{Conninfo, Error, Keyword};
+use super::{Conninfo, Error};
 
 /// Reads pairs until the end: blanks around `=` and between pairs are free, values may be in single quotes,
 /// and a backslash makes the next character literal, in quotes or not.
@@ -36,7 +36,7 @@ pub(super) fn parse(text: &str) -> Result<Conninfo, Error> {
             keyword: Quoted::new(&name),
         })?;
         let keyword = accept(&mut conninfo, &name, &value, after_secret)?;
-        after_secret = keyword.is_some_and(Keyword::is_secret);
+        after_secret = keyword.is_secret();
     }
 }
 

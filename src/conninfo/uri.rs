@@ -124,7 +124,7 @@ fn parameters(conninfo: &mut Conninfo, query: &str, mut after_secret: bool) -> R
             continue;
         }
         let keyword = accept(conninfo, &name, &value, after_secret)?;
-        after_secret = keyword.is_some_and(Keyword::is_secret);
+        after_secret = keyword.is_secret();
     }
     Ok(())
 }

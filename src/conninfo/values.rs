@@ -27,7 +27,7 @@ macro_rules! words {
             /// The value that a word stands for; only exact words count.
             #[must_use]
             pub fn from_word(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$variant),)* _ => None }
+                match word { $($word => Some(Self::$variant),)* _ => Option::None }
             }
 
             /// The value of `keyword`, or `default` where nobody set it; an empty value is an error.
@@ -196,6 +196,26 @@ impl ProtocolVersion {
     }
 }
 
+words! {
+    /// A way of logging in, as `require_auth` names it.
+    AuthMethod {
+        /// A password in the clear.
+        Password "password",
+        /// An MD5 hash of it.
+        Md5 "md5",
+        /// GSSAPI.
+        Gss "gss",
+        /// SSPI.
+        Sspi "sspi",
+        /// SCRAM.
+        ScramSha256 "scram-sha-256",
+        /// An OAuth bearer token.
+        Oauth "oauth",
+        /// No exchange at all (`trust`, `cert`, `peer`).
+        None "none",
+    }
+}
+
 /// A C integer as libpq reads one: blanks around it and a sign are fine, anything else is not.
 pub(super) fn integer(settings: &Settings, keyword: Keyword) -> Result<Option<i32>, Error> {
     settings
@@ -210,4 +230,18 @@ pub(super) fn integer(settings: &Settings, keyword: Keyword) -> Result<Option<i3
 /// See [`integer`].
 pub(super) fn parse_integer(text: &str) -> Option<i32> {
     text.trim_matches(super::text::is_blank).parse().ok()
+}
+
+/// Checks the numbers that libpq reads when it sets up a TCP socket.
+pub(super) fn check_tcp(settings: &Settings) -> Result<(), Error> {
+    if integer(settings, Keyword::Keepalives)? != Some(0) {
+        for keyword in [
+            Keyword::KeepalivesIdle,
+            Keyword::KeepalivesInterval,
+            Keyword::KeepalivesCount,
+        ] {
+            integer(settings, keyword)?;
+        }
+    }
+    integer(settings, Keyword::TcpUserTimeout).map(drop)
 }

@@ -63,6 +63,9 @@ pub enum Error {
     /// The server could not be found, made, started or stopped.
     #[error(transparent)]
     Server(#[from] server::ServerError),
+    /// The running server keeps its old settings or certificate: it complained about the new ones.
+    #[error("the server did not take its new files: {}", .0.says)]
+    Reload(server::Diagnosis),
     /// The port that was asked for is somebody else's.
     #[error("{0}")]
     PortTaken(String),
@@ -111,7 +114,7 @@ impl Error {
             Self::Half { .. } | Self::NoAuthority { .. } | Self::Apply(_) | Self::Server(_) | Self::PortTaken(_) => {
                 Kind::Environment
             }
-            Self::Database { .. } | Self::Open(_) => Kind::Broken,
+            Self::Database { .. } | Self::Open(_) | Self::Reload(_) => Kind::Broken,
         }
     }
 
@@ -125,6 +128,7 @@ impl Error {
             | Self::DoesNotFit { remedy, .. }
             | Self::NeedsConsent { remedy, .. } => vec![remedy.clone()],
             Self::Server(error) => vec![error.remedy()],
+            Self::Reload(diagnosis) => vec![diagnosis.remedy.clone()],
             Self::PortTaken(_) => {
                 vec!["name a free port with --port, or stop what listens there".to_owned()]
             }
@@ -140,6 +144,7 @@ impl Error {
     pub fn log(&self) -> &[String] {
         match self {
             Self::Server(error) => error.lines(),
+            Self::Reload(diagnosis) => std::slice::from_ref(&diagnosis.line),
             _ => &[],
         }
     }

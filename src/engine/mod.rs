@@ -1,6 +1,22 @@
 //! The journeys: up, plan, apply, undo, renew, down. Every face of pgtls (the command line, a screen) drives
-//! these and shows their events; no journey prints or asks anything itself.
+//! these and shows their events; no journey prints anything itself, and what a person may not want is asked
+//! of whoever drives it ([`Ask`]).
 
+mod credentials;
+mod database;
+mod error;
 mod event;
+mod files;
+mod manage;
+mod prepare;
+mod proof;
+mod up;
 
+pub use credentials::{Gathered, Renew, Secrets};
+pub use error::{Error, Kind};
 pub use event::{Event, Running, Step, Teller};
+pub use files::{must_read, read, secret};
+pub use manage::{Look, Renewal, certificates, look, renew, sandbox, stop, undo};
+pub use prepare::{Prepared, Request, absolute, prepare, project, setup};
+pub use proof::{Means, kit, target};
+pub use up::{Ask, Outcome, up, write};

@@ -1,0 +1,190 @@
+//! Living with a project: stop, undo, renew.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+
+use crate::apply::{self, Project, Undone, Written};
+use crate::dial::{Address, Deadline, NothingVerified, TlsSettings, handshake, open, ssl_request};
+use crate::pki::Certificate;
+use crate::plan::Layout;
+use crate::server::{Places, Sandbox, Server, Status};
+use crate::setup::{Answers, Run, Setup};
+
+use super::prepare::{self, Request};
+use super::up::{self, Ask, listener};
+use super::{Error, Renew, Secrets, Step, Teller, files};
+
+/// The project's sandbox, where it has one.
+pub fn sandbox(dir: &Path) -> Result<(Setup, Sandbox), Error> {
+    let setup = prepare::project(dir)?;
+    if setup.run != Run::Sandbox {
+        return Err(Error::DoesNotFit {
+            what: "this project runs no server of its own (run = \"none\")".to_owned(),
+            remedy: "stop the server the way it was started".to_owned(),
+        });
+    }
+    Ok((setup, Sandbox::locate(dir, &Places::of_this_machine())?))
+}
+
+/// Stops what `up` started; says what was stopped.
+pub async fn stop(sandbox: &Sandbox, tell: &Teller) -> Result<Option<Server>, Error> {
+    let step = tell.begin(Step::Stop);
+    let stopped = sandbox.stop(&listener(tell)).await?;
+    step.done(match &stopped {
+        Some(server) => format!("stopped PostgreSQL on port {}", server.port),
+        None => "no server was running".to_owned(),
+    });
+    Ok(stopped)
+}
+
+/// Takes back the last write, and has a running server follow: it reads the restored files, or stops where
+/// there are none any more.
+pub async fn undo(dir: &Path, tell: &Teller) -> Result<Undone, Error> {
+    let project = Project::open(dir)?;
+    // Before the files go: afterwards there may be no answers left to find the sandbox by.
+    let sandbox = Sandbox::locate(dir, &Places::of_this_machine()).ok();
+    let undone = apply::undo(&project)?;
+    if let Some(sandbox) = sandbox.filter(|sandbox| matches!(sandbox.status(), Status::Running(_))) {
+        if dir.join(Layout::CONF).exists() {
+            let reload = sandbox.reload(&listener(tell)).await?;
+            match reload.complaints.first() {
+                Some(complaint) => tell.notice(format!("the server keeps its newer settings: {}", complaint.says)),
+                None => tell.notice("the running server has read the restored files"),
+            }
+        } else {
+            stop(&sandbox, tell).await?;
+        }
+    }
+    Ok(undone)
+}
+
+/// What a renewal came to.
+#[derive(Debug)]
+pub struct Renewal {
+    /// The project directory, absolute.
+    pub dir: PathBuf,
+    /// What was written.
+    pub written: Written,
+    /// The new server certificate.
+    pub certificate: Certificate,
+    /// Whether the server was seen to serve it; `None` where there is no running server of ours to ask.
+    pub served: Option<bool>,
+}
+
+/// Issues new certificates, puts them in force, and looks at what the server then presents: a reload that
+/// failed looks like success in SQL.
+pub async fn renew(
+    dir: &Path,
+    secrets: &Secrets,
+    what: Renew,
+    ask: &dyn Ask,
+    timeout: Duration,
+    now: OffsetDateTime,
+    tell: &Teller,
+) -> Result<Renewal, Error> {
+    prepare::project(dir)?;
+    let project = Project::open(dir)?;
+    let request = Request {
+        dir: dir.to_path_buf(),
+        flags: Answers::default(),
+        answers_file: None,
+        secrets: secrets.clone(),
+        renew: what,
+        now,
+    };
+    let prepared = prepare::prepare(&request, &project, None, tell).await?;
+    let certificate = prepared.gathered.credentials.server.leaf().clone();
+    let (prepared, written) = up::write(prepared, &project, ask, tell)?;
+    let mut renewal = Renewal { dir: prepared.dir.clone(), written, certificate, served: None };
+    let Some(sandbox) = &prepared.sandbox else { return Ok(renewal) };
+    if !matches!(sandbox.status(), Status::Running(_)) {
+        return Ok(renewal);
+    }
+    let step = tell.begin(Step::Reload);
+    let reload = sandbox.reload(&listener(tell)).await?;
+    if let Some(complaint) = reload.complaints.first() {
+        return Err(Error::Reload(complaint.clone()));
+    }
+    step.done("the running server has read its files again");
+    let host = prepared.setup.dialled_host().to_string();
+    let step = tell.begin(Step::Verify);
+    let served = serves(&host, prepared.found.port, &renewal.certificate, timeout).await?;
+    renewal.served = Some(served);
+    step.done(if served { "the new certificate is served" } else { "the OLD certificate is still served" });
+    Ok(renewal)
+}
+
+/// Whether the server presents this certificate, before the time is up: a reload reaches new connections only
+/// once the server has turned to it.
+async fn serves(host: &str, port: u16, wanted: &Certificate, timeout: Duration) -> Result<bool, Error> {
+    let until = Instant::now() + timeout;
+    loop {
+        let presented = presented(host, port, Deadline::after(until.saturating_duration_since(Instant::now()))).await?;
+        if presented.first().is_some_and(|leaf| leaf == wanted) {
+            return Ok(true);
+        }
+        if Instant::now() >= until {
+            return Ok(false);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The chain that a server presents, leaf first; nothing is verified and nothing is sent.
+pub async fn presented(host: &str, port: u16, deadline: Deadline) -> Result<Vec<Certificate>, Error> {
+    let look = look(host, port, deadline).await?;
+    Ok(look.chain)
+}
+
+/// What a server shows to anybody.
+#[derive(Debug)]
+pub struct Look {
+    /// The chain, leaf first.
+    pub chain: Vec<Certificate>,
+    /// Protocol, cipher and group, if the handshake came so far.
+    pub agreed: Option<(String, String, String)>,
+    /// Whether the server asks for a client certificate.
+    pub asks_for_certificate: bool,
+}
+
+/// Looks at what a server shows to anybody, through an `SSLRequest`.
+pub async fn look(host: &str, port: u16, deadline: Deadline) -> Result<Look, Error> {
+    let fail = |why: String| Error::Database { doing: format!("looking at {host} port {port}"), why };
+    let address = Address::resolve(host, port, deadline).await?;
+    let mut stream = open(&address, deadline).await?;
+    match ssl_request(&mut stream, deadline).await.map_err(|lost| fail(lost.to_string()))? {
+        crate::dial::SslAnswer::Accepts => {}
+        crate::dial::SslAnswer::Refuses => return Err(fail("the server does not offer TLS (ssl is off)".to_owned())),
+        crate::dial::SslAnswer::Error(message) => return Err(fail(message.to_string())),
+        crate::dial::SslAnswer::Stuffed(_) | crate::dial::SslAnswer::Garbage(_) => {
+            return Err(fail("its answer is not PostgreSQL's".to_owned()));
+        }
+    }
+    let settings = TlsSettings::new(std::sync::Arc::new(NothingVerified)).with_sni_for(host);
+    let (der, agreed, asks_for_certificate) = match handshake(stream, &settings, deadline).await {
+        Ok(session) => {
+            let facts = session.facts();
+            let agreed = [facts.protocol, facts.cipher, facts.group].map(str::to_owned);
+            (facts.presented.clone(), Some(agreed.into()), facts.asked_for_certificate)
+        }
+        Err(failure) if failure.presented.is_empty() => return Err(fail(failure.to_string())),
+        Err(failure) => (failure.presented, None, failure.asked_for_certificate),
+    };
+    let chain = der.iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
+    Ok(Look { chain, agreed, asks_for_certificate })
+}
+
+/// What a certificate file holds.
+pub fn certificates(path: &Path) -> Result<Vec<Certificate>, Error> {
+    let bytes = files::must_read("the file", path)?;
+    Certificate::from_pem(&bytes)
+        .or_else(|error| Certificate::from_der(&bytes).map(|certificate| vec![certificate]).map_err(|_| error))
+        .map_err(|error| Error::File {
+            what: "the file",
+            path: path.to_path_buf(),
+            why: error.to_string(),
+            remedy: "give a certificate in PEM or DER".to_owned(),
+        })
+}

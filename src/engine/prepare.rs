@@ -1,0 +1,195 @@
+//! From answers to changes: what would be written, without writing any of it.
+
+use std::path::{Path, PathBuf};
+
+use time::OffsetDateTime;
+
+use crate::conninfo::Conninfo;
+use crate::apply::{Changes, Project, compare};
+use crate::plan::{Found, Kit, Layout, Plan};
+use crate::server::{Binaries, Places, Sandbox, Wanted, free_port, port_taken_by};
+use crate::setup::{Answers, Run, Setup};
+
+use super::credentials::{Gathered, Renew, Secrets, gather};
+use super::{Error, Step, Teller, files};
+
+/// What a journey starts from.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The project directory, as the person named it.
+    pub dir: PathBuf,
+    /// What the flags say; relative paths are relative to the working directory.
+    pub flags: Answers,
+    /// An answers file that was named.
+    pub answers_file: Option<PathBuf>,
+    /// What is not saved.
+    pub secrets: Secrets,
+    /// What is to be made anew.
+    pub renew: Renew,
+    /// The time.
+    pub now: OffsetDateTime,
+}
+
+/// Everything worked out, nothing written.
+pub struct Prepared {
+    /// The project directory, absolute.
+    pub dir: PathBuf,
+    /// The validated answers.
+    pub setup: Setup,
+    /// What was found on this machine.
+    pub found: Found,
+    /// The files as they should be.
+    pub plan: Plan,
+    /// The files against the disk; taken when they are written.
+    pub changes: Option<Changes>,
+    /// The logins, in order.
+    pub kits: Vec<Kit>,
+    /// Keys and certificates.
+    pub gathered: Gathered,
+    /// The sandbox, where there is one.
+    pub sandbox: Option<Sandbox>,
+    /// PostgreSQL's programs, where they were found.
+    pub binaries: Option<Binaries>,
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared").field("dir", &self.dir).field("setup", &self.setup).finish_non_exhaustive()
+    }
+}
+
+impl Prepared {
+    /// How the first client connects.
+    #[must_use]
+    pub fn conninfo(&self) -> Conninfo {
+        match self.kits.first() {
+            Some(kit) => kit.conninfo(&self.setup, &self.dir, self.found.port),
+            None => Conninfo::new(),
+        }
+    }
+}
+
+/// The answers of a project and a request, layered: flags over the answers file over what was saved.
+pub fn setup(request: &Request) -> Result<Setup, Error> {
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let mut answers = saved(&request.dir)?.unwrap_or_default();
+    if let Some(path) = &request.answers_file {
+        let text = files::must_read("the answers file (--answers)", path)?;
+        answers = answers.overlay(parse(&text, path, &here)?);
+    }
+    let answers = answers.overlay(request.flags.clone().relative_to(&here));
+    Setup::from_answers(&answers).map_err(Error::Answers)
+}
+
+fn saved(dir: &Path) -> Result<Option<Answers>, Error> {
+    let path = dir.join(Layout::SETUP);
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    files::read("the saved answers", &path)?.map(|text| parse(&text, &path, &here)).transpose()
+}
+
+fn parse(text: &[u8], path: &Path, here: &Path) -> Result<Answers, Error> {
+    let text = std::str::from_utf8(text).map_err(|_| Error::File {
+        what: "the answers file",
+        path: path.to_path_buf(),
+        why: "it is not UTF-8 text".to_owned(),
+        remedy: "save it as UTF-8".to_owned(),
+    })?;
+    let base = here.join(path);
+    let base = base.parent().unwrap_or(here);
+    Ok(Answers::from_toml(text, path).map_err(Error::Answers)?.relative_to(base))
+}
+
+/// The setup of a project that exists.
+pub fn project(dir: &Path) -> Result<Setup, Error> {
+    let answers = saved(dir)?.ok_or_else(|| Error::NoProject(dir.to_path_buf()))?;
+    Setup::from_answers(&answers).map_err(Error::Answers)
+}
+
+/// An absolute path for a directory that need not exist.
+pub fn absolute(dir: &Path) -> PathBuf {
+    let resolve = |path: &Path| path.canonicalize().ok();
+    if let Some(path) = resolve(dir) {
+        return path;
+    }
+    let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
+    match (dir.parent().and_then(resolve), dir.file_name()) {
+        (Some(parent), Some(name)) => parent.join(name),
+        _ => dir,
+    }
+}
+
+/// Works everything out against a directory, which need not exist.
+///
+/// `wanted` is whether PostgreSQL's programs must be there.
+pub async fn prepare(
+    request: &Request,
+    project: &Project,
+    binaries: Option<Binaries>,
+    tell: &Teller,
+) -> Result<Prepared, Error> {
+    let setup = setup(request)?;
+    let dir = absolute(&request.dir);
+    let places = Places::of_this_machine();
+    let sandbox = match setup.run {
+        Run::Sandbox => Some(Sandbox::locate(&dir, &places)?),
+        Run::None => None,
+    };
+    let binaries = match (&sandbox, binaries) {
+        (Some(sandbox), None) => find(&setup, sandbox, &places).await.ok(),
+        (_, binaries) => binaries,
+    };
+    let port = port(&setup, sandbox.as_ref())?;
+    let step = tell.begin(Step::Certificates);
+    let gathered = gather(&setup, &dir, &request.secrets, request.renew, request.now)?;
+    let found = Found {
+        project_dir: dir.clone(),
+        port,
+        server_version: sandbox
+            .as_ref()
+            .and_then(Sandbox::data_version)
+            .or_else(|| binaries.as_ref().map(|binaries| binaries.version.major)),
+        server_dir: sandbox.as_ref().map(Sandbox::server_dir).filter(|path| *path != dir.join(Layout::SERVER)),
+        server_data: None,
+        socket_dir: sandbox.as_ref().map(|sandbox| sandbox.socket_dir().to_path_buf()).unwrap_or_default(),
+        gitignore: files::read("the .gitignore", &dir.join(Layout::IGNORE))?
+            .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()),
+    };
+    let plan = Plan::new(&setup, &gathered.credentials, &found);
+    let changes = Some(compare(project, &plan.artifacts)?);
+    step.done(match gathered.notes.as_slice() {
+        [] => "certificates are as they should be".to_owned(),
+        notes => notes.join("; "),
+    });
+    let kits = Kit::all(&setup);
+    Ok(Prepared { dir, setup, found, plan, changes, kits, gathered, sandbox, binaries })
+}
+
+/// PostgreSQL's programs for this setup: of the version of data that is there, else the one asked for.
+pub async fn find(setup: &Setup, sandbox: &Sandbox, places: &Places) -> Result<Binaries, Error> {
+    let wanted = Wanted {
+        dir: setup.pg_bin.as_deref(),
+        version: sandbox.data_version().or(setup.pg_version),
+    };
+    Ok(Binaries::find(wanted, places).await?)
+}
+
+/// The port: the one asked for, the one our own server has, or the first that is free.
+fn port(setup: &Setup, sandbox: Option<&Sandbox>) -> Result<u16, Error> {
+    const USUAL: u16 = 5432;
+    let Some(sandbox) = sandbox else { return Ok(setup.port.unwrap_or(USUAL)) };
+    let ours = match sandbox.status() {
+        crate::server::Status::Running(server) => Some(server.port),
+        _ => None,
+    };
+    match setup.port {
+        Some(port) if ours == Some(port) => Ok(port),
+        Some(port) => match port_taken_by(port) {
+            Some(by) => Err(Error::PortTaken(by)),
+            None => Ok(port),
+        },
+        None => match ours {
+            Some(port) => Ok(port),
+            None => Ok(free_port(USUAL)?.port),
+        },
+    }
+}

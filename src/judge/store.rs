@@ -1,0 +1,119 @@
+//! What is trusted: the certificates and revocation lists of a trust file.
+
+use super::certificate::Certificate;
+use super::crl::Crl;
+use super::der::Malformed;
+
+/// The contents of a trust file (and of the revocation lists next to it), read once.
+#[derive(Debug, Clone)]
+pub struct TrustStore {
+    certificates: Vec<Certificate>,
+    lists: Vec<Crl>,
+    checks_revocation: bool,
+}
+
+/// A trust file's entry that OpenSSL would refuse to load.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// A certificate that cannot be read.
+    #[error(
+        "certificate number {number} of the trust file cannot be read: {fault}; replace the file by a sound copy"
+    )]
+    Certificate {
+        /// Its place, counting from 1.
+        number: usize,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// A revocation list that cannot be read.
+    #[error("revocation list number {number} cannot be read: {fault}; replace the file by a sound copy")]
+    List {
+        /// Its place, counting from 1.
+        number: usize,
+        /// What is wrong with it.
+        fault: String,
+    },
+}
+
+impl TrustStore {
+    /// Reads DER certificates and DER revocation lists, in the order of the file: among CAs of one name the first
+    /// that is currently valid is taken, as OpenSSL takes it.
+    ///
+    /// If there is any list, every certificate of a path needs one, the root too (libpq sets
+    /// `X509_V_FLAG_CRL_CHECK_ALL`); [`check_revocation`](Self::check_revocation) says otherwise.
+    pub fn new(certificates: &[Vec<u8>], lists: &[Vec<u8>]) -> Result<Self, StoreError> {
+        let mut store = Self {
+            certificates: Vec::new(),
+            lists: Vec::new(),
+            checks_revocation: !lists.is_empty(),
+        };
+        for (index, der) in certificates.iter().enumerate() {
+            let certificate =
+                Certificate::parse(der).map_err(|Malformed(fault)| StoreError::Certificate {
+                    number: index + 1,
+                    fault: fault.into(),
+                })?;
+            if !store
+                .certificates
+                .iter()
+                .any(|known| known.der == certificate.der)
+            {
+                store.certificates.push(certificate);
+            }
+        }
+        for (index, der) in lists.iter().enumerate() {
+            let list = Crl::parse(der).map_err(|Malformed(fault)| StoreError::List {
+                number: index + 1,
+                fault: fault.into(),
+            })?;
+            store.lists.push(list);
+        }
+        Ok(store)
+    }
+
+    /// Whether certificates are checked against the lists. As libpq does it: yes with `sslcrl` once that file could be
+    /// read, yes with `sslcrldir` even if that directory is empty (then everything is refused), no for lists that merely
+    /// lie in the trust file.
+    #[must_use]
+    pub const fn check_revocation(mut self, check: bool) -> Self {
+        self.checks_revocation = check;
+        self
+    }
+
+    /// Subjects of the self-signed certificates, which alone end a path; at most 20.
+    #[must_use]
+    pub fn anchors(&self) -> Vec<String> {
+        let anchors = self
+            .certificates
+            .iter()
+            .filter(|certificate| certificate.self_signed);
+        anchors
+            .take(20)
+            .map(|anchor| anchor.subject.to_string())
+            .collect()
+    }
+
+    /// How many certificates there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.certificates.len()
+    }
+
+    /// Whether nothing at all is trusted.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.certificates.is_empty()
+    }
+
+    pub(super) const fn checks_revocation(&self) -> bool {
+        self.checks_revocation
+    }
+
+    pub(super) fn certificates(&self) -> &[Certificate] {
+        &self.certificates
+    }
+
+    pub(super) fn lists(&self) -> &[Crl] {
+        &self.lists
+    }
+}
