@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::sync::watch;
 
+use crate::plan::list_item;
+
 use super::files::{remove, write};
 use super::log::Tail;
 use super::postmaster::PidFile;
@@ -142,11 +144,8 @@ impl Sandbox {
             .try_clone()
             .map_err(|error| ServerError::file("open", &self.log_file(), &error))?;
         let files = self.server_dir();
-        let sockets = if self.place.socket_dir == self.inner("run") {
-            "../run".into()
-        } else {
-            quoted(&self.place.socket_dir)
-        };
+        // Word for word what postgresql.conf says, or each reload would complain that it cannot change it.
+        let sockets = OsString::from(list_item(&self.place.socket_dir.to_string_lossy()));
         // On the command line, so that no edit moves the socket out of the directory that guards it; and these
         // files, since a relative `hba_file` in postgresql.conf is taken for a change by every reload
         // (PostgreSQL keeps it as an absolute path and compares).
@@ -226,20 +225,6 @@ fn failed(log: &Path, lines: &[String], diagnosis: Option<super::Diagnosis>) -> 
         lines: lines[lines.len().saturating_sub(SHOWN)..].to_vec(),
         diagnosis: diagnosis.map(Box::new),
     }
-}
-
-/// A directory in a list of directories: quoted, since a comma or a blank would end it.
-fn quoted(dir: &Path) -> OsString {
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    let mut text = vec![b'"'];
-    for &byte in dir.as_os_str().as_bytes() {
-        if byte == b'"' {
-            text.push(b'"');
-        }
-        text.push(byte);
-    }
-    text.push(b'"');
-    OsString::from_vec(text)
 }
 
 fn open_log(log: &Path) -> Result<File, ServerError> {
