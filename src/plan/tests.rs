@@ -200,6 +200,41 @@ fn the_same_again_gives_the_same_bytes() {
     }
 }
 
+/// The shell's own parser is the judge of what people will paste into it, with a directory that needs quoting.
+#[test]
+fn commands_for_people_are_shell() {
+    let found = Found {
+        project_dir: "/srv/it's $HOME; `x` db".into(),
+        server_dir: Some("/var/lib/a b/server".into()),
+        ..found()
+    };
+    let plan = |text: &str| {
+        let setup = setup(text);
+        Plan::new(&setup, &credentials(&setup), &found)
+    };
+    for answers in [
+        "mode = 'one-way'\nuser = '''o'b`$x'''",
+        "mode = 'mtls'\nrun = 'none'",
+    ] {
+        for path in ["CONNECT.md", "RUNBOOK.md"] {
+            let text = text(&plan(answers), path);
+            let blocks = text.split("```sh\n").skip(1);
+            for block in blocks.map(|rest| rest.split("```").next().unwrap()) {
+                let status = std::process::Command::new("sh")
+                    .args(["-n", "-c", block])
+                    .status();
+                assert!(status.unwrap().success(), "{block}");
+            }
+        }
+    }
+    let runbook = text(&plan("mode = 'one-way'"), "RUNBOOK.md");
+    let cd = runbook.lines().find(|line| line.starts_with("cd ")).unwrap();
+    let read = std::process::Command::new("sh")
+        .args(["-c", &cd.replace("cd ", "printf %s ")])
+        .output();
+    assert_eq!(read.unwrap().stdout, b"/srv/it's $HOME; `x` db");
+}
+
 #[test]
 fn the_sandbox_s_settings() {
     let plan = plan("mode = 'mtls'");
