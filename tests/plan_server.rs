@@ -129,15 +129,19 @@ impl Planned {
         let found = Found {
             port: free_port(),
             server_version: Some(postgres.major),
-            socket_dir: project_dir.join("so,ck"),
+            socket_dir: project_dir.join(if setup.mode == Mode::Mtls {
+                ".pgtls/run"
+            } else {
+                "so,ck"
+            }),
             project_dir,
             ..Found::default()
         };
+        let data = found.data_dir();
+        fs::create_dir_all(data.parent().unwrap()).unwrap();
         fs::create_dir(&found.socket_dir).unwrap();
         fs::set_permissions(&found.socket_dir, Permissions::from_mode(0o700)).unwrap();
         account.own(&found.socket_dir);
-        let data = found.data_dir();
-        fs::create_dir_all(data.parent().unwrap()).unwrap();
         Job::new("cp")
             .arg("-a")
             .arg(template(postgres))

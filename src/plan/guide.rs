@@ -72,26 +72,28 @@ fn connect_kit(kit: &Kit, conninfo: &Conninfo) -> String {
     )
 }
 
-/// The fields of node-postgres's configuration; it reads no key file and no password file by these names itself.
+/// A client of node-postgres, which takes keys and certificates by content, and the password file by `PGPASSFILE`.
 fn node(kit: &Kit, conninfo: &Conninfo) -> String {
     let value = |keyword| string(conninfo.get(keyword).unwrap_or_default());
     let file = |keyword| format!("fs.readFileSync({}, 'utf8')", value(keyword));
-    let mut lines = vec![
+    let mut lines = Vec::new();
+    if kit.wants_password {
+        lines.push(format!("process.env.PGPASSFILE = {};", value(Keyword::Passfile)));
+    }
+    lines.extend([
+        "const client = new pg.Client({".to_owned(),
         format!("  host: {},", value(Keyword::Host)),
         format!("  port: {},", conninfo.get(Keyword::Port).unwrap_or_default()),
         format!("  database: {},", value(Keyword::Dbname)),
         format!("  user: {},", value(Keyword::User)),
-    ];
-    if kit.wants_password {
-        lines.push("  password: process.env.PGPASSWORD, // the last field of the passfile".to_owned());
-    }
-    lines.push("  ssl: {".to_owned());
+        "  ssl: {".to_owned(),
+    ]);
     lines.push(format!("    ca: {},", file(Keyword::Sslrootcert)));
     if kit.cn.is_some() {
         lines.push(format!("    cert: {},", file(Keyword::Sslcert)));
         lines.push(format!("    key: {},", file(Keyword::Sslkey)));
     }
-    lines.push("  },".to_owned());
+    lines.extend(["  },".to_owned(), "});".to_owned()]);
     lines.join("\n")
 }
 
@@ -155,12 +157,13 @@ fn runbook_none(common: &[(&str, &str)], setup: &Setup, found: &Found) -> String
         Mode::OneWay => "",
         Mode::Mtls => "   sudo install -o postgres -g postgres -m 0644 server/root.crt \"$DATA/root.crt\"\n",
     };
-    let install_ident = match ident::lines(setup, found) {
-        None => "",
-        Some(_) => {
+    let (install_ident, undo_ident) = match ident::lines(setup, found) {
+        None => ("", ""),
+        Some(_) => (
             "   sudo cp -p \"$IDENT\" \"$IDENT.before-pgtls\"\n   \
-             sudo install -o postgres -g postgres -m 0640 server/pg_ident.conf \"$IDENT\"\n"
-        }
+             sudo install -o postgres -g postgres -m 0640 server/pg_ident.conf \"$IDENT\"\n",
+            "sudo cp -p \"$IDENT.before-pgtls\" \"$IDENT\"\n",
+        ),
     };
     let passwords = if setup.wants_passwords() {
         "\n   Give each role the password that its client kit holds, the last field of `clients/NAME/passfile`, with psql's\n   \
@@ -173,6 +176,7 @@ fn runbook_none(common: &[(&str, &str)], setup: &Setup, found: &Found) -> String
     values.extend([
         ("install_root", install_root),
         ("install_ident", install_ident),
+        ("undo_ident", undo_ident),
         ("passwords", passwords),
         ("sql", &sql),
     ]);

@@ -47,7 +47,7 @@ fn found() -> Found {
         project_dir: "/srv/shop db".into(),
         port: 5433,
         server_version: Some(17),
-        socket_dir: "/run/user/1000/pgtls".into(),
+        socket_dir: "/srv/shop db/.pgtls/run".into(),
         ..Found::default()
     }
 }
@@ -200,6 +200,41 @@ fn the_same_again_gives_the_same_bytes() {
     }
 }
 
+/// The shell's own parser is the judge of what people will paste into it, with a directory that needs quoting.
+#[test]
+fn commands_for_people_are_shell() {
+    let found = Found {
+        project_dir: "/srv/it's $HOME; `x` db".into(),
+        server_dir: Some("/var/lib/a b/server".into()),
+        ..found()
+    };
+    let plan = |text: &str| {
+        let setup = setup(text);
+        Plan::new(&setup, &credentials(&setup), &found)
+    };
+    for answers in [
+        "mode = 'one-way'\nuser = '''o'b`$x'''",
+        "mode = 'mtls'\nrun = 'none'",
+    ] {
+        for path in ["CONNECT.md", "RUNBOOK.md"] {
+            let text = text(&plan(answers), path);
+            let blocks = text.split("```sh\n").skip(1);
+            for block in blocks.map(|rest| rest.split("```").next().unwrap()) {
+                let status = std::process::Command::new("sh")
+                    .args(["-n", "-c", block])
+                    .status();
+                assert!(status.unwrap().success(), "{block}");
+            }
+        }
+    }
+    let runbook = text(&plan("mode = 'one-way'"), "RUNBOOK.md");
+    let cd = runbook.lines().find(|line| line.starts_with("cd ")).unwrap();
+    let read = std::process::Command::new("sh")
+        .args(["-c", &cd.replace("cd ", "printf %s ")])
+        .output();
+    assert_eq!(read.unwrap().stdout, b"/srv/it's $HOME; `x` db");
+}
+
 #[test]
 fn the_sandbox_s_settings() {
     let plan = plan("mode = 'mtls'");
@@ -213,7 +248,7 @@ hba_file = '/srv/shop db/server/pg_hba.conf'      # who may come in, and how
 ident_file = '/srv/shop db/server/pg_ident.conf'  # which certificate may log in as which role
 listen_addresses = '127.0.0.1,::1'                # this machine only, IPv4 and IPv6
 port = 5433                                       # the port in every client's conninfo
-unix_socket_directories = '/run/user/1000/pgtls'  # a directory that only the server's account can enter
+unix_socket_directories = '../run'                # a directory that only the server's account can enter
 
 ssl = on                                          # offer TLS
 ssl_cert_file = '../../server/server.crt'         # who the server is: its certificate, then its chain

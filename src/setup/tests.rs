@@ -151,7 +151,24 @@ fn each_mistake_is_told_with_its_flag_and_what_to_do() {
             "hosts = ['*.example.com']",
             "--host \"*.example.com\": the first host is the one that is dialled",
         ),
-        ("hosts = ['0.0.0.0']", "--host \"0.0.0.0\": this address means"),
+        (
+            "hosts = ['0.0.0.0']",
+            "--host \"0.0.0.0\": is where a server listens, and nobody dials it; write",
+        ),
+        (
+            "hosts = ['postgres://db/x']",
+            "--host \"postgres://db/x\": is a URL; write only its host",
+        ),
+        (
+            "hosts = ['db:5432']",
+            "--host \"db:5432\": holds a port; write only the host (\"db\")",
+        ),
+        ("hosts = ['a b']", "--host \"a b\": holds a blank"),
+        (
+            "hosts = ['10.0.0.256']",
+            "--host \"10.0.0.256\": looks like an IP address but is none",
+        ),
+        ("hosts = ['-a']", "starts or ends with a hyphen"),
         (
             "hosts = ['a.example', 'A.example']",
             "--host \"A.example\": a.example is given twice",
@@ -295,6 +312,14 @@ fn long_names_are_refused_and_shown_cut() {
             "{problems}"
         );
     }
+    let problems = refused(&format!(
+        "mode = 'one-way'\nhosts = ['{}']",
+        "a.".repeat(149) + "de"
+    ));
+    assert!(
+        problems.contains("300 characters") && problems.len() < 300,
+        "{problems}"
+    );
     let problems = refused(&format!("mode = 'mtls'\n[[client]]\ncn = '{}'", "x".repeat(65)));
     assert!(problems.contains("65 characters"), "{problems}");
 }

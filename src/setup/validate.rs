@@ -6,10 +6,10 @@ use super::answers::Answers;
 use super::model::{Algorithm, Auth, CertificateSource, Mode, Run, Setup};
 use super::problem::{
     ALGORITHM, AUTH, CA_CERT, CA_DAYS, CA_KEY, DAYS, Field, HOST, IMAGE, MODE, PASSWORD_FILE, PG_BIN,
-    PG_VERSION, PORT, Problem, ROOT, RUN, SERVER_CERT, SERVER_KEY,
+    PG_VERSION, PORT, Problem, ROOT, RUN, SERVER_CERT, SERVER_KEY, quote,
 };
 use super::{access, write};
-use crate::pki::HostName;
+use crate::pki::{HostName, HostNameError};
 
 const DEFAULT_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 /// The CA/Browser Forum's limit for server certificates, which some TLS stacks enforce.
@@ -82,6 +82,20 @@ impl Setup {
     pub fn to_toml(&self) -> String {
         write::to_toml(self)
     }
+}
+
+/// A host name error as reason and remedy; it begins with the text itself, which the problem shows already.
+fn host_refusal(text: &str, error: &HostNameError) -> (String, String) {
+    let told = error.to_string();
+    let told = told
+        .strip_prefix(&quote(text))
+        .unwrap_or(&told)
+        .trim_start_matches([':', ' ']);
+    let (reason, remedy) = told.split_once(": ").unwrap_or((
+        told,
+        "give the bare name or address that clients dial, such as db.example.com or 10.0.0.7",
+    ));
+    (reason.to_owned(), remedy.to_owned())
 }
 
 struct Check {
@@ -177,23 +191,12 @@ impl Check {
             let host = match text.parse::<HostName>() {
                 Ok(host) => host,
                 Err(error) => {
-                    self.add(HOST.problem(
-                        Some(text),
-                        error.to_string(),
-                        "give the bare name or address that clients dial, such as db.example.com or 10.0.0.7",
-                    ));
+                    let (reason, remedy) = host_refusal(text, &error);
+                    self.add(HOST.problem(Some(text), reason, remedy));
                     continue;
                 }
             };
-            if let HostName::Ip(ip) = host
-                && ip.is_unspecified()
-            {
-                self.add(HOST.problem(
-                    Some(text),
-                    "this address means \"every address of this machine\" and cannot be dialled",
-                    "give the names and addresses that clients dial",
-                ));
-            } else if index == 0 && matches!(&host, HostName::Dns(name) if name.starts_with("*.")) {
+            if index == 0 && matches!(&host, HostName::Dns(name) if name.starts_with("*.")) {
                 self.add(HOST.problem(
                     Some(text),
                     "the first host is the one that is dialled, and a wildcard cannot be dialled",

@@ -35,7 +35,7 @@ pub use pki::{Ca, Leaf};
 pub use postgres::{Postgres, psql, psql_as, psycopg};
 pub use process::{Job, Outcome, pgtls, pgtls_bin, spawn_tied};
 pub use project::Project;
-pub use server::{Builder, TestServer};
+pub use server::{Builder, TestServer, template};
 
 /// Environment variable in every process that tests start: `tests/run` finds the ones left behind by it.
 pub const MARK: &str = "PGTLS_TEST_MARK";

@@ -265,7 +265,7 @@ impl Drop for TestServer {
 }
 
 /// A data directory fresh from `initdb`, made once for each version and process: copying it is quicker.
-fn template(postgres: &Postgres) -> PathBuf {
+pub fn template(postgres: &Postgres) -> PathBuf {
     type Templates = Mutex<HashMap<u16, Arc<OnceLock<PathBuf>>>>;
     static TEMPLATES: OnceLock<Templates> = OnceLock::new();
     let templates = TEMPLATES.get_or_init(Templates::default);
