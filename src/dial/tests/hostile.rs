@@ -314,7 +314,7 @@ fn answers_to_a_login() {
         let endless = async |mut stream: TcpStream| {
             let _ = stream.read(&mut [0; 4096]).await;
             let _ = stream.write_all(b"R\0\0\0\x08\0\0\0\0").await;
-            while stream.write_all(b"N\0\0\0\x0eSNOTICE\0\0").await.is_ok() {}
+            while stream.write_all(b"N\0\0\0\x0dSNOTICE\0\0").await.is_ok() {}
         };
         assert_eq!(
             against(endless, log_in).await,
@@ -324,11 +324,43 @@ fn answers_to_a_login() {
 }
 
 #[test]
+fn a_server_that_does_not_know_the_password_is_found_out() {
+    run(async {
+        let impostor = async |mut stream: TcpStream| {
+            let mut asked = [0; 4096];
+            let _ = stream.read(&mut asked).await;
+            let _ = stream.write_all(b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0").await;
+            let length = stream.read(&mut asked).await.unwrap_or_default();
+            let first = String::from_utf8_lossy(&asked[..length]).into_owned();
+            let nonce = first.split("r=").nth(1).unwrap_or_default().to_owned();
+            let answers = [
+                (11_u32, format!("r={nonce}more,s=c2FsdHNhbHQ=,i=4096")),
+                (12, format!("v={}=", "A".repeat(43))),
+            ];
+            for (code, text) in answers {
+                let length = u32::try_from(text.len() + 8).unwrap();
+                let message = [
+                    b"R",
+                    &length.to_be_bytes()[..],
+                    &code.to_be_bytes(),
+                    text.as_bytes(),
+                ]
+                .concat();
+                let _ = stream.write_all(&message).await;
+                let _ = stream.read(&mut asked).await;
+            }
+        };
+        let failure = against(impostor, log_in).await;
+        assert!(matches!(failure, LoginFailure::Authentication(_)), "{failure:?}");
+    });
+}
+
+#[test]
 fn a_reset_is_told_from_an_end() {
     run(async {
         let resets = async |stream: TcpStream| {
-            // Closing with unread bytes resets the connection.
             stream.readable().await.unwrap();
+            stream.set_zero_linger().unwrap();
             drop(stream);
         };
         assert_eq!(
