@@ -61,7 +61,9 @@ impl Judgement for Verified {
     fn judge(&self, presented: &[CertificateDer<'static>]) -> Result<Judged, Refusal> {
         let path = judge_chain(presented, &self.trust, Purpose::Server, self.now).map_err(Refusal::Chain)?;
         let name = match (&self.host, presented.first()) {
-            (Some(host), Some(leaf)) => Some(judge_name(leaf, host).map_err(Refusal::Name)?),
+            (Some(host), Some(leaf)) => {
+                Some(judge_name(leaf, host).map_err(|refusal| Refusal::Name(Box::new(refusal)))?)
+            }
             _ => None,
         };
         Ok(Judged {
