@@ -4,9 +4,11 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use base64::Engine as _;
 use pgtls::pki::{
     Algorithm, Authority, AuthorityError, Certificate, HostName, Identity, KeyError, PrivateKey, Reason,
 };
+use proptest::prelude::*;
 use secrecy::SecretString;
 use tempfile::TempDir;
 use time::macros::datetime;
@@ -109,19 +111,23 @@ fn openssl_accepts_every_certificate_of_every_ca() {
 }
 
 #[test]
-fn openssl_reads_the_larger_rsa_keys() {
+fn openssl_accepts_the_larger_rsa_keys_on_both_sides() {
     let dir = TempDir::new().unwrap();
-    for (algorithm, bits) in [(Algorithm::Rsa3072, "3072 bit"), (Algorithm::Rsa4096, "4096 bit")] {
-        put(
-            &dir,
-            "key.pem",
-            &*PrivateKey::generate(algorithm).unwrap().to_pem(),
-        );
-        let text = openssl(
-            dir.path(),
-            &["pkey", "-in", "key.pem", "-check", "-text", "-noout"],
-        );
-        assert!(text.contains("Key is valid") && text.contains(bits), "{text}");
+    let names = hosts(&["localhost"]);
+    let today = now();
+    for (of_ca, of_leaf) in [
+        (Algorithm::Rsa3072, Algorithm::P256),
+        (Algorithm::Rsa4096, Algorithm::Rsa3072),
+        (Algorithm::P256, Algorithm::Rsa4096),
+    ] {
+        let ca = Authority::create("pgtls CA", of_ca, 90, today).unwrap();
+        let server = ca.issue_server(&names, of_leaf, 30, today).unwrap();
+        verify(&dir, "sslserver", &server, ca.root()).unwrap();
+        for (key, algorithm) in [(ca.key(), of_ca), (server.key(), of_leaf)] {
+            assert_eq!(key.kind().algorithm(), Some(algorithm));
+            put(&dir, "key.pem", &*key.to_pem());
+            openssl(dir.path(), &["pkey", "-in", "key.pem", "-check", "-noout"]);
+        }
     }
 }
 
@@ -328,6 +334,17 @@ fn keys_in_every_format_of_openssl_are_read() {
     }
 }
 
+/// An encrypted key in PEM whose iteration count was changed: making a slow one for real would be slow.
+fn with_iterations(der: &[u8], before: [u8; 3], after: [u8; 3]) -> String {
+    let integer = [&[0x02, 0x03], &before[..]].concat();
+    let at = der
+        .windows(5)
+        .position(|bytes| bytes == integer)
+        .expect("the iteration count");
+    let der = [&der[..at + 2], &after, &der[at + 5..]].concat();
+    pem("ENCRYPTED PRIVATE KEY", &der)
+}
+
 #[test]
 fn what_is_no_usable_key_is_named() {
     let dir = TempDir::new().unwrap();
@@ -343,7 +360,12 @@ fn what_is_no_usable_key_is_named() {
     run("ecparam -name prime256v1 -param_enc explicit -genkey -noout -out explicit.pem");
     run("genpkey -algorithm rsa-pss -out pss.pem");
     run("pkcs8 -topk8 -v1 PBE-SHA1-3DES -in k.pem -passout pass:x -out pbes1.pem");
-    run("pkcs8 -topk8 -iter 20000000 -in k.pem -passout pass:x -out slow.pem");
+    run("pkcs8 -topk8 -iter 65536 -in k.pem -passout pass:x -outform DER -out slow.der");
+    put(
+        &dir,
+        "slow.pem",
+        with_iterations(&read(&dir, "slow.der"), [0x01, 0, 0], [0x7f, 0xff, 0xff]),
+    );
     run("pkcs12 -export -in certificate.pem -inkey k.pem -passout pass:x -out bundle.pem");
     put(&dir, "cut.pem", &ca.key().to_pem()[..80]);
     put(
@@ -452,6 +474,20 @@ fn an_intermediate_ca_travels_with_its_leaves() {
             .contains("append the certificates up to the root"),
         "{missing}"
     );
+    let narrow = "req -x509 -key root.key -subj /CN=Root -days 90 -addext basicConstraints=critical,CA:TRUE,pathlen:0 -config empty";
+    put(&dir, "empty", "[req]\ndistinguished_name=dn\n[dn]\n");
+    let narrow = openssl(dir.path(), &narrow.split(' ').collect::<Vec<_>>());
+    let error = Authority::load(&[&inter, narrow.as_bytes()].concat(), &key, None, now()).unwrap_err();
+    assert!(error.to_string().contains("pathlen"), "{error}");
+    run("x509 -req -sha1 -in inter.csr -CA top.crt -CAkey root.key -days 60 -extfile ca.ext -out sha1.crt");
+    let error = Authority::load(
+        &[read(&dir, "sha1.crt"), root.clone()].concat(),
+        &key,
+        None,
+        now(),
+    )
+    .unwrap_err();
+    assert!(error.to_string().contains("ca md too weak"), "{error}");
     let ca = Authority::load(&[inter, root].concat(), &key, None, now()).unwrap();
     assert_eq!(ca.root().common_name(), Some("Root"));
     let server = ca
@@ -573,10 +609,11 @@ fn leaves_do_not_outlive_their_ca_and_names_are_bounded() {
 #[test]
 fn a_name_too_long_for_a_cn_is_in_the_san_alone() {
     let dir = TempDir::new().unwrap();
-    let ca = Authority::create(&"long ".repeat(40), Algorithm::P256, 30, now()).unwrap();
+    let today = now();
+    let ca = Authority::create(&"long ".repeat(40), Algorithm::P256, 30, today).unwrap();
     let long = format!("{}.example.com", "a".repeat(60));
     let server = ca
-        .issue_server(&hosts(&[&long]), Algorithm::P256, 30, now())
+        .issue_server(&hosts(&[&long]), Algorithm::P256, 30, today)
         .unwrap();
     assert_eq!(server.leaf().common_name(), None);
     verify(&dir, "sslserver", &server, ca.root()).unwrap();
@@ -652,8 +689,9 @@ fn what_no_longer_serves_says_why() {
 #[test]
 fn certificates_are_read_as_leniently_as_openssl_does() {
     let dir = TempDir::new().unwrap();
-    let ca = Authority::create("pgtls CA", Algorithm::P256, 30, now()).unwrap();
-    let client = ca.issue_client("app", Algorithm::P256, 30, now()).unwrap();
+    let today = now();
+    let ca = Authority::create("pgtls CA", Algorithm::P256, 30, today).unwrap();
+    let client = ca.issue_client("app", Algorithm::P256, 30, today).unwrap();
     put(&dir, "x.crt", ca.certificate().to_pem());
     let texts = openssl(dir.path(), &["x509", "-in", "x.crt", "-text"]);
     let trusted = openssl(
@@ -688,30 +726,125 @@ fn certificates_are_read_as_leniently_as_openssl_does() {
 #[test]
 fn a_hostile_name_is_shown_harmlessly() {
     let dir = TempDir::new().unwrap();
-    let subject = "/CN=a\u{1b}[2Jb\u{202e}c/O= x, \\\"y\\\"#/dnQualifier=z";
+    let config = "oid_section=oids\n[req]\ndistinguished_name=dn\nprompt=no\nutf8=yes\n[oids]\nodd=1.2.3.4\n\
+                  [dn]\nCN=a\u{1b}[2Jb\u{202e}c\nO=\" x, \\\"y\\\"#\"\nodd=z\n";
+    put(&dir, "config", config);
     let make = [
-        "req", "-x509", "-utf8", "-newkey", "ed25519", "-nodes", "-keyout", "k", "-out", "x", "-subj",
-        subject,
+        "req", "-x509", "-config", "config", "-newkey", "ed25519", "-nodes", "-keyout", "k", "-out", "x",
     ];
     openssl(dir.path(), &make);
     let certificate = Certificate::from_pem(&read(&dir, "x")).unwrap().remove(0);
     assert_eq!(
         certificate.subject(),
-        "2.5.4.46=#13017A,O=\\ x\\, \\\"y\\\"#,CN=a\\1B[2Jb\\u{202e}c"
+        "1.2.3.4=#0C017A,O=\\ x\\, \\\"y\\\"#,CN=a\\1B[2Jb\\u{202e}c"
     );
+    assert_eq!(certificate.common_name(), Some("a\u{1b}[2Jb\u{202e}c"));
     assert!(format!("{certificate:?}").is_ascii());
 }
 
 #[test]
 fn a_throw_away_client_is_cheap() {
-    let rounds = 20;
+    let (rounds, today) = (20, now());
     let start = std::time::Instant::now();
     for _ in 0..rounds {
-        let ca = Authority::create("elsewhere", Algorithm::P256, 1, now()).unwrap();
-        ca.issue_client("app", Algorithm::P256, 1, now()).unwrap();
+        let ca = Authority::create("elsewhere", Algorithm::P256, 1, today).unwrap();
+        ca.issue_client("app", Algorithm::P256, 1, today).unwrap();
     }
     let each = start.elapsed() / rounds;
     // Ten times what it takes unoptimized on a busy machine: it guards against seconds, not microseconds.
     assert!(each.as_millis() < 20, "{each:?}");
     eprintln!("a throw-away CA and client take {each:?}");
+}
+
+#[test]
+fn a_ca_for_one_purpose_issues_for_that_one() {
+    let dir = TempDir::new().unwrap();
+    let make = "req -x509 -newkey rsa:2048 -nodes -subj /CN=Clients -days 90 -addext extendedKeyUsage=clientAuth \
+                -addext keyUsage=keyCertSign -keyout ca.key -out ca.crt";
+    openssl(
+        dir.path(),
+        &make
+            .split(' ')
+            .filter(|word| !word.is_empty())
+            .collect::<Vec<_>>(),
+    );
+    let ca = Authority::load(&read(&dir, "ca.crt"), &read(&dir, "ca.key"), None, now()).unwrap();
+    let client = ca.issue_client("app", Algorithm::P256, 30, now()).unwrap();
+    verify(&dir, "sslclient", &client, ca.root()).unwrap();
+    let error = ca
+        .issue_server(&hosts(&["localhost"]), Algorithm::P256, 30, now())
+        .unwrap_err();
+    assert!(error.to_string().contains("lacks serverAuth"), "{error}");
+}
+
+#[test]
+fn a_name_given_twice_is_in_the_certificate_once() {
+    let today = now();
+    let ca = Authority::create("pgtls CA", Algorithm::P256, 30, today).unwrap();
+    let names = hosts(&["localhost", "LOCALHOST", "::1", "127.0.0.1", "0:0::1"]);
+    let server = ca.issue_server(&names, Algorithm::P256, 30, today).unwrap();
+    assert_eq!(server.leaf().dns_names(), ["localhost"]);
+    assert_eq!(server.leaf().ip_addresses().len(), 2);
+    assert_eq!(
+        server.satisfies_server(&names, Algorithm::P256, 30, ca.certificate(), today),
+        Ok(())
+    );
+}
+
+/// A certificate and a key to damage.
+fn specimens() -> &'static (Vec<u8>, Vec<u8>) {
+    static SPECIMENS: std::sync::OnceLock<(Vec<u8>, Vec<u8>)> = std::sync::OnceLock::new();
+    SPECIMENS.get_or_init(|| {
+        let today = now();
+        let ca = Authority::create("pgtls CA", Algorithm::P256, 30, today).expect("a CA");
+        let names = hosts(&["localhost", "127.0.0.1"]);
+        let server = ca
+            .issue_server(&names, Algorithm::P256, 30, today)
+            .expect("a certificate");
+        (server.leaf().der().to_vec(), server.key().pkcs8_der().to_vec())
+    })
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let body = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Certificates come from servers that nobody vouches for: whatever they hold, reading them ends without a panic.
+    #[test]
+    fn damaged_bytes_are_an_error_or_a_certificate(
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in any::<prop::sample::Index>(),
+        shorten in any::<bool>(),
+        label in prop::sample::select(vec!["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"]),
+    ) {
+        let (certificate, key) = specimens();
+        for (original, is_key) in [(certificate, false), (key, true)] {
+            let mut bytes = original.clone();
+            for (at, value) in &changes {
+                let at = at.index(bytes.len());
+                bytes[at] = *value;
+            }
+            if shorten {
+                bytes.truncate(cut.index(bytes.len()));
+            }
+            if is_key {
+                let passphrase = SecretString::from("x");
+                let _ = PrivateKey::from_pem(pem(label, &bytes).as_bytes(), Some(&passphrase));
+            } else if let Ok(certificate) = Certificate::from_der(&bytes) {
+                prop_assert!(!certificate.subject().chars().any(char::is_control));
+                let _ = (certificate.is_signed_by(&certificate), certificate.days_left(now()), certificate.key_usage());
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(Certificate::from_der(&bytes).is_err());
+        prop_assert!(Certificate::from_pem(&bytes).is_err());
+        prop_assert!(PrivateKey::from_pem(&bytes, None).is_err());
+    }
 }

@@ -1,4 +1,138 @@
 //! The command line: one file a command; text for people, JSON for scripts.
 
 pub mod args;
+mod connect;
+mod inspect;
+mod manage;
 mod output;
+mod plan;
+mod prompt;
+mod request;
+mod up;
+mod verify;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::engine::{Error, Kind};
+use crate::verify::Verdict;
+use args::{Cli, Command};
+use output::Output;
+
+/// Exit statuses: a contract with scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// What was promised holds.
+    Holds = 0,
+    /// It does not.
+    Broken = 1,
+    /// The question was wrong.
+    Usage = 2,
+    /// The environment lacks something.
+    Environment = 3,
+    /// It could not be found out.
+    Undetermined = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl From<Verdict> for Exit {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Verified => Self::Holds,
+            Verdict::Connected | Verdict::Refused => Self::Broken,
+            Verdict::Undetermined => Self::Undetermined,
+        }
+    }
+}
+
+/// Runs a command line; what it returns is the process's exit status.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for; everything else is a mistake in the question.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Holds };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let output = Output::new(&cli.global);
+    if cli.global.verbose > 1 {
+        let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).try_init();
+    }
+    match dispatch(cli, output) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output.error(&error);
+            match error.kind() {
+                Kind::Broken => Exit::Broken,
+                Kind::Usage => Exit::Usage,
+                Kind::Environment => Exit::Environment,
+                Kind::Undetermined => Exit::Undetermined,
+            }
+            .into()
+        }
+    }
+}
+
+fn dispatch(cli: Cli, output: Output) -> Result<Exit, Error> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Up(args) => up::run(&global, args, output),
+        Command::Plan(args) => plan::plan(&global, args, output),
+        Command::Apply(args) => plan::apply(&global, args, output),
+        Command::Undo => manage::undo(&global, output),
+        Command::Down { volumes } => manage::down(&global, volumes, output),
+        Command::Verify(args) => verify::run(&global, args, output),
+        Command::Inspect(args) => inspect::run(&args, output),
+        Command::Renew(args) => manage::renew(&global, &args, output),
+        Command::Connect { language, client } => connect::run(&global, &language, client.as_deref(), output),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "pgtls", &mut std::io::stdout());
+            Ok(Exit::Holds)
+        }
+        Command::Man => {
+            // A reader that has gone away is no failure of ours.
+            let _ = clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout());
+            Ok(Exit::Holds)
+        }
+    }
+}
+
+/// Runs a journey on this thread; a Ctrl-C, a closed terminal or a request to end drops it, which leaves no
+/// server that it started.
+fn drive<T>(journey: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Error::Environment { what: format!("no event loop could be made: {}", crate::server::words(&error)) }
+    })?;
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            biased;
+            outcome = journey => outcome,
+            name = interrupted() => Err(Error::Interrupted(name)),
+        }
+    });
+    // A name that is being looked up must not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn interrupted() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let [Ok(mut int), Ok(mut term), Ok(mut hup)] = kinds.map(signal) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = int.recv() => "Ctrl-C",
+        _ = term.recv() => "a request to end (SIGTERM)",
+        _ = hup.recv() => "the end of the terminal (SIGHUP)",
+    }
+}

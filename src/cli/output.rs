@@ -8,7 +8,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use super::args::{Color, Global};
-use crate::engine::{Event, Teller};
+use crate::engine::{Error, Event, Teller};
 use crate::verify::{Group, Outcome, Probe, Report, Verdict};
 
 const BOLD: Style = Style::new().bold();
@@ -79,10 +79,10 @@ impl Output {
     }
 
     /// Prints the one JSON object.
-    pub fn object(&self, value: &impl serde::Serialize) -> std::io::Result<()> {
-        let mut out = std::io::stdout().lock();
-        serde_json::to_writer_pretty(&mut out, value)?;
-        writeln!(out)
+    pub fn object(&self, value: &impl serde::Serialize) {
+        if let Ok(text) = serde_json::to_string_pretty(value) {
+            let _ = writeln!(std::io::stdout(), "{text}");
+        }
     }
 
     /// A result: standard output for people, or standard error where standard output carries JSON.
@@ -113,6 +113,37 @@ impl Output {
         for remedy in remedies {
             anstream::eprintln!("  {BOLD}→{BOLD:#} {remedy}");
         }
+    }
+
+    /// An error of a journey, with the lines of the server's log that show it.
+    pub fn error(&self, error: &Error) {
+        self.failure(error, &error.remedies());
+        for line in error.log() {
+            anstream::eprintln!("  {DIM}server log:{DIM:#} {line}");
+        }
+    }
+
+    /// A unified diff.
+    pub fn diff(&self, diff: &str) {
+        for line in diff.lines() {
+            match line.as_bytes() {
+                [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => self.say(format_args!("{BOLD}{line}{BOLD:#}")),
+                [b'+', ..] => self.say(format_args!("{GOOD}{line}{GOOD:#}")),
+                [b'-', ..] => self.say(format_args!("{BAD}{line}{BAD:#}")),
+                _ => self.say(line),
+            }
+        }
+        self.say("");
+    }
+
+    /// What somebody would think of something, and why.
+    pub fn opinion(&self, accepts: Option<bool>, question: &str, why: &str) {
+        let (style, sign, word) = match accepts {
+            Some(true) => (GOOD, self.signs.good, "accepts"),
+            Some(false) => (BAD, self.signs.bad, "refuses"),
+            None => (OPEN, self.signs.open, "cannot be told"),
+        };
+        self.say(format_args!("  {style}{sign}{style:#} {question}: {word}: {why}"));
     }
 
     /// A listener that shows a journey's events as they come.

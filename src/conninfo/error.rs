@@ -90,7 +90,7 @@ pub enum Error {
         /// What was found.
         value: Quoted,
         /// Who said it.
-        origin: Origin,
+        origin: Box<Origin>,
         /// What is allowed.
         expected: String,
         /// A guess at what was meant.
@@ -102,7 +102,7 @@ pub enum Error {
         /// The keyword.
         keyword: Keyword,
         /// Who said it.
-        origin: Origin,
+        origin: Box<Origin>,
         /// What is expected.
         expected: &'static str,
     },
@@ -113,7 +113,7 @@ pub enum Error {
         /// The list that does not fit.
         keyword: Keyword,
         /// Who said it.
-        origin: Origin,
+        origin: Box<Origin>,
         /// How many it has.
         found: usize,
         /// The list it should fit.
@@ -127,7 +127,7 @@ pub enum Error {
         /// The sslmode's word.
         sslmode: &'static str,
         /// Who said it.
-        origin: Origin,
+        origin: Box<Origin>,
         /// The setting that wants more.
         reason: &'static str,
         /// The modes that do.
@@ -154,7 +154,7 @@ pub enum Error {
         /// The service.
         name: Quoted,
         /// Who named it.
-        origin: Origin,
+        origin: Box<Origin>,
         /// The files that were read, or looked for.
         searched: Vec<PathBuf>,
     },

@@ -89,7 +89,7 @@ pub(super) fn read(settings: &Settings, env: &Environment) -> Result<Vec<Host>, 
     };
     let counts = |keyword, found| Error::Counts {
         keyword,
-        origin: settings.origin(keyword).clone(),
+        origin: Box::new(settings.origin(keyword).clone()),
         found,
         other: leader,
         expected: count,
@@ -101,12 +101,11 @@ pub(super) fn read(settings: &Settings, env: &Environment) -> Result<Vec<Host>, 
     if ports.len() != 1 && ports.len() != count {
         return Err(counts(Keyword::Port, ports.len()));
     }
-    let entry = |list: &Option<Vec<&str>>, index: usize| {
-        list.as_ref()
-            .and_then(|list| list.get(index))
-            .copied()
+    let entry = |list: Option<&Vec<&'_ str>>, index: usize| -> Option<String> {
+        list?
+            .get(index)
             .filter(|text| !text.is_empty())
-            .map(str::to_owned)
+            .map(|text| (*text).to_owned())
     };
     let hosts = (0..count)
         .map(|index| {
@@ -114,8 +113,8 @@ pub(super) fn read(settings: &Settings, env: &Environment) -> Result<Vec<Host>, 
             one(
                 settings,
                 env,
-                entry(&hosts, index),
-                entry(&addresses, index),
+                entry(hosts.as_ref(), index).as_deref(),
+                entry(addresses.as_ref(), index).as_deref(),
                 port,
             )
         })
@@ -126,8 +125,8 @@ pub(super) fn read(settings: &Settings, env: &Environment) -> Result<Vec<Host>, 
 fn one(
     settings: &Settings,
     env: &Environment,
-    host: Option<String>,
-    address: Option<String>,
+    host: Option<&str>,
+    address: Option<&str>,
     port: &str,
 ) -> Host {
     let port_text = if port.is_empty() { DEFAULT_PORT } else { port }.to_owned();
@@ -154,12 +153,12 @@ fn one(
             hint.to_owned(),
         )
     });
-    let hostaddr = address.as_deref().and_then(HostAddr::parse);
-    if let (Some(address), None, None) = (&address, &hostaddr, &fault) {
+    let hostaddr = address.and_then(HostAddr::parse);
+    if let (Some(address), None, None) = (address, &hostaddr, &fault) {
         let expected = "a numeric IPv4 or IPv6 address (a name goes into host)".to_owned();
         fault = Some(settings.bad_value(Keyword::Hostaddr, address, expected, String::new()));
     }
-    let host = host.or_else(|| {
+    let host = host.map(str::to_owned).or_else(|| {
         address
             .is_none()
             .then(|| env.socket_dir.to_string_lossy().into_owned())

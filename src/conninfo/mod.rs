@@ -18,9 +18,11 @@ mod passfile;
 mod quote;
 mod require_auth;
 mod resolve;
+mod resolved;
 mod service;
 mod settings;
 mod text;
+mod tls;
 mod uri;
 mod values;
 mod write;
@@ -36,7 +38,8 @@ pub use error::{Error, Origin, UriError};
 pub use hosts::{Endpoint, Host};
 pub use keyword::Keyword;
 pub use require_auth::RequireAuth;
-pub use resolve::{Located, Resolved, RootCert, resolve, resolve_with_default};
+pub use resolve::{resolve, resolve_with_default};
+pub use resolved::{Located, Resolved, RootCert};
 pub use values::{
     AuthMethod, ChannelBinding, GssEncMode, LoadBalanceHosts, ProtocolVersion, SslCertMode, SslMode,
     SslNegotiation, TargetSessionAttrs, TlsVersion,

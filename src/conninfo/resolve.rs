@@ -11,141 +11,12 @@ use super::passfile;
 use super::quote::Quoted;
 use super::service;
 use super::settings::Settings;
+use super::tls;
 use super::values::{check_tcp, integer};
 use super::{
     ChannelBinding, Conninfo, Environment, Error, GssEncMode, Host, Keyword, LoadBalanceHosts, Origin,
-    ProtocolVersion, RequireAuth, SslCertMode, SslMode, SslNegotiation, TargetSessionAttrs, TlsVersion,
+    ProtocolVersion, RequireAuth, Resolved, SslCertMode, SslMode, TargetSessionAttrs,
 };
-
-/// A file that a parameter names, or that libpq looks for by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Located {
-    /// The person named it.
-    Named(PathBuf),
-    /// libpq's place for it, below `~/.postgresql`; used if it exists.
-    Default(PathBuf),
-    /// Not named, and there is no home directory.
-    Nowhere,
-}
-
-impl Located {
-    /// The path, wherever it comes from.
-    #[must_use]
-    pub const fn path(&self) -> Option<&PathBuf> {
-        match self {
-            Self::Named(path) | Self::Default(path) => Some(path),
-            Self::Nowhere => None,
-        }
-    }
-}
-
-/// `sslrootcert`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RootCert {
-    /// A file with trusted certificates.
-    File(Located),
-    /// The operating system's trusted certificates (`sslrootcert=system`).
-    System,
-}
-
-/// Everything libpq would connect with.
-#[derive(Debug, Clone)]
-pub struct Resolved {
-    /// The servers to try, in order; never empty, and at least one without fault.
-    pub hosts: Vec<Host>,
-    /// The role.
-    pub user: String,
-    /// The database.
-    pub dbname: String,
-    /// The password that the parameters give; the password file's are with the hosts: see
-    /// [`Self::password_for`].
-    pub password: Option<SecretString>,
-    /// `sslmode`; without effect on Unix sockets.
-    pub sslmode: SslMode,
-    /// `sslnegotiation`
-    pub sslnegotiation: SslNegotiation,
-    /// `sslrootcert`
-    pub sslrootcert: RootCert,
-    /// `sslcert`
-    pub sslcert: Located,
-    /// `sslkey`
-    pub sslkey: Located,
-    /// `sslpassword`
-    pub sslpassword: Option<SecretString>,
-    /// `sslcrl`; the default counts only where `sslcrldir` is not set either, as in libpq.
-    pub sslcrl: Located,
-    /// `sslcrldir`
-    pub sslcrldir: Option<PathBuf>,
-    /// `sslcertmode`
-    pub sslcertmode: SslCertMode,
-    /// `sslsni`
-    pub sslsni: bool,
-    /// `ssl_min_protocol_version`; `None`: whatever the TLS library allows.
-    pub ssl_min_protocol_version: Option<TlsVersion>,
-    /// `ssl_max_protocol_version`; `None`: whatever the TLS library allows.
-    pub ssl_max_protocol_version: Option<TlsVersion>,
-    /// `sslkeylogfile`
-    pub sslkeylogfile: Option<PathBuf>,
-    /// `channel_binding`
-    pub channel_binding: ChannelBinding,
-    /// `require_auth`
-    pub require_auth: Option<RequireAuth>,
-    /// `requirepeer`
-    pub requirepeer: Option<String>,
-    /// `gssencmode`
-    pub gssencmode: GssEncMode,
-    /// `connect_timeout`, for each server; `None`: without end.
-    pub connect_timeout: Option<Duration>,
-    /// `target_session_attrs`
-    pub target_session_attrs: TargetSessionAttrs,
-    /// `load_balance_hosts`
-    pub load_balance_hosts: LoadBalanceHosts,
-    /// `min_protocol_version`
-    pub min_protocol_version: Option<ProtocolVersion>,
-    /// `max_protocol_version`
-    pub max_protocol_version: Option<ProtocolVersion>,
-    /// `scram_client_key`, base64 of 32 bytes.
-    pub scram_client_key: Option<SecretString>,
-    /// `scram_server_key`, base64 of 32 bytes.
-    pub scram_server_key: Option<SecretString>,
-    /// `options`
-    pub options: Option<String>,
-    /// `application_name`, else `fallback_application_name`.
-    pub application_name: Option<String>,
-    /// `client_encoding`
-    pub client_encoding: Option<String>,
-    /// `replication`
-    pub replication: Option<String>,
-    /// The password file that was consulted or would have been.
-    pub passfile: Option<PathBuf>,
-    /// What the person should know, though libpq goes on.
-    pub warnings: Vec<String>,
-    settings: Settings,
-}
-
-impl Resolved {
-    /// The password for a server: the given one, else the password file's.
-    #[must_use]
-    pub fn password_for<'a>(&'a self, host: &'a Host) -> Option<&'a SecretString> {
-        self.password.as_ref().or(host.password.as_ref())
-    }
-
-    /// Who set a keyword.
-    #[must_use]
-    pub fn origin(&self, keyword: Keyword) -> &Origin {
-        self.settings.origin(keyword)
-    }
-
-    /// The value of any keyword that is not secret, as the layers gave it; `None` where nobody did.
-    #[must_use]
-    pub fn setting(&self, keyword: Keyword) -> Option<&str> {
-        if keyword.is_secret() {
-            None
-        } else {
-            self.settings.get(keyword)
-        }
-    }
-}
 
 /// [`resolve_with_default`] with libpq's own default, `sslmode=prefer`.
 pub fn resolve(explicit: Conninfo, env: &Environment) -> Result<Resolved, Error> {
@@ -173,9 +44,9 @@ pub fn resolve_with_default(
     let dbname = settings.filled(Keyword::Dbname).unwrap_or(&user).to_owned();
     let require_auth = RequireAuth::read(&settings)?;
     let channel_binding = ChannelBinding::read(&settings, Keyword::ChannelBinding, ChannelBinding::Prefer)?;
-    let tls = tls_modes(&settings, default)?;
+    let modes = tls::modes(&settings, default)?;
     let sslcertmode = SslCertMode::read(&settings, Keyword::Sslcertmode, SslCertMode::Allow)?;
-    let (tls_min, tls_max) = tls_versions(&settings)?;
+    let (tls_min, tls_max) = tls::versions(&settings)?;
     let gssencmode = GssEncMode::read(&settings, Keyword::Gssencmode, GssEncMode::Prefer)?;
     let target_session_attrs =
         TargetSessionAttrs::read(&settings, Keyword::TargetSessionAttrs, TargetSessionAttrs::Any)?;
@@ -184,7 +55,7 @@ pub fn resolve_with_default(
     let load_balance_hosts =
         LoadBalanceHosts::read(&settings, Keyword::LoadBalanceHosts, LoadBalanceHosts::Disable)?;
     let (protocol_min, protocol_max) = protocol_versions(&settings)?;
-    let seconds = integer(&settings, Keyword::ConnectTimeout)?;
+    let connect_timeout = timeout(&settings)?;
     if hosts.iter().any(|host| !host.is_socket()) {
         check_tcp(&settings)?;
     } else if gssencmode == GssEncMode::Require {
@@ -207,34 +78,20 @@ pub fn resolve_with_default(
 
     let text = |keyword| settings.filled(keyword).map(str::to_owned);
     let path = |keyword| settings.filled(keyword).map(PathBuf::from);
-    let located = |keyword, name: &str| match (path(keyword), env.at_home(".postgresql")) {
-        (Some(named), _) => Located::Named(named),
-        (None, Some(home)) => Located::Default(home.join(name)),
-        (None, None) => Located::Nowhere,
-    };
-    let sslrootcert = if tls.system_roots {
-        RootCert::System
-    } else {
-        RootCert::File(located(Keyword::Sslrootcert, "root.crt"))
-    };
-    let sslcrldir = path(Keyword::Sslcrldir);
-    let sslcrl = match located(Keyword::Sslcrl, "root.crl") {
-        Located::Default(_) if sslcrldir.is_some() => Located::Nowhere,
-        located => located,
-    };
+    let files = tls::files(&settings, env, modes.system_roots);
     Ok(Resolved {
         hosts,
         user,
         dbname,
         password,
-        sslmode: tls.sslmode,
-        sslnegotiation: tls.negotiation,
-        sslrootcert,
-        sslcert: located(Keyword::Sslcert, "postgresql.crt"),
-        sslkey: located(Keyword::Sslkey, "postgresql.key"),
+        sslmode: modes.sslmode,
+        sslnegotiation: modes.negotiation,
+        sslrootcert: files.root,
+        sslcert: files.cert,
+        sslkey: files.key,
         sslpassword: settings.filled_secret(Keyword::Sslpassword).cloned(),
-        sslcrl,
-        sslcrldir,
+        sslcrl: files.crl,
+        sslcrldir: files.crl_dir,
         sslcertmode,
         sslsni: settings
             .get(Keyword::Sslsni)
@@ -246,10 +103,7 @@ pub fn resolve_with_default(
         require_auth,
         requirepeer: text(Keyword::Requirepeer),
         gssencmode,
-        connect_timeout: seconds
-            .and_then(|seconds| u64::try_from(seconds).ok())
-            .filter(|seconds| *seconds > 0)
-            .map(Duration::from_secs),
+        connect_timeout,
         target_session_attrs,
         load_balance_hosts,
         min_protocol_version: protocol_min,
@@ -294,58 +148,13 @@ fn add_variables(settings: &mut Settings, env: &Environment) -> Result<(), Error
     Ok(())
 }
 
-struct TlsModes {
-    sslmode: SslMode,
-    system_roots: bool,
-    negotiation: SslNegotiation,
-}
-
-/// `sslmode`, and the two settings that a weak one would make pointless.
-fn tls_modes(settings: &Settings, default: SslMode) -> Result<TlsModes, Error> {
-    let system_roots = settings.get(Keyword::Sslrootcert) == Some("system");
-    // System roots without an sslmode mean verify-full, whoever asked.
-    let default = if system_roots {
-        SslMode::VerifyFull
-    } else {
-        default
-    };
-    let sslmode = SslMode::read(settings, Keyword::Sslmode, default)?;
-    let weak = |reason, allowed| Error::WeakSslMode {
-        sslmode: sslmode.word(),
-        origin: settings.origin(Keyword::Sslmode).clone(),
-        reason,
-        allowed,
-    };
-    if system_roots && sslmode != SslMode::VerifyFull {
-        return Err(weak(
-            "sslrootcert=system (anyone can get a certificate from a public CA)",
-            "verify-full",
-        ));
-    }
-    let negotiation = SslNegotiation::read(settings, Keyword::Sslnegotiation, SslNegotiation::Postgres)?;
-    if negotiation == SslNegotiation::Direct && sslmode < SslMode::Require {
-        return Err(weak("sslnegotiation=direct", "require, verify-ca or verify-full"));
-    }
-    Ok(TlsModes {
-        sslmode,
-        system_roots,
-        negotiation,
-    })
-}
-
-fn tls_versions(settings: &Settings) -> Result<(Option<TlsVersion>, Option<TlsVersion>), Error> {
-    let (min, max) = (Keyword::SslMinProtocolVersion, Keyword::SslMaxProtocolVersion);
-    let low = TlsVersion::bound(settings, min, Some(TlsVersion::Tls1_2))?;
-    let high = TlsVersion::bound(settings, max, None)?;
-    match (low, high) {
-        (Some(low), Some(high)) if low > high => Err(Error::EmptyRange {
-            min,
-            low: low.word(),
-            max,
-            high: high.word(),
-        }),
-        range => Ok(range),
-    }
+/// Zero and less mean no limit.
+fn timeout(settings: &Settings) -> Result<Option<Duration>, Error> {
+    let seconds = integer(settings, Keyword::ConnectTimeout)?;
+    Ok(seconds
+        .and_then(|seconds| u64::try_from(seconds).ok())
+        .filter(|seconds| *seconds > 0)
+        .map(Duration::from_secs))
 }
 
 fn protocol_versions(
@@ -380,7 +189,7 @@ fn scram_key(settings: &Settings, keyword: Keyword) -> Result<Option<SecretStrin
         Some(_) => Ok(Some(key.clone())),
         None => Err(Error::BadSecret {
             keyword,
-            origin: settings.origin(keyword).clone(),
+            origin: Box::new(settings.origin(keyword).clone()),
             expected: "32 bytes in base64",
         }),
     }
@@ -427,4 +236,149 @@ fn suspicions(settings: &Settings) -> Vec<String> {
         );
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt as _;
+
+    use super::*;
+    use crate::conninfo::{Located, RootCert, TlsVersion};
+
+    fn nowhere() -> Environment {
+        Environment {
+            user: Some("alice".to_owned()),
+            home: Some(PathBuf::from("/nonexistent")),
+            socket_dir: PathBuf::from("/run/pg"),
+            ..Environment::default()
+        }
+    }
+
+    fn resolved(text: &str) -> Result<Resolved, Error> {
+        resolve(Conninfo::parse(text)?, &nowhere())
+    }
+
+    fn refused(text: &str) -> String {
+        resolved(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn nothing_said_means_libpqs_defaults() {
+        let all = resolved("").unwrap();
+        let host = &all.hosts[0];
+        assert_eq!(
+            host.endpoint(),
+            crate::conninfo::Endpoint::Socket("/run/pg/.s.PGSQL.5432".into())
+        );
+        assert_eq!(
+            (all.user.as_str(), all.dbname.as_str(), all.sslmode),
+            ("alice", "alice", SslMode::Prefer)
+        );
+        assert_eq!(all.ssl_min_protocol_version, Some(TlsVersion::Tls1_2));
+        assert!(all.sslsni && all.connect_timeout.is_none() && all.warnings.is_empty());
+        let home = |name: &str| Located::Default(PathBuf::from("/nonexistent/.postgresql").join(name));
+        assert_eq!(all.sslrootcert, RootCert::File(home("root.crt")));
+        assert_eq!(
+            (all.sslcert, all.sslkey),
+            (home("postgresql.crt"), home("postgresql.key"))
+        );
+        assert_eq!(all.sslcrl, home("root.crl"));
+        assert_eq!(resolved("sslcrldir=d").unwrap().sslcrl, Located::Nowhere);
+        assert_eq!(resolved("host=h port=").unwrap().hosts[0].port, 5432);
+    }
+
+    #[test]
+    fn the_callers_default_gives_way_to_every_word_of_the_person() {
+        let mode = |text: &str, env: &Environment| {
+            resolve_with_default(Conninfo::parse(text).unwrap(), env, SslMode::VerifyFull)
+                .unwrap()
+                .sslmode
+        };
+        let mut env = nowhere();
+        assert_eq!(mode("host=h", &env), SslMode::VerifyFull);
+        assert_eq!(mode("host=h sslmode=prefer", &env), SslMode::Prefer);
+        env.variables.insert("PGREQUIRESSL".into(), "1".into());
+        assert_eq!(mode("host=h", &env), SslMode::Require);
+        env.variables.insert("PGSSLMODE".into(), "allow".into());
+        assert_eq!(mode("host=h", &env), SslMode::Allow);
+    }
+
+    #[test]
+    fn a_refusal_names_the_place_the_value_and_what_is_allowed() {
+        assert_eq!(
+            refused("sslmode=verify_full"),
+            "sslmode is \"verify_full\" in the connection string: expected disable, allow, prefer, require, \
+             verify-ca or verify-full; did you mean \"verify-full\"?"
+        );
+        let mut env = nowhere();
+        env.variables.insert("PGSSLMODE".into(), "on".into());
+        let error = resolve(Conninfo::new(), &env).unwrap_err().to_string();
+        assert!(
+            error.starts_with("sslmode is \"on\" in the variable PGSSLMODE: expected"),
+            "{error}"
+        );
+        assert_eq!(
+            refused("host=a,b port=1,2,3"),
+            "3 entries in port (in the connection string) do not go with 2 in host: give as many, or one port for all"
+        );
+        assert!(refused("sslrootcert=system sslmode=require").ends_with("use verify-full"));
+        assert!(refused("sslnegotiation=direct").contains("sslmode prefer by default is too weak"));
+        assert!(refused("service=x").contains("\"x\" (in the connection string) is not defined in"));
+        assert!(refused("host=h port=x").contains("from 1 to 65535"));
+        assert!(refused("hostaddr=db.example.org").contains("a name goes into host"));
+        env.variables
+            .insert("PGSSLMODE".into(), OsString::from_vec(vec![0xff]));
+        assert_eq!(
+            resolve(Conninfo::new(), &env).unwrap_err(),
+            Error::VariableNotText("PGSSLMODE")
+        );
+        env.user = None;
+        env.variables.clear();
+        assert_eq!(resolve(Conninfo::new(), &env).unwrap_err(), Error::NoUser);
+    }
+
+    #[test]
+    fn no_piece_of_a_secret_is_ever_shown() {
+        let key = "scram_client_key=hunter2";
+        assert!(!refused(key).contains("hunter2"));
+        let torn = "postgresql://u:hunter2/x@h/db";
+        assert!(!refused(torn).contains("hunter2"), "{}", refused(torn));
+        assert!(!format!("{:?}", resolved(torn)).contains("hunter2"));
+        let at_sign = resolved("postgresql://u:p@hunter2@h/db").unwrap();
+        assert!(at_sign.warnings[0].contains("%40") && !at_sign.warnings[0].contains("hunter2"));
+        let all = "password=hunter2 sslpassword=hunter2 oauth_client_secret=hunter2";
+        assert!(!format!("{:?}", resolved(all).unwrap()).contains("hunter2"));
+    }
+
+    #[test]
+    fn a_fault_counts_when_its_server_is_reached() {
+        let ports = |text: &str| {
+            resolved(text)
+                .unwrap()
+                .hosts
+                .iter()
+                .map(|host| host.port)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(ports("host=a,b,c port=1,70000,2"), [1, 0, 2]);
+        assert_eq!(ports("host=a,b,c port=1,x,2"), [1, 0]);
+        assert!(resolved("host=a,b port=x,1").is_err());
+        assert!(resolved("hostaddr=a,b").is_err());
+        assert!(resolved("hostaddr=a,::1").unwrap().hosts[0].fault.is_some());
+    }
+
+    #[test]
+    fn the_origin_of_each_value_is_known() {
+        let mut env = nowhere();
+        env.variables.insert("PGPORT".into(), "1".into());
+        let all = resolve(Conninfo::parse("host=h password=x").unwrap(), &env).unwrap();
+        assert_eq!(all.origin(Keyword::Host), &Origin::Explicit);
+        assert_eq!(all.origin(Keyword::Port), &Origin::Variable("PGPORT"));
+        assert_eq!(all.origin(Keyword::Sslmode), &Origin::Default);
+        assert_eq!(
+            (all.setting(Keyword::Port), all.setting(Keyword::Password)),
+            (Some("1"), None)
+        );
+    }
 }

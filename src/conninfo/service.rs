@@ -59,7 +59,7 @@ pub(super) fn apply(settings: &mut Settings, env: &Environment) -> Result<(), Er
     }
     Err(Error::ServiceNotFound {
         name: Quoted::new(&name),
-        origin,
+        origin: Box::new(origin),
         searched,
     })
 }

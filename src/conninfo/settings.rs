@@ -124,7 +124,7 @@ impl Settings {
 
     /// The error for a value that does not do.
     pub(super) fn bad_value(&self, keyword: Keyword, found: &str, expected: String, hint: String) -> Error {
-        let origin = self.origin(keyword).clone();
+        let origin = Box::new(self.origin(keyword).clone());
         Error::BadValue {
             keyword,
             value: Quoted::new(found),

@@ -68,7 +68,7 @@ words! {
 words! {
     /// `sslnegotiation`: how TLS begins.
     SslNegotiation {
-        /// Ask the server first (SSLRequest).
+        /// Ask the server first (`SSLRequest`).
         Postgres "postgres",
         /// Begin with the TLS handshake at once; PostgreSQL 17 and later.
         Direct "direct",

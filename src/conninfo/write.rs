@@ -223,11 +223,12 @@ mod tests {
     #[test]
     fn secrets_stay_out_unless_named() {
         let sample = sample();
-        let env: String = sample
+        let env: Vec<String> = sample
             .to_env()
             .into_iter()
-            .map(|(name, value)| format!("{name}={value} "))
+            .map(|(name, value)| format!("{name}={value}"))
             .collect();
+        let env = env.join(" ");
         let texts = [
             sample.to_keyword_value(),
             sample.to_uri(),

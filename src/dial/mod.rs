@@ -45,3 +45,6 @@ pub use tls::{
     Refusal, TlsFacts, TlsSession, TlsSettings, TlsVersion, handshake, sni_name,
 };
 pub use wire::{AuthMethod, WireError};
+
+#[cfg(test)]
+mod tests;

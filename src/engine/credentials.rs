@@ -1,7 +1,6 @@
 //! Keys, certificates and passwords: those that are there and still fit are kept, the rest is made.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
@@ -254,8 +253,8 @@ impl Gathering<'_> {
         let roots = Certificate::from_pem(&root_pem).map_err(|error| {
             wrong("the root (--root)", root, error.to_string(), "give the CA's certificate in PEM")
         })?;
-        let trust = roots.iter().map(|root| root.der().to_vec()).collect();
-        let trust = TrustStore::new(trust, Vec::new()).map_err(|error| {
+        let trust: Vec<_> = roots.iter().map(|root| root.der().to_vec()).collect();
+        let trust = TrustStore::new(&trust, &[]).map_err(|error| {
             wrong("the root (--root)", root, error.to_string(), "give the CA's certificate in PEM")
         })?;
         let presented: Vec<_> = identity.chain().iter().map(|c| c.der().to_vec().into()).collect();
@@ -309,11 +308,6 @@ fn random_password() -> Result<SecretString, Error> {
         password.extend(fair.take(30 - password.len()).map(char::from));
     }
     Ok(SecretString::from(password.as_str()))
-}
-
-/// Roots as a trust store, for judging what a server of this project presents.
-pub fn trust(roots: &[Certificate]) -> Option<Arc<TrustStore>> {
-    TrustStore::new(roots.iter().map(|root| root.der().to_vec()).collect(), Vec::new()).ok().map(Arc::new)
 }
 
 #[cfg(test)]

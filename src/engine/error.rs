@@ -94,6 +94,15 @@ pub enum Error {
     /// A server address could not be reached or resolved.
     #[error(transparent)]
     Open(#[from] dial::OpenError),
+    /// This machine did not give what every program needs.
+    #[error("{what}")]
+    Environment {
+        /// What is missing.
+        what: String,
+    },
+    /// The journey was broken off; what was written stays, and no server was left.
+    #[error("broken off by {0}; no server was left running")]
+    Interrupted(&'static str),
     /// Consent is needed and was not given.
     #[error("{what}")]
     NeedsConsent {
@@ -111,9 +120,10 @@ impl Error {
         match self {
             Self::Answers(_) | Self::File { .. } | Self::Authority(_) | Self::Conninfo(_) => Kind::Usage,
             Self::NoProject(_) | Self::DoesNotFit { .. } | Self::NeedsConsent { .. } => Kind::Usage,
-            Self::Half { .. } | Self::NoAuthority { .. } | Self::Apply(_) | Self::Server(_) | Self::PortTaken(_) => {
+            Self::Environment { .. } | Self::Half { .. } | Self::NoAuthority { .. } | Self::Apply(_) | Self::Server(_) | Self::PortTaken(_) => {
                 Kind::Environment
             }
+            Self::Interrupted(_) => Kind::Undetermined,
             Self::Database { .. } | Self::Open(_) | Self::Reload(_) => Kind::Broken,
         }
     }
@@ -135,6 +145,9 @@ impl Error {
             Self::NoProject(_) => {
                 vec!["name the project's directory with --dir, or make one with `pgtls up`".to_owned()]
             }
+            Self::Interrupted(_) => vec![
+                "run the command again to go on; `pgtls undo` takes back what it had written".to_owned(),
+            ],
             _ => Vec::new(),
         }
     }

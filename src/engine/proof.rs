@@ -14,7 +14,7 @@ use crate::pki::{Algorithm, Authority, Certificate, Identity};
 use crate::plan::{Kit, Layout};
 use crate::server::{Places, Sandbox, Status};
 use crate::setup::{Mode, Setup};
-use crate::verify::{Admin, Target};
+use crate::verify::{Admin, Target, client_identity};
 
 use super::{Error, database, files, prepare};
 
@@ -87,7 +87,7 @@ pub async fn target(conninfo: Conninfo, env: &Environment, means: &Means) -> Res
 
 async fn address(host: &Host, deadline: Deadline) -> Result<Address, Error> {
     Ok(match host.endpoint() {
-        Endpoint::Socket(directory) => Address::unix(Path::new(directory), host.port),
+        Endpoint::Socket(directory) => Address::unix(&directory, host.port),
         Endpoint::Name(name) => Address::resolve(name, host.port, deadline).await?,
         Endpoint::Address(ip) => Address::resolve(ip, host.port, deadline).await?,
     })
@@ -107,7 +107,7 @@ fn trust(resolved: &Resolved) -> Result<(Arc<TrustStore>, String), Error> {
             },
         },
     };
-    let store = TrustStore::new(certificates, Vec::new()).map_err(|error| Error::File {
+    let store = TrustStore::new(&certificates, &[]).map_err(|error| Error::File {
         what: "the root certificate file (sslrootcert)",
         path: PathBuf::from(&name),
         why: error.to_string(),
@@ -151,7 +151,7 @@ fn pair(
 }
 
 fn dialled(identity: &Identity) -> Option<ClientIdentity> {
-    ClientIdentity::try_from(identity).ok()
+    client_identity(identity).ok()
 }
 
 /// A certificate of the same CA for another name: given, or made where the project's CA has its key.

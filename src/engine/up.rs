@@ -184,7 +184,7 @@ pub fn write(
     let mut asked = |change: &Change| ask.edited(change);
     let written = apply::write(project, changes, Policy::Ask(&mut asked))?;
     for kept in &written.kept {
-        tell.notice(format!("kept a copy of your edit of {}: {}", kept.of.display(), kept.copy.display()));
+        tell.notice(format!("kept a copy of your edit of {}: {}", kept.path.display(), kept.copy.display()));
     }
     step.done(counted(&written));
     Ok((prepared, written))

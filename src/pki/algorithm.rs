@@ -67,3 +67,18 @@ impl fmt::Display for Algorithm {
         f.write_str(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_and_others_refused_with_the_list() {
+        for algorithm in Algorithm::ALL {
+            assert_eq!(algorithm.name().parse(), Ok(algorithm));
+            assert_eq!(serde_json::to_value(algorithm).unwrap(), algorithm.name());
+        }
+        let error = "rsa".parse::<Algorithm>().unwrap_err();
+        assert!(error.contains("rsa2048, rsa3072"), "{error}");
+    }
+}

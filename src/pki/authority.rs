@@ -1,133 +1,16 @@
 //! The CA: made or loaded, and what it issues.
 
 use secrecy::SecretString;
-use time::{Date, Duration, OffsetDateTime, Time, UtcOffset};
+use time::{Duration, OffsetDateTime, Time, UtcOffset};
 
 use super::dn::{self, MOST_COMMON_NAME};
 use super::key::Signer;
 use super::template::{Role, Template, key_id, random};
 use super::text::excerpt;
-use super::{Algorithm, Certificate, CertificateError, HostName, Identity, KeyError, PrivateKey, chain};
+use super::{Algorithm, AuthorityError, Certificate, HostName, Identity, KeyKind, PrivateKey, chain};
 
 /// How far back validity starts, for clients whose clock is behind.
 const CLOCK_SKEW: Duration = Duration::hours(1);
-
-/// Why a CA cannot be made, loaded or asked to issue.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AuthorityError {
-    /// The CA's certificate file.
-    #[error("the CA certificate: {0}")]
-    Certificate(CertificateError),
-    /// The CA's key file.
-    #[error("the CA key: {0}")]
-    Key(KeyError),
-    /// A new key or signature.
-    #[error(transparent)]
-    Crypto(#[from] KeyError),
-    /// A CA key of kind Ed25519.
-    #[error(
-        "a CA cannot have an Ed25519 key: on a server certificate that it signs, every libpq so far fails at \
-         SCRAM login (\"could not find digest for NID UNDEF\"); use p256 for the CA, Ed25519 is fine for leaves"
-    )]
-    Ed25519,
-    /// The key is not the certificate's.
-    #[error(
-        "the CA key does not fit the CA certificate \"{subject}\": the certificate holds public key SHA-256 \
-         {expected}, the key's is {found}"
-    )]
-    WrongKey {
-        /// Subject of the certificate.
-        subject: String,
-        /// Fingerprint of the certificate's public key.
-        expected: String,
-        /// Fingerprint of the key's public half.
-        found: String,
-    },
-    /// The certificate must not sign others.
-    #[error(
-        "\"{subject}\" is no CA: {why}; give the certificate of the CA that signs, not one that it signed"
-    )]
-    NotACa {
-        /// Subject of the certificate.
-        subject: String,
-        /// Which extension says so.
-        why: &'static str,
-    },
-    /// The CA may not sign certificates of this purpose.
-    #[error(
-        "the CA \"{subject}\" is limited to other purposes by its extendedKeyUsage, which lacks {purpose}"
-    )]
-    WrongPurpose {
-        /// Subject of the certificate.
-        subject: String,
-        /// `serverAuth` or `clientAuth`.
-        purpose: &'static str,
-    },
-    /// Past its notAfter.
-    #[error("the CA certificate \"{subject}\" expired on {on}: nothing that it signs is accepted any more")]
-    Expired {
-        /// Subject of the certificate.
-        subject: String,
-        /// Its last day, UTC.
-        on: Date,
-    },
-    /// Before its notBefore.
-    #[error(
-        "the CA certificate \"{subject}\" is valid from {from} only: is this machine's clock right, or is it \
-         the wrong certificate?"
-    )]
-    NotYetValid {
-        /// Subject of the certificate.
-        subject: String,
-        /// Its first day, UTC.
-        from: Date,
-    },
-    /// An intermediate CA whose certificates up to the root are not all in the file.
-    #[error(
-        "the CA \"{subject}\" is an intermediate, and its issuer \"{issuer}\" is not in the file: append the \
-         certificates up to the root to it, for clients must trust the root"
-    )]
-    IncompleteChain {
-        /// Subject of the last certificate that was found.
-        subject: String,
-        /// Who issued it.
-        issuer: String,
-    },
-    /// A leaf would live longer than its CA.
-    #[error(
-        "a certificate of {days} days would outlive its CA \"{subject}\", which expires on {on}: use --days \
-         {most} or fewer, or renew the CA"
-    )]
-    OutlivesCa {
-        /// What was asked for.
-        days: u32,
-        /// The most that would do; 0 when no whole day is left.
-        most: i64,
-        /// Subject of the CA.
-        subject: String,
-        /// The CA's last day, UTC.
-        on: Date,
-    },
-    /// Zero days, or past the year 9999, where X.509 ends.
-    #[error(
-        "a lifetime of {days} days is not possible: expected 1 day or more, ending before the year 10000"
-    )]
-    Lifetime {
-        /// What was asked for.
-        days: u32,
-    },
-    /// A common name that X.509 has no room for, or that cannot be a role.
-    #[error("\"{name}\" cannot be the CN of a certificate: {why}")]
-    CommonName {
-        /// The name, safe to show.
-        name: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// A server certificate without any name.
-    #[error("a server certificate needs at least one host name or address")]
-    NoHosts,
-}
 
 /// A CA with its key: issues server and client certificates.
 #[derive(Debug, Clone)]
@@ -188,6 +71,9 @@ impl Authority {
         let certificate = certificates.remove(0);
         check_authority(&certificate, now)?;
         let key = PrivateKey::from_pem(key_pem, passphrase).map_err(AuthorityError::Key)?;
+        if *key.kind() == KeyKind::Ed25519 {
+            return Err(AuthorityError::Ed25519);
+        }
         if key.spki_der() != certificate.spki_der() {
             return Err(AuthorityError::WrongKey {
                 subject: certificate.subject().to_owned(),
@@ -200,8 +86,9 @@ impl Authority {
                 subject: last.subject().to_owned(),
                 issuer: last.issuer().to_owned(),
             })?;
-        for parent in &above {
+        for (below, parent) in (1..).zip(&above) {
             check_authority(parent, now)?;
+            check_path_length(parent, below)?;
         }
         Ok(Self {
             certificate,
@@ -248,7 +135,13 @@ impl Authority {
         let first = hosts.first().ok_or(AuthorityError::NoHosts)?.to_string();
         self.check_purpose("serverAuth")?;
         let common_name = (first.chars().count() <= MOST_COMMON_NAME).then_some(first.as_str());
-        self.issue(&Role::Server(hosts), common_name, algorithm, days, now)
+        let mut unique: Vec<HostName> = Vec::with_capacity(hosts.len());
+        for host in hosts {
+            if !unique.contains(host) {
+                unique.push(host.clone());
+            }
+        }
+        self.issue(Role::Server(&unique), common_name, algorithm, days, now)
     }
 
     /// Issues a client certificate whose CN is the role, or what an ident map turns into the role.
@@ -261,12 +154,12 @@ impl Authority {
     ) -> Result<Identity, AuthorityError> {
         check_common_name(common_name)?;
         self.check_purpose("clientAuth")?;
-        self.issue(&Role::Client, Some(common_name), algorithm, days, now)
+        self.issue(Role::Client, Some(common_name), algorithm, days, now)
     }
 
     fn issue(
         &self,
-        role: &Role<'_>,
+        role: Role<'_>,
         common_name: Option<&str>,
         algorithm: Algorithm,
         days: u32,
@@ -285,10 +178,7 @@ impl Authority {
         let key = PrivateKey::generate(algorithm)?;
         let own_id = key_id(self.certificate.public_key());
         let template = Template {
-            role: match role {
-                Role::Server(hosts) => Role::Server(hosts),
-                _ => Role::Client,
-            },
+            role,
             subject: dn::common_name_der(common_name),
             issuer: self.certificate.subject_der(),
             issuer_key_id: self.certificate.subject_key_id().unwrap_or(&own_id),
@@ -358,8 +248,15 @@ fn check_authority(certificate: &Certificate, now: OffsetDateTime) -> Result<(),
     {
         return not_a_ca("its keyUsage lacks keyCertSign");
     }
-    if *certificate.key_kind() == super::KeyKind::Ed25519 {
-        return Err(AuthorityError::Ed25519);
+    if matches!(certificate.key_kind(), KeyKind::Rsa(..2048)) {
+        return not_a_ca("its RSA key has less than 2048 bits, which OpenSSL refuses (\"ca key too small\")");
+    }
+    // A root's own signature is never checked, so SHA-1 does no harm there.
+    let signature = certificate.signature_algorithm();
+    if !certificate.is_self_issued() && ["sha1", "md5"].iter().any(|weak| signature.starts_with(weak)) {
+        return not_a_ca(
+            "its issuer signed it with SHA-1 or MD5, which OpenSSL refuses (\"ca md too weak\")",
+        );
     }
     if now > certificate.not_after() {
         return Err(AuthorityError::Expired {
@@ -374,6 +271,17 @@ fn check_authority(certificate: &Certificate, now: OffsetDateTime) -> Result<(),
         });
     }
     Ok(())
+}
+
+/// RFC 5280 section 4.2.1.9: how many CAs may stand below this one.
+fn check_path_length(certificate: &Certificate, below: u32) -> Result<(), AuthorityError> {
+    if certificate.path_len().is_none_or(|limit| limit >= below) {
+        return Ok(());
+    }
+    Err(AuthorityError::NotACa {
+        subject: certificate.subject().to_owned(),
+        why: "its basicConstraints allow fewer CAs below it (pathlen)",
+    })
 }
 
 /// The bounds of RFC 5280 appendix A.1 (`ub-common-name`), and what PostgreSQL refuses in a CN (a NUL).

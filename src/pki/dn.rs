@@ -31,7 +31,9 @@ pub(super) fn display(name: &X509Name<'_>) -> String {
         if index > 0 {
             text.push(',');
         }
-        for (index, attribute) in relative.iter().enumerate() {
+        // OpenSSL turns the order within a multi-valued part around as well, and `clientname=DN` compares its text.
+        let attributes: Vec<_> = relative.iter().collect();
+        for (index, attribute) in attributes.iter().rev().enumerate() {
             if index > 0 {
                 text.push('+');
             }
@@ -62,7 +64,15 @@ fn shown(attribute: &AttributeTypeAndValue<'_>) -> (String, String) {
         "2.5.4.10" => "O",
         "2.5.4.11" => "OU",
         "2.5.4.12" => "title",
+        "2.5.4.15" => "businessCategory",
+        "2.5.4.17" => "postalCode",
         "2.5.4.42" => "GN",
+        "2.5.4.43" => "initials",
+        "2.5.4.44" => "generationQualifier",
+        "2.5.4.46" => "dnQualifier",
+        "2.5.4.65" => "pseudonym",
+        "2.5.4.97" => "organizationIdentifier",
+        "1.3.6.1.4.1.311.60.2.1.3" => "jurisdictionC",
         "0.9.2342.19200300.100.1.1" => "UID",
         "0.9.2342.19200300.100.1.25" => "DC",
         "1.2.840.113549.1.9.1" => "emailAddress",

@@ -12,8 +12,8 @@ use super::kind::{EC_PUBLIC_KEY, ED25519, RSA_ENCRYPTION, bit_length};
 use super::pem::{self, Block};
 use super::{KeyError, KeyKind, PrivateKey, key, traditional};
 
-/// The most work that a key file may ask for before it opens: ten times what `openssl` writes when told to be slow.
-const MOST_PBKDF2_ITERATIONS: u32 = 10_000_000;
+/// The most work that a key file may ask for before it opens. OWASP's advice for stored passwords is 600 000 rounds.
+const MOST_PBKDF2_ITERATIONS: u32 = 5_000_000;
 const MOST_SCRYPT_BYTES: u64 = 1 << 30;
 
 impl PrivateKey {

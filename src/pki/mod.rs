@@ -5,6 +5,7 @@
 
 mod algorithm;
 mod authority;
+mod authority_error;
 mod certificate;
 mod chain;
 mod der;
@@ -23,7 +24,8 @@ mod text;
 mod traditional;
 
 pub use algorithm::Algorithm;
-pub use authority::{Authority, AuthorityError};
+pub use authority::Authority;
+pub use authority_error::AuthorityError;
 pub use certificate::{Certificate, CertificateError};
 pub use identity::{Identity, IdentityError, Reason};
 pub use key::{KeyError, PrivateKey};

@@ -356,6 +356,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn parsing_never_panics_and_is_stable(text in "\\PC{0,40}|[a-z0-9.:*/@%\\[\\]-]{0,30}|[0-9a-fx.:]{1,20}") {
             if let Ok(name) = text.parse::<HostName>() {

@@ -33,7 +33,7 @@ pub enum HostNameError {
     /// `host:5432`
     #[error(
         "\"{found}\" holds a port: write only the host{}; the port goes into --port",
-        instead(host)
+        instead(host.as_deref())
     )]
     Port {
         /// The text.
@@ -53,7 +53,7 @@ pub enum HostNameError {
     #[error(
         "\"{found}\" holds a path: write the name or address that clients dial over TCP{}; there is no TLS on \
          Unix sockets",
-        instead(host)
+        instead(host.as_deref())
     )]
     Path {
         /// The text.
@@ -64,7 +64,7 @@ pub enum HostNameError {
     /// `fe80::1%eth0`
     #[error(
         "\"{found}\" holds a network interface: a certificate carries only the address{}",
-        instead(host)
+        instead(host.as_deref())
     )]
     Zone {
         /// The text.
@@ -84,7 +84,7 @@ pub enum HostNameError {
     #[error(
         "\"{found}\" ends with a dot: libpq compares names letter by letter and certificates carry none, so leave \
          it out{}",
-        instead(host)
+        instead(host.as_deref())
     )]
     TrailingDot {
         /// The text.

@@ -23,7 +23,7 @@ pub(super) fn fields(der: &[u8]) -> Result<(Fields, &[u8]), &'static str> {
     let mut fields = Fields {
         tbs: start..start + tbs.len(),
         version: certificate.version().0.saturating_add(1),
-        serial: certificate.raw_serial().to_vec(),
+        serial: serial(certificate.raw_serial()).to_vec(),
         subject_der: certificate.subject().as_raw().to_vec(),
         issuer_der: certificate.issuer().as_raw().to_vec(),
         subject: dn::display(certificate.subject()),
@@ -74,6 +74,14 @@ fn read(fields: &mut Fields, extension: &ParsedExtension<'_>) {
             fields.authority_key_id = id.key_identifier.as_ref().map(|id| id.0.to_vec());
         }
         _ => {}
+    }
+}
+
+/// Without the zero that DER puts before a first byte of 0x80 or more.
+fn serial(raw: &[u8]) -> &[u8] {
+    match raw {
+        [0, rest @ ..] if !rest.is_empty() => rest,
+        other => other,
     }
 }
 

@@ -27,20 +27,19 @@ pub(super) fn lines(setup: &Setup, found: &Found) -> Vec<Line> {
         .lines()
         .map(Line::plain)
         .collect();
-    lines.push(Line::plain(""));
-    if sandbox {
-        lines.extend(block(&place(setup, found)));
-        lines.push(Line::plain(""));
+    let first = if sandbox {
+        place(setup, found)
     } else {
-        let settings = own_place(setup);
-        if !settings.is_empty() {
-            lines.extend(block(&settings));
-            lines.push(Line::plain(""));
+        own_place(setup)
+    };
+    let blocks = [first, tls(setup, found), logins()];
+    let width = column(&blocks);
+    for block in blocks.iter().filter(|block| !block.is_empty()) {
+        lines.push(Line::plain(""));
+        for setting in block {
+            lines.extend(explained(setting, width));
         }
     }
-    lines.extend(block(&tls(setup, found)));
-    lines.push(Line::plain(""));
-    lines.extend(block(&logins()));
     lines
 }
 
@@ -134,26 +133,27 @@ fn setting(name: &str, value: &str, why: &'static str) -> Setting {
     }
 }
 
-/// Settings with their reasons in one column; a very long one has its reason above.
-fn block(settings: &[Setting]) -> Vec<Line> {
+/// The column of the reasons: behind the longest setting that leaves room for one.
+fn column(blocks: &[Vec<Setting>]) -> usize {
     const WIDEST: usize = 52;
-    let width = settings
+    blocks
         .iter()
+        .flatten()
         .map(|setting| setting.text.chars().count())
         .filter(|width| *width <= WIDEST)
         .max()
-        .unwrap_or_default();
-    let mut lines = Vec::new();
-    for Setting { text, why } in settings {
-        if text.chars().count() > width {
-            lines.push(Line::plain(format!("# {}:", short(why))));
-            lines.push(Line::because(text.clone(), why));
-        } else {
-            let gap = width - text.chars().count() + 2;
-            lines.push(Line::because(format!("{text}{:gap$}# {}", "", short(why)), why));
-        }
-    }
-    lines
+        .unwrap_or_default()
+}
+
+/// A setting with its reason beside it, or above it where it is too long.
+fn explained(Setting { text, why }: &Setting, width: usize) -> Vec<Line> {
+    let Some(gap) = width.checked_sub(text.chars().count()) else {
+        return vec![
+            Line::plain(format!("# {}:", short(why))),
+            Line::because(text.clone(), why),
+        ];
+    };
+    vec![Line::because(format!("{text}{:gap$}  # {}", "", short(why)), why)]
 }
 
 fn quote_path(path: &Path) -> String {

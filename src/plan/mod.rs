@@ -21,7 +21,7 @@ pub use kit::Kit;
 pub use layout::Layout;
 pub use why::{Why, why};
 
-use crate::setup::Setup;
+use crate::setup::{Run, Setup};
 
 /// Every file that pgtls wants on disk, in the order people are shown them.
 #[derive(Debug, Clone)]
@@ -34,8 +34,13 @@ impl Plan {
     /// The files that follow from what was asked for, the credentials at hand, and what was found on this machine.
     #[must_use]
     pub fn new(setup: &Setup, credentials: &Credentials, found: &Found) -> Self {
+        // The sandbox's port is chosen once and then kept; that of a person's own server is theirs to say.
+        let port = match setup.run {
+            Run::Sandbox => Some(found.port),
+            Run::None => setup.port,
+        };
         let saved = Setup {
-            port: Some(found.port),
+            port,
             ..setup.clone()
         };
         let mut artifacts = vec![Artifact::text(
@@ -49,7 +54,7 @@ impl Plan {
         artifacts.push(Artifact::text(Layout::HBA, 0o600, hba::lines(setup, found)));
         if let Some(lines) = ident::lines(setup, found) {
             artifacts.push(Artifact::text(Layout::IDENT, 0o600, lines));
-        } else if setup.run == crate::setup::Run::Sandbox {
+        } else if setup.run == Run::Sandbox {
             artifacts.push(Artifact::text(Layout::IDENT, 0o600, ident::empty()));
         }
         for client in &credentials.clients {
@@ -86,3 +91,6 @@ impl Plan {
 fn plain_lines(text: &str) -> Vec<Line> {
     text.lines().map(Line::plain).collect()
 }
+
+#[cfg(test)]
+mod tests;

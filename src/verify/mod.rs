@@ -20,7 +20,7 @@ use crate::pki::Certificate;
 
 pub use report::{Group, Outcome, Probe, ProbeId, Report, Verdict};
 pub use run::prove;
-pub use target::{Admin, Target};
+pub use target::{Admin, Target, client_identity};
 
 /// A day as it is told: `2026-11-22`.
 fn day(at: OffsetDateTime) -> String {

@@ -19,7 +19,7 @@ use super::refusals::{self, Control, OtherName};
 use super::report::{Outcome, Probe, ProbeId, Report};
 use super::serving::{self, Conversation};
 use super::settings;
-use super::target::Target;
+use super::target::{Target, client_identity};
 
 /// Tests every promise, telling each probe as it is done.
 pub async fn prove(target: &Target, tell: &dyn Fn(&Probe)) -> Report {
@@ -152,10 +152,10 @@ fn stranger(target: &Target) -> Option<Stranger> {
     let client = authority
         .issue_client(name, Algorithm::P256, 1, target.now)
         .ok()?;
-    let trust = TrustStore::new(vec![authority.certificate().der().to_vec()], Vec::new()).ok()?;
+    let trust = TrustStore::new(&[authority.certificate().der().to_vec()], &[]).ok()?;
     Some(Stranger {
         trust: Arc::new(trust),
-        identity: ClientIdentity::try_from(&client).ok()?,
+        identity: client_identity(&client).ok()?,
     })
 }
 

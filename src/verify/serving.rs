@@ -179,6 +179,7 @@ fn certificates(talk: &mut Conversation, target: &Target) {
             let issuer = parsed.as_ref().map_or("?", Certificate::issuer);
             Finding::holds(format!("issued by {issuer}, trusted by {}", target.trust_file))
         }
+        Err(refusal) if refusal.cause.is_undetermined() => Finding::open(refusal.to_string()),
         Err(refusal) => Finding::broken(refusal.to_string()).remedy(super::remedy::chain(&refusal, target)),
     };
     let chain = talk
@@ -389,7 +390,7 @@ fn not_let_in(failure: &LoginFailure, target: &Target) -> Finding {
             Finding::open("the server refuses for a reason that is not the login's")
                 .evidence(message.to_string())
         }
-        LoginFailure::Unsupported(_) | LoginFailure::Lost(_) | LoginFailure::Wire(_) => {
+        LoginFailure::Unsupported(_) | LoginFailure::Lost(_) | LoginFailure::Wire(_) | LoginFailure::TooLarge => {
             Finding::open(failure.to_string())
         }
     }

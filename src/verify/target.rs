@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use rustls::pki_types::CertificateDer;
+use secrecy::{SecretSlice, SecretString};
 use time::OffsetDateTime;
 
-use crate::dial::{Address, ClientIdentity, Credentials, Deadline, TlsSettings};
+use crate::dial::{Address, ClientIdentity, Credentials, Deadline, IdentityError, TlsSettings};
 use crate::judge::TrustStore;
+use crate::pki::Identity;
 use crate::setup::Mode;
 
 use super::judgement::Strict;
@@ -85,4 +87,10 @@ impl Target {
             None => credentials,
         }
     }
+}
+
+/// A certificate and its key as a handshake wants them.
+pub fn client_identity(identity: &Identity) -> Result<ClientIdentity, IdentityError> {
+    let chain = identity.chain().iter().map(|certificate| CertificateDer::from(certificate.der().to_vec())).collect();
+    ClientIdentity::new(chain, &SecretSlice::from(identity.key().pkcs8_der().to_vec()))
 }

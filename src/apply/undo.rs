@@ -1,0 +1,100 @@
+//! Taking back the last write: content, mode, owner and absence, exactly.
+
+use std::path::PathBuf;
+
+use super::BOOKS;
+use super::error::{Error, Result};
+use super::journal::{self, Entry, State};
+use super::project::Locked;
+use super::record::Record;
+use super::transaction::{self, KeptCopy, Prepared, Way};
+use super::tree::Tree;
+
+/// What an undo did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undone {
+    /// The files that the write had touched.
+    pub files: Vec<UndoneFile>,
+    /// Copies of what somebody made of them since.
+    pub kept: Vec<KeptCopy>,
+    /// How many more writes can be taken back.
+    pub remaining: usize,
+}
+
+/// One file that the write had touched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UndoneFile {
+    /// Relative to the project directory.
+    pub path: PathBuf,
+    /// Whether there is a file now: `false` where there was none before the write.
+    pub exists: bool,
+}
+
+/// Restores what was there before the last write, in one durable transaction. Again: the write before that.
+pub fn undo(project: &Locked) -> Result<Undone> {
+    let tree = project.writer()?;
+    let entries = journal::entries(tree)?;
+    let Some((&last, before)) = entries.split_last() else {
+        return Err(Error::NothingToUndo(project.dir().to_path_buf()));
+    };
+    let record =
+        journal::load(tree, last)?.ok_or_else(|| Error::NothingToUndo(project.dir().to_path_buf()))?;
+    let kept = run(tree, last, &record)?;
+    let files = record
+        .items
+        .iter()
+        .filter(|item| !item.path.starts_with(BOOKS))
+        .map(|item| UndoneFile {
+            path: item.path.clone(),
+            exists: item.before.is_some(),
+        })
+        .collect();
+    Ok(Undone {
+        files,
+        kept,
+        remaining: before.len(),
+    })
+}
+
+fn run(tree: &Tree, entry: Entry, record: &Record) -> Result<Vec<KeptCopy>> {
+    let mut prepared = Prepared::default();
+    let committed = transaction::prepare(tree, record, Way::Back, &mut prepared)
+        .and_then(|()| journal::turn(tree, entry, State::Undo))
+        .and_then(|entry| journal::sync(tree).map(|()| entry));
+    let undo = match committed {
+        Ok(undo) => undo,
+        Err(error) => return Err(stay(tree, entry, &prepared, error)),
+    };
+    match transaction::execute(tree, &prepared) {
+        Ok(()) => {}
+        Err((error, true)) => return Err(stay(tree, entry, &prepared, error)),
+        // Half of it is done and marked as such: finish it now, or let the next run.
+        Err((error, false)) => {
+            let settled = transaction::settle(tree, record, Way::Back);
+            settled.map_err(|second| Error::unfinished(tree, error, second))?;
+        }
+    }
+    let forgotten = journal::forget(tree, undo);
+    let _ = transaction::clear_staging(tree);
+    forgotten?;
+    Ok(prepared.kept)
+}
+
+/// Calls an undo off before it has changed anything.
+fn stay(tree: &Tree, entry: Entry, prepared: &Prepared, error: Error) -> Error {
+    let undo = Entry {
+        state: State::Undo,
+        ..entry
+    };
+    let marked = journal::unfinished(tree).map(|found| found == Some(undo));
+    let back = marked.and_then(|marked| {
+        if marked {
+            journal::turn(tree, undo, State::Done)?;
+        }
+        transaction::discard(tree, prepared)
+    });
+    match back {
+        Ok(()) => Error::nothing_changed(error),
+        Err(second) => Error::unfinished(tree, error, second),
+    }
+}

@@ -1,0 +1,180 @@
+//! `pgtls undo`, `pgtls down`, `pgtls renew`.
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::engine::{self, Error, Renew, Secrets};
+use crate::setup::CertificateSource;
+
+use super::args::{Global, RenewArgs};
+use super::output::Output;
+use super::plan::FileRow;
+use super::prompt::Prompt;
+use super::{Exit, drive};
+
+#[derive(Debug, Serialize)]
+struct Undone {
+    dir: String,
+    files: Vec<UndoneRow>,
+    kept: Vec<String>,
+    remaining: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct UndoneRow {
+    path: String,
+    exists: bool,
+}
+
+/// Takes back the last write.
+pub fn undo(global: &Global, output: Output) -> Result<Exit, Error> {
+    let undone = drive(engine::undo(&global.dir, &output.teller()))?;
+    if output.json() {
+        output.object(&Undone {
+            dir: engine::absolute(&global.dir).display().to_string(),
+            files: undone
+                .files
+                .iter()
+                .map(|file| UndoneRow { path: file.path.display().to_string(), exists: file.exists })
+                .collect(),
+            kept: undone.kept.iter().map(|kept| kept.copy.display().to_string()).collect(),
+            remaining: undone.remaining,
+        });
+        return Ok(Exit::Holds);
+    }
+    for file in &undone.files {
+        output.say(format_args!("  {:<8} {}", if file.exists { "restored" } else { "removed" }, file.path.display()));
+    }
+    for kept in &undone.kept {
+        output.remark(format_args!("kept a copy of your edit of {}: {}", kept.path.display(), kept.copy.display()));
+    }
+    match undone.remaining {
+        0 => output.remark("everything pgtls wrote here is taken back"),
+        1 => output.remark("one earlier write can be taken back too"),
+        n => output.remark(format_args!("{n} earlier writes can be taken back too")),
+    }
+    Ok(Exit::Holds)
+}
+
+#[derive(Debug, Serialize)]
+struct Down {
+    dir: String,
+    stopped: Option<u16>,
+    deleted: Vec<String>,
+}
+
+/// Stops the server; with `volumes` deletes its data.
+pub fn down(global: &Global, volumes: bool, output: Output) -> Result<Exit, Error> {
+    let prompt = Prompt::new(global);
+    let (_, sandbox) = engine::sandbox(&global.dir)?;
+    let doomed = if volumes { sandbox.volumes() } else { Vec::new() };
+    if !doomed.is_empty() {
+        let list: Vec<_> = doomed.iter().map(|path| path.display().to_string()).collect();
+        let list = list.join(", ");
+        output.remark(format_args!("this deletes the database's data for good: {list}"));
+        if !prompt.confirm("Delete it?") {
+            return Err(Error::NeedsConsent {
+                what: "nothing was stopped or deleted".to_owned(),
+                remedy: "say --yes to delete the data, or leave out --volumes to stop the server only".to_owned(),
+            });
+        }
+    }
+    let stopped = drive(engine::stop(&sandbox, &output.teller()))?;
+    let deleted = if volumes { sandbox.delete()? } else { Vec::new() };
+    let deleted: Vec<_> = deleted.iter().map(|path| path.display().to_string()).collect();
+    if output.json() {
+        output.object(&Down {
+            dir: engine::absolute(&global.dir).display().to_string(),
+            stopped: stopped.map(|server| server.port),
+            deleted,
+        });
+    } else {
+        for path in &deleted {
+            output.say(format_args!("  deleted  {path}"));
+        }
+        if !volumes {
+            output.remark("the data stays; `pgtls up` starts it again, `pgtls down --volumes` deletes it");
+        }
+    }
+    Ok(Exit::Holds)
+}
+
+#[derive(Debug, Serialize)]
+struct Renewed {
+    dir: String,
+    files: Vec<FileRow>,
+    serial: String,
+    not_after: String,
+    served: Option<bool>,
+}
+
+/// Issues new certificates and proves that they are served.
+pub fn renew(global: &Global, args: &RenewArgs, output: Output) -> Result<Exit, Error> {
+    let prompt = Prompt::new(global);
+    let setup = engine::project(&global.dir)?;
+    let what = match (&setup.certificates, args.ca) {
+        (CertificateSource::Given { .. }, _) => {
+            return Err(Error::DoesNotFit {
+                what: "the server certificate here was given to you, so pgtls cannot reissue it".to_owned(),
+                remedy: "get a new one from whoever issued it, and run `pgtls up` with --server-cert, --server-key, --root"
+                    .to_owned(),
+            });
+        }
+        (CertificateSource::Ca { .. }, true) => {
+            return Err(Error::DoesNotFit {
+                what: "the CA here is yours, so pgtls does not remake it".to_owned(),
+                remedy: "make it anew where you keep it, then run `pgtls up` with --ca-cert and --ca-key".to_owned(),
+            });
+        }
+        (_, true) => {
+            let question = "A new CA: until every client has the new root.crt it refuses this server. Go on?";
+            if !prompt.confirm(question) {
+                return Err(Error::NeedsConsent {
+                    what: "nothing was renewed".to_owned(),
+                    remedy: "say --yes, or leave out --ca to keep the CA".to_owned(),
+                });
+            }
+            Renew::Everything
+        }
+        (_, false) => Renew::Leaves,
+    };
+    let key = match &setup.certificates {
+        CertificateSource::Ca { key, .. } => vec![key.as_path()],
+        _ => Vec::new(),
+    };
+    let secrets =
+        Secrets { key_passphrase: prompt.passphrase(args.passphrase_file.as_deref(), &key)?, password: None };
+    let timeout = super::verify::timeout(args.timeout)?;
+    let renewal = drive(engine::renew(
+        &global.dir,
+        &secrets,
+        what,
+        &prompt,
+        timeout,
+        OffsetDateTime::now_utc(),
+        &output.teller(),
+    ))?;
+    let serial = renewal.certificate.serial_hex();
+    let not_after = renewal.certificate.not_after().date().to_string();
+    let exit = if renewal.served == Some(false) { Exit::Broken } else { Exit::Holds };
+    if output.json() {
+        output.object(&Renewed {
+            dir: renewal.dir.display().to_string(),
+            files: FileRow::all(&renewal.written.files),
+            serial,
+            not_after,
+            served: renewal.served,
+        });
+        return Ok(exit);
+    }
+    output.say(format_args!("  new server certificate: serial {serial}, valid until {not_after}"));
+    match renewal.served {
+        Some(true) => output.say("  the server serves it"),
+        Some(false) => output.failure(
+            "the server still serves the old certificate",
+            &["read its log; a reload that fails keeps the old certificate without a word".to_owned()],
+        ),
+        None => output.remark("no server of this project runs here: reload yours, then `pgtls verify`"),
+    }
+    Ok(exit)
+}

@@ -1,0 +1,106 @@
+//! Questions on the terminal. Without a terminal nothing is ever asked.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use secrecy::SecretString;
+
+use crate::apply::{Answer, Change};
+use crate::engine::{self, Ask, Error};
+use crate::server::fetch::FetchPlan;
+
+use super::args::Global;
+
+/// Asks the person, or answers for them with `--yes`.
+#[derive(Debug, Clone, Copy)]
+pub struct Prompt {
+    yes: bool,
+    terminal: bool,
+}
+
+impl Prompt {
+    /// Reads whether somebody can be asked.
+    #[must_use]
+    pub fn new(global: &Global) -> Self {
+        let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        Self { yes: global.yes, terminal }
+    }
+
+    /// A yes or no; `--yes` says yes, and nobody there says no.
+    #[must_use]
+    pub fn confirm(self, question: &str) -> bool {
+        self.yes || (self.terminal && matches!(self.line(&format!("{question} [y/N] ")).as_str(), "y" | "yes"))
+    }
+
+    /// Whether somebody said yes beforehand or can be asked.
+    #[must_use]
+    pub const fn can_answer(self) -> bool {
+        self.yes || self.terminal
+    }
+
+    fn line(self, prompt: &str) -> String {
+        anstream::eprint!("{prompt}");
+        let _ = std::io::stderr().flush();
+        let mut line = String::new();
+        match std::io::stdin().read_line(&mut line) {
+            Ok(_) => line.trim().to_ascii_lowercase(),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// The passphrase of a key: from the file, the environment, or typed unseen; only where a key is encrypted.
+    pub fn passphrase(self, file: Option<&Path>, keys: &[&Path]) -> Result<Option<SecretString>, Error> {
+        if let Some(file) = file {
+            return engine::secret("the passphrase file (--passphrase-file)", file).map(Some);
+        }
+        if let Ok(passphrase) = std::env::var("PGTLS_KEY_PASSPHRASE") {
+            return Ok(Some(SecretString::from(passphrase)));
+        }
+        let encrypted = keys.iter().find(|key| {
+            engine::read("the key", key).ok().flatten().is_some_and(|bytes| crate::pki::is_encrypted(&bytes))
+        });
+        match encrypted {
+            None => Ok(None),
+            Some(key) if self.terminal => {
+                let typed = rpassword::prompt_password(format!("Passphrase of {}: ", key.display()));
+                Ok(typed.ok().map(SecretString::from))
+            }
+            Some(key) => Err(Error::File {
+                what: "the key",
+                path: key.to_path_buf(),
+                why: "it is encrypted, and there is no terminal to ask for its passphrase".to_owned(),
+                remedy: "give --passphrase-file FILE (mode 0600) or set PGTLS_KEY_PASSPHRASE".to_owned(),
+            }),
+        }
+    }
+}
+
+impl Ask for Prompt {
+    fn edited(&self, change: &Change) -> Answer {
+        if self.yes {
+            return Answer::Replace;
+        }
+        if !self.terminal {
+            return Answer::Stop;
+        }
+        anstream::eprintln!("\n{} was edited since pgtls wrote it, or was never pgtls's:", change.path.display());
+        anstream::eprintln!("{}", change.diff());
+        let leave = if change.may_be_left() { ", [l]eave it as it is" } else { "" };
+        match self.line(&format!("[r]eplace it (a copy is kept){leave}, or [s]top? ")).as_str() {
+            "r" | "replace" => Answer::Replace,
+            "l" | "leave" => Answer::Leave,
+            _ => Answer::Stop,
+        }
+    }
+
+    fn fetch(&self, plan: &FetchPlan) -> bool {
+        let size = plan.size.map(|bytes| format!(", {} MB", bytes / 1_000_000)).unwrap_or_default();
+        let caveat = plan.caveat.as_ref().map(|text| format!("\n  {text}")).unwrap_or_default();
+        self.confirm(&format!(
+            "PostgreSQL's server programs are not on this machine. Fetch a private copy ({} through {}{size}) into {}?{caveat}",
+            plan.package,
+            plan.client.name(),
+            plan.into.display()
+        ))
+    }
+}

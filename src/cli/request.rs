@@ -1,0 +1,84 @@
+//! From flags to a request of the engine.
+
+use std::path::Path;
+
+use time::OffsetDateTime;
+
+use crate::engine::{self, Error, Renew, Request, Secrets};
+use crate::setup::{Answers, CertificateSource, ClientAnswer, Problem};
+
+use super::args::{Global, SetupArgs};
+use super::prompt::Prompt;
+
+/// The request that these flags make.
+pub fn request(global: &Global, args: &SetupArgs, prompt: Prompt) -> Result<Request, Error> {
+    let mut request = Request {
+        dir: global.dir.clone(),
+        flags: answers(args)?,
+        answers_file: args.answers.clone(),
+        secrets: Secrets::default(),
+        renew: Renew::Nothing,
+        now: OffsetDateTime::now_utc(),
+    };
+    let setup = engine::setup(&request)?;
+    if let Some(file) = &setup.password_file {
+        request.secrets.password = Some(engine::secret("the password file (--password-file)", file)?);
+    }
+    let keys: Vec<&Path> = match &setup.certificates {
+        CertificateSource::Own => Vec::new(),
+        CertificateSource::Ca { key, .. } | CertificateSource::Given { key, .. } => vec![key],
+    };
+    request.secrets.key_passphrase = prompt.passphrase(args.passphrase_file.as_deref(), &keys)?;
+    Ok(request)
+}
+
+fn answers(args: &SetupArgs) -> Result<Answers, Error> {
+    let args = args.clone();
+    let mut problems = Vec::new();
+    let mut number = |flag, key: &str, text: Option<String>| {
+        let text = text?;
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            problems.push(Problem {
+                flag,
+                key: key.to_owned(),
+                value: Some(format!("\"{}\"", crate::pki::printable(&text))),
+                reason: "it is no whole number".to_owned(),
+                remedy: "give digits only".to_owned(),
+            });
+        }
+        parsed
+    };
+    let answers = Answers {
+        port: number("--port", "port", args.port),
+        pg_version: number("--pg-version", "pg-version", args.pg_version),
+        days: number("--days", "days", args.days),
+        ca_days: number("--ca-days", "ca-days", args.ca_days),
+        mode: args.mode,
+        auth: args.auth,
+        run: args.run,
+        hosts: args.host,
+        user: args.user,
+        database: args.database,
+        allow: args.allow,
+        access: Vec::new(),
+        clients: args.client.iter().map(|client| ClientAnswer::from_flag(client)).collect(),
+        pg_bin: args.pg_bin,
+        image: args.image,
+        algorithm: args.algorithm,
+        ca_cert: args.ca_cert,
+        ca_key: args.ca_key,
+        server_cert: args.server_cert,
+        server_key: args.server_key,
+        root: args.root,
+        password_file: args.password_file,
+    };
+    if problems.is_empty() {
+        return Ok(answers);
+    }
+    // What else is wrong is said in the same breath.
+    if let Err(more) = crate::setup::Setup::from_answers(&answers) {
+        problems.extend(more);
+    }
+    Err(Error::Answers(problems))
+}

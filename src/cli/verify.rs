@@ -1,0 +1,74 @@
+//! `pgtls verify`.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::conninfo::{Conninfo, Environment, Keyword};
+use crate::engine::{self, Error, Means};
+use crate::setup::Mode;
+use crate::verify::prove;
+
+use super::args::{Expect, Global, Probes, VerifyArgs};
+use super::output::Output;
+use super::prompt::Prompt;
+use super::{Exit, drive};
+
+/// Runs the command.
+pub fn run(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error> {
+    let conninfo = match &args.conninfo {
+        Some(text) => given(text, output)?,
+        None => engine::kit(&global.dir, None)?.2,
+    };
+    let prompt = Prompt::new(global);
+    let keys: Vec<_> = conninfo.get(Keyword::Sslkey).map(std::path::Path::new).into_iter().collect();
+    let means = Means {
+        expect: args.expect.map(|expect| match expect {
+            Expect::OneWay => Mode::OneWay,
+            Expect::Mtls => Mode::Mtls,
+        }),
+        other: args.other_cert.zip(args.other_key),
+        dir: global.dir.clone(),
+        key_passphrase: prompt.passphrase(None, &keys)?,
+        timeout: timeout(args.timeout)?,
+        now: OffsetDateTime::now_utc(),
+    };
+    let env = Environment::current();
+    let report = drive(async {
+        match args.probes {
+            Probes::All => {
+                let target = engine::target(conninfo, &env, &means).await?;
+                Ok(prove(&target, &|_| ()).await)
+            }
+            Probes::Connect => engine::connect(conninfo, &env, &means).await,
+        }
+    })?;
+    if output.json() {
+        output.object(&report);
+    } else {
+        output.report(&report);
+    }
+    Ok(match (args.probes, report.verdict) {
+        (Probes::Connect, crate::verify::Verdict::Connected) => Exit::Holds,
+        (_, verdict) => verdict.into(),
+    })
+}
+
+fn given(text: &str, output: Output) -> Result<Conninfo, Error> {
+    let conninfo = Conninfo::parse(text)?;
+    if conninfo.secret(Keyword::Password).is_some() {
+        output.remark(
+            "warning: a password on the command line can be seen by everybody on this machine; PGPASSWORD or a passfile \
+             cannot",
+        );
+    }
+    Ok(conninfo)
+}
+
+/// A time allowed, from seconds.
+pub fn timeout(seconds: f64) -> Result<Duration, Error> {
+    Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero()).ok_or_else(|| Error::DoesNotFit {
+        what: format!("--timeout {seconds}: it is no time"),
+        remedy: "give seconds, more than 0".to_owned(),
+    })
+}
