@@ -16,11 +16,11 @@
 //! | [`engine`] | the journeys (up, plan, apply, undo, renew, down), told as events | through the rooms above |
 //! | [`cli`] | one file a command; text and JSON | stdout, stderr, prompts |
 
-//pub mod apply;
-//pub mod cli;
+pub mod apply;
+pub mod cli;
 pub mod conninfo;
 pub mod dial;
-//pub mod engine;
+pub mod engine;
 pub mod judge;
 pub mod pki;
 pub mod plan;

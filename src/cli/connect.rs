@@ -26,7 +26,10 @@ pub fn run(global: &Global, language: &str, client: Option<&str>, output: Output
         }
         other => {
             return Err(Error::DoesNotFit {
-                what: format!("\"{}\" is no way to connect that pgtls can write", crate::pki::printable(other)),
+                what: format!(
+                    "\"{}\" is no way to connect that pgtls can write",
+                    crate::pki::printable(other)
+                ),
                 remedy: "name one of: psql, conninfo, uri, env".to_owned(),
             });
         }

@@ -55,12 +55,24 @@ struct Opinion {
 impl Row {
     fn new(certificate: &Certificate, now: OffsetDateTime) -> Self {
         let list = |texts: &[String]| texts.iter().map(|text| printable(text)).collect();
-        let at = |at: OffsetDateTime| format!("{} {:02}:{:02}:{:02} UTC", at.date(), at.hour(), at.minute(), at.second());
+        let at = |at: OffsetDateTime| {
+            format!(
+                "{} {:02}:{:02}:{:02} UTC",
+                at.date(),
+                at.hour(),
+                at.minute(),
+                at.second()
+            )
+        };
         Self {
             subject: printable(certificate.subject()),
             issuer: printable(certificate.issuer()),
             dns: list(certificate.dns_names()),
-            ip: certificate.ip_addresses().iter().map(ToString::to_string).collect(),
+            ip: certificate
+                .ip_addresses()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             not_before: at(certificate.not_before()),
             not_after: at(certificate.not_after()),
             days_left: certificate.days_left(now),
@@ -69,7 +81,12 @@ impl Row {
             key: certificate.key_description(),
             signature: certificate.signature_algorithm(),
             ca: certificate.is_ca(),
-            key_usage: certificate.key_usage().unwrap_or_default().iter().map(|usage| (*usage).to_owned()).collect(),
+            key_usage: certificate
+                .key_usage()
+                .unwrap_or_default()
+                .iter()
+                .map(|usage| (*usage).to_owned())
+                .collect(),
             extended_key_usage: certificate.extended_key_usage().map(list).unwrap_or_default(),
             sha256: certificate.fingerprint_sha256(),
         }
@@ -81,10 +98,24 @@ pub fn run(args: &InspectArgs, output: Output) -> Result<Exit, Error> {
     let now = OffsetDateTime::now_utc();
     let timeout = super::verify::timeout(args.timeout)?;
     let path = Path::new(&args.target);
-    let server = if path.exists() { None } else { address(&args.target) };
+    let server = if path.exists() {
+        None
+    } else {
+        address(&args.target)
+    };
     let (look, host) = match &server {
-        Some((host, port)) => (drive(engine::look(host, *port, Deadline::after(timeout)))?, Some(host.as_str())),
-        None => (Look { chain: engine::certificates(path)?, agreed: None, asks_for_certificate: false }, None),
+        Some((host, port)) => (
+            drive(engine::look(host, *port, Deadline::after(timeout)))?,
+            Some(host.as_str()),
+        ),
+        None => (
+            Look {
+                chain: engine::certificates(path)?,
+                agreed: None,
+                asks_for_certificate: false,
+            },
+            None,
+        ),
     };
     let agreed = look.agreed.clone();
     let told = Told {
@@ -93,7 +124,11 @@ pub fn run(args: &InspectArgs, output: Output) -> Result<Exit, Error> {
         protocol: agreed.as_ref().map(|(protocol, _, _)| protocol.clone()),
         cipher: agreed.as_ref().map(|(_, cipher, _)| cipher.clone()),
         group: agreed.map(|(_, _, group)| group),
-        certificates: look.chain.iter().map(|certificate| Row::new(certificate, now)).collect(),
+        certificates: look
+            .chain
+            .iter()
+            .map(|certificate| Row::new(certificate, now))
+            .collect(),
         libpq: opinions(&look.chain, args.root.as_deref(), host, now)?,
     };
     if output.json() {
@@ -101,7 +136,13 @@ pub fn run(args: &InspectArgs, output: Output) -> Result<Exit, Error> {
     } else {
         tell(&told, output);
     }
-    Ok(if told.libpq.iter().any(|opinion| opinion.accepts == Some(false)) { Exit::Broken } else { Exit::Holds })
+    Ok(
+        if told.libpq.iter().any(|opinion| opinion.accepts == Some(false)) {
+            Exit::Broken
+        } else {
+            Exit::Holds
+        },
+    )
 }
 
 /// `HOST`, `HOST:PORT`, `[IPv6]:PORT`; a text with a slash can only be a file.
@@ -112,7 +153,14 @@ fn address(text: &str) -> Option<(String, u16)> {
     }
     if let Some(rest) = text.strip_prefix('[') {
         let (host, port) = rest.split_once(']')?;
-        return Some((host.to_owned(), if port.is_empty() { USUAL } else { port.strip_prefix(':')?.parse().ok()? }));
+        return Some((
+            host.to_owned(),
+            if port.is_empty() {
+                USUAL
+            } else {
+                port.strip_prefix(':')?.parse().ok()?
+            },
+        ));
     }
     match text.rsplit_once(':') {
         Some((host, port)) if !host.contains(':') => Some((host.to_owned(), port.parse().ok()?)),
@@ -129,10 +177,18 @@ fn opinions(
     now: OffsetDateTime,
 ) -> Result<Vec<Opinion>, Error> {
     let mut opinions = Vec::new();
-    let Some(leaf) = chain.first() else { return Ok(opinions) };
-    let presented: Vec<_> = chain.iter().map(|certificate| certificate.der().to_vec().into()).collect();
+    let Some(leaf) = chain.first() else {
+        return Ok(opinions);
+    };
+    let presented: Vec<_> = chain
+        .iter()
+        .map(|certificate| certificate.der().to_vec().into())
+        .collect();
     if let Some(root) = root {
-        let anchors: Vec<_> = engine::certificates(root)?.iter().map(|root| root.der().to_vec()).collect();
+        let anchors: Vec<_> = engine::certificates(root)?
+            .iter()
+            .map(|root| root.der().to_vec())
+            .collect();
         let trust = TrustStore::new(&anchors, &[]).map_err(|error| Error::File {
             what: "the root (--root)",
             path: root.to_path_buf(),
@@ -141,7 +197,11 @@ fn opinions(
         })?;
         let question = format!("verify-ca with {}", root.display());
         opinions.push(match judge_chain(&presented, &trust, Purpose::Server, now) {
-            Ok(_) => Opinion { question, accepts: Some(true), why: "the chain leads to a trusted root".to_owned() },
+            Ok(_) => Opinion {
+                question,
+                accepts: Some(true),
+                why: "the chain leads to a trusted root".to_owned(),
+            },
             Err(refusal) => Opinion {
                 question,
                 accepts: (!refusal.cause.is_undetermined()).then_some(false),
@@ -152,8 +212,16 @@ fn opinions(
     if let Some(host) = host {
         let question = format!("verify-full as {}", printable(host));
         opinions.push(match judge_name(leaf.der(), host) {
-            Ok(_) => Opinion { question, accepts: Some(true), why: "the certificate carries that name".to_owned() },
-            Err(refusal) => Opinion { question, accepts: Some(false), why: refusal.to_string() },
+            Ok(_) => Opinion {
+                question,
+                accepts: Some(true),
+                why: "the certificate carries that name".to_owned(),
+            },
+            Err(refusal) => Opinion {
+                question,
+                accepts: Some(false),
+                why: refusal.to_string(),
+            },
         });
     }
     Ok(opinions)
@@ -164,17 +232,28 @@ fn tell(told: &Told, output: Output) {
         output.say(format_args!("{}: {protocol}, {cipher}, {group}", told.target));
     }
     if let Some(asks) = told.asks_for_client_certificate {
-        output.say(format_args!("  client certificate  {}", if asks { "asked for" } else { "not asked for" }));
+        output.say(format_args!(
+            "  client certificate  {}",
+            if asks { "asked for" } else { "not asked for" }
+        ));
     }
     for (depth, row) in told.certificates.iter().enumerate() {
         output.heading(format_args!("{depth}  {}", row.subject));
-        let mut line = |name: &str, value: &str| {
+        let line = |name: &str, value: &str| {
             if !value.is_empty() {
                 output.say(format_args!("  {name:<20}{value}"));
             }
         };
         line("issuer", &row.issuer);
-        line("names", &row.dns.iter().chain(&row.ip).cloned().collect::<Vec<_>>().join(", "));
+        line(
+            "names",
+            &row.dns
+                .iter()
+                .chain(&row.ip)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(", "),
+        );
         line("valid from", &row.not_before);
         let left = match row.days_left {
             days if days < 0 => "expired".to_owned(),

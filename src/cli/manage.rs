@@ -35,18 +35,33 @@ pub fn undo(global: &Global, output: Output) -> Result<Exit, Error> {
             files: undone
                 .files
                 .iter()
-                .map(|file| UndoneRow { path: file.path.display().to_string(), exists: file.exists })
+                .map(|file| UndoneRow {
+                    path: file.path.display().to_string(),
+                    exists: file.exists,
+                })
                 .collect(),
-            kept: undone.kept.iter().map(|kept| kept.copy.display().to_string()).collect(),
+            kept: undone
+                .kept
+                .iter()
+                .map(|kept| kept.copy.display().to_string())
+                .collect(),
             remaining: undone.remaining,
         });
         return Ok(Exit::Holds);
     }
     for file in &undone.files {
-        output.say(format_args!("  {:<8} {}", if file.exists { "restored" } else { "removed" }, file.path.display()));
+        output.say(format_args!(
+            "  {:<8} {}",
+            if file.exists { "restored" } else { "removed" },
+            file.path.display()
+        ));
     }
     for kept in &undone.kept {
-        output.remark(format_args!("kept a copy of your edit of {}: {}", kept.path.display(), kept.copy.display()));
+        output.remark(format_args!(
+            "kept a copy of your edit of {}: {}",
+            kept.path.display(),
+            kept.copy.display()
+        ));
     }
     match undone.remaining {
         0 => output.remark("everything pgtls wrote here is taken back"),
@@ -75,7 +90,8 @@ pub fn down(global: &Global, volumes: bool, output: Output) -> Result<Exit, Erro
         if !prompt.confirm("Delete it?") {
             return Err(Error::NeedsConsent {
                 what: "nothing was stopped or deleted".to_owned(),
-                remedy: "say --yes to delete the data, or leave out --volumes to stop the server only".to_owned(),
+                remedy: "say --yes to delete the data, or leave out --volumes to stop the server only"
+                    .to_owned(),
             });
         }
     }
@@ -123,7 +139,8 @@ pub fn renew(global: &Global, args: &RenewArgs, output: Output) -> Result<Exit, 
         (CertificateSource::Ca { .. }, true) => {
             return Err(Error::DoesNotFit {
                 what: "the CA here is yours, so pgtls does not remake it".to_owned(),
-                remedy: "make it anew where you keep it, then run `pgtls up` with --ca-cert and --ca-key".to_owned(),
+                remedy: "make it anew where you keep it, then run `pgtls up` with --ca-cert and --ca-key"
+                    .to_owned(),
             });
         }
         (_, true) => {
@@ -142,8 +159,10 @@ pub fn renew(global: &Global, args: &RenewArgs, output: Output) -> Result<Exit, 
         CertificateSource::Ca { key, .. } => vec![key.as_path()],
         _ => Vec::new(),
     };
-    let secrets =
-        Secrets { key_passphrase: prompt.passphrase(args.passphrase_file.as_deref(), &key)?, password: None };
+    let secrets = Secrets {
+        key_passphrase: prompt.passphrase(args.passphrase_file.as_deref(), &key)?,
+        password: None,
+    };
     let timeout = super::verify::timeout(args.timeout)?;
     let renewal = drive(engine::renew(
         &global.dir,
@@ -156,7 +175,11 @@ pub fn renew(global: &Global, args: &RenewArgs, output: Output) -> Result<Exit, 
     ))?;
     let serial = renewal.certificate.serial_hex();
     let not_after = renewal.certificate.not_after().date().to_string();
-    let exit = if renewal.served == Some(false) { Exit::Broken } else { Exit::Holds };
+    let exit = if renewal.served == Some(false) {
+        Exit::Broken
+    } else {
+        Exit::Holds
+    };
     if output.json() {
         output.object(&Renewed {
             dir: renewal.dir.display().to_string(),
@@ -167,7 +190,9 @@ pub fn renew(global: &Global, args: &RenewArgs, output: Output) -> Result<Exit, 
         });
         return Ok(exit);
     }
-    output.say(format_args!("  new server certificate: serial {serial}, valid until {not_after}"));
+    output.say(format_args!(
+        "  new server certificate: serial {serial}, valid until {not_after}"
+    ));
     match renewal.served {
         Some(true) => output.say("  the server serves it"),
         Some(false) => output.failure(

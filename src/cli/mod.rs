@@ -58,7 +58,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are asked for; everything else is a mistake in the question.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Holds };
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Holds
+            };
             let _ = error.print();
             return exit.into();
         }
@@ -109,9 +113,12 @@ fn dispatch(cli: Cli, output: Output) -> Result<Exit, Error> {
 /// Runs a journey on this thread; a Ctrl-C, a closed terminal or a request to end drops it, which leaves no
 /// server that it started.
 fn drive<T>(journey: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Error::Environment { what: format!("no event loop could be made: {}", crate::server::words(&error)) }
-    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::Environment {
+            what: format!("no event loop could be made: {}", crate::server::words(&error)),
+        })?;
     let outcome = runtime.block_on(async {
         tokio::select! {
             biased;
@@ -126,7 +133,11 @@ fn drive<T>(journey: impl Future<Output = Result<T, Error>>) -> Result<T, Error>
 
 async fn interrupted() -> &'static str {
     use tokio::signal::unix::{SignalKind, signal};
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
     let [Ok(mut int), Ok(mut term), Ok(mut hup)] = kinds.map(signal) else {
         return std::future::pending().await;
     };

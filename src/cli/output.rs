@@ -127,7 +127,9 @@ impl Output {
     pub fn diff(&self, diff: &str) {
         for line in diff.lines() {
             match line.as_bytes() {
-                [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => self.say(format_args!("{BOLD}{line}{BOLD:#}")),
+                [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => {
+                    self.say(format_args!("{BOLD}{line}{BOLD:#}"))
+                }
                 [b'+', ..] => self.say(format_args!("{GOOD}{line}{GOOD:#}")),
                 [b'-', ..] => self.say(format_args!("{BAD}{line}{BAD:#}")),
                 _ => self.say(line),

@@ -21,12 +21,19 @@ pub struct FileRow {
 
 impl FileRow {
     fn new(path: &std::path::Path, action: Action, mode: u32) -> Self {
-        Self { path: path.display().to_string(), action: name(action), mode: format!("{mode:04o}") }
+        Self {
+            path: path.display().to_string(),
+            action: name(action),
+            mode: format!("{mode:04o}"),
+        }
     }
 
     /// What was written.
     pub fn all(files: &[WrittenFile]) -> Vec<Self> {
-        files.iter().map(|file| Self::new(&file.path, file.action, file.mode)).collect()
+        files
+            .iter()
+            .map(|file| Self::new(&file.path, file.action, file.mode))
+            .collect()
     }
 }
 
@@ -62,7 +69,10 @@ pub fn plan(global: &Global, args: SetupArgs, output: Output) -> Result<Exit, Er
         output.object(&Told {
             dir: prepared.dir.display().to_string(),
             mode: prepared.setup.mode.name(),
-            files: changes.iter().map(|change| FileRow::new(&change.path, change.action, change.mode)).collect(),
+            files: changes
+                .iter()
+                .map(|change| FileRow::new(&change.path, change.action, change.mode))
+                .collect(),
             notes: prepared.gathered.notes.clone(),
         });
         return Ok(Exit::Holds);
@@ -70,13 +80,20 @@ pub fn plan(global: &Global, args: SetupArgs, output: Output) -> Result<Exit, Er
     for change in changes.iter().filter(|change| change.action != Action::Kept) {
         output.diff(&change.diff());
         if change.edited {
-            output.remark("  (you edited this file since pgtls wrote it, or pgtls never did: you will be asked)");
+            output.remark(
+                "  (you edited this file since pgtls wrote it, or pgtls never did: you will be asked)",
+            );
         }
     }
-    let kept = changes.iter().filter(|change| change.action == Action::Kept).count();
+    let kept = changes
+        .iter()
+        .filter(|change| change.action == Action::Kept)
+        .count();
     match changes.len() - kept {
         0 => output.say("Nothing would change."),
-        n => output.say(format_args!("\n{n} files would change, {kept} stay as they are. Nothing was written.")),
+        n => output.say(format_args!(
+            "\n{n} files would change, {kept} stay as they are. Nothing was written."
+        )),
     }
     Ok(Exit::Holds)
 }
@@ -101,8 +118,16 @@ pub fn apply(global: &Global, args: SetupArgs, output: Output) -> Result<Exit, E
         return Ok(Exit::Holds);
     }
     for file in written.files.iter().filter(|file| file.action != Action::Kept) {
-        output.say(format_args!("  {:<8} {:04o}  {}", name(file.action), file.mode, file.path.display()));
+        output.say(format_args!(
+            "  {:<8} {:04o}  {}",
+            name(file.action),
+            file.mode,
+            file.path.display()
+        ));
     }
-    output.remark(format_args!("`pgtls undo --dir {}` takes this back", prepared.dir.display()));
+    output.remark(format_args!(
+        "`pgtls undo --dir {}` takes this back",
+        prepared.dir.display()
+    ));
     Ok(Exit::Holds)
 }

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use crate::apply::{Answer, Change};
 use crate::engine::{self, Ask, Error};
+use crate::pki::{KeyError, PrivateKey};
 use crate::server::fetch::FetchPlan;
 
 use super::args::Global;
@@ -23,13 +24,17 @@ impl Prompt {
     #[must_use]
     pub fn new(global: &Global) -> Self {
         let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        Self { yes: global.yes, terminal }
+        Self {
+            yes: global.yes,
+            terminal,
+        }
     }
 
     /// A yes or no; `--yes` says yes, and nobody there says no.
     #[must_use]
     pub fn confirm(self, question: &str) -> bool {
-        self.yes || (self.terminal && matches!(self.line(&format!("{question} [y/N] ")).as_str(), "y" | "yes"))
+        self.yes
+            || (self.terminal && matches!(self.line(&format!("{question} [y/N] ")).as_str(), "y" | "yes"))
     }
 
     /// Whether somebody said yes beforehand or can be asked.
@@ -57,7 +62,8 @@ impl Prompt {
             return Ok(Some(SecretString::from(passphrase)));
         }
         let encrypted = keys.iter().find(|key| {
-            engine::read("the key", key).ok().flatten().is_some_and(|bytes| crate::pki::is_encrypted(&bytes))
+            let read = engine::read("the key", key).ok().flatten();
+            read.is_some_and(|pem| matches!(PrivateKey::from_pem(&pem, None), Err(KeyError::NeedsPassphrase)))
         });
         match encrypted {
             None => Ok(None),
@@ -83,10 +89,20 @@ impl Ask for Prompt {
         if !self.terminal {
             return Answer::Stop;
         }
-        anstream::eprintln!("\n{} was edited since pgtls wrote it, or was never pgtls's:", change.path.display());
+        anstream::eprintln!(
+            "\n{} was edited since pgtls wrote it, or was never pgtls's:",
+            change.path.display()
+        );
         anstream::eprintln!("{}", change.diff());
-        let leave = if change.may_be_left() { ", [l]eave it as it is" } else { "" };
-        match self.line(&format!("[r]eplace it (a copy is kept){leave}, or [s]top? ")).as_str() {
+        let leave = if change.may_be_left() {
+            ", [l]eave it as it is"
+        } else {
+            ""
+        };
+        match self
+            .line(&format!("[r]eplace it (a copy is kept){leave}, or [s]top? "))
+            .as_str()
+        {
             "r" | "replace" => Answer::Replace,
             "l" | "leave" => Answer::Leave,
             _ => Answer::Stop,
@@ -94,8 +110,15 @@ impl Ask for Prompt {
     }
 
     fn fetch(&self, plan: &FetchPlan) -> bool {
-        let size = plan.size.map(|bytes| format!(", {} MB", bytes / 1_000_000)).unwrap_or_default();
-        let caveat = plan.caveat.as_ref().map(|text| format!("\n  {text}")).unwrap_or_default();
+        let size = plan
+            .size
+            .map(|bytes| format!(", {} MB", bytes / 1_000_000))
+            .unwrap_or_default();
+        let caveat = plan
+            .caveat
+            .as_ref()
+            .map(|text| format!("\n  {text}"))
+            .unwrap_or_default();
         self.confirm(&format!(
             "PostgreSQL's server programs are not on this machine. Fetch a private copy ({} through {}{size}) into {}?{caveat}",
             plan.package,

@@ -62,9 +62,13 @@ fn answers(args: &SetupArgs) -> Result<Answers, Error> {
         database: args.database,
         allow: args.allow,
         access: Vec::new(),
-        clients: args.client.iter().map(|client| ClientAnswer::from_flag(client)).collect(),
+        clients: args
+            .client
+            .iter()
+            .map(|client| ClientAnswer::from_flag(client))
+            .collect(),
         pg_bin: args.pg_bin,
-        image: args.image,
+        image: None,
         algorithm: args.algorithm,
         ca_cert: args.ca_cert,
         ca_key: args.ca_key,

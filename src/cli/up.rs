@@ -9,11 +9,11 @@ use crate::engine::{self, Error, Outcome};
 use crate::verify::Report;
 
 use super::args::{Global, UpArgs};
+use super::output::Output;
 use super::plan::FileRow;
 use super::prompt::Prompt;
 use super::request::request;
 use super::{Exit, drive};
-use super::output::Output;
 
 /// The one object of `up --json`.
 #[derive(Debug, Serialize)]
@@ -67,7 +67,10 @@ pub fn run(global: &Global, args: UpArgs, output: Output) -> Result<Exit, Error>
     let timeout = super::verify::timeout(args.timeout)?;
     let verify: Option<Duration> = (!args.no_verify).then_some(timeout);
     let outcome = drive(engine::up(&request, &prompt, verify, &output.teller()))?;
-    let exit = outcome.report.as_ref().map_or(Exit::Holds, |report| report.verdict.into());
+    let exit = outcome
+        .report
+        .as_ref()
+        .map_or(Exit::Holds, |report| report.verdict.into());
     if output.json() {
         output.object(&told(&outcome));
     } else {
@@ -104,13 +107,25 @@ fn tell(outcome: &Outcome, output: Output) {
             output.say("  (the password is in the passfile; nothing secret is on the command line)");
         }
         output.heading("Next");
-        output.say(format_args!("  pgtls connect --dir {dir}     other ways to connect; see also CONNECT.md"));
-        output.say(format_args!("  pgtls verify --dir {dir}      prove it again, any time"));
-        output.say(format_args!("  pgtls down --dir {dir}        stop it; the data stays"));
-        output.say(format_args!("  {dir}/RUNBOOK.md    start, stop, rotate, check, undo"));
+        output.say(format_args!(
+            "  pgtls connect --dir {dir}     other ways to connect; see also CONNECT.md"
+        ));
+        output.say(format_args!(
+            "  pgtls verify --dir {dir}      prove it again, any time"
+        ));
+        output.say(format_args!(
+            "  pgtls down --dir {dir}        stop it; the data stays"
+        ));
+        output.say(format_args!(
+            "  {dir}/RUNBOOK.md    start, stop, rotate, check, undo"
+        ));
     } else {
         output.heading("Next");
-        output.say(format_args!("  {dir}/RUNBOOK.md    how to install these files in your server"));
-        output.say(format_args!("  pgtls verify --dir {dir}      once the server runs with them"));
+        output.say(format_args!(
+            "  {dir}/RUNBOOK.md    how to install these files in your server"
+        ));
+        output.say(format_args!(
+            "  pgtls verify --dir {dir}      once the server runs with them"
+        ));
     }
 }

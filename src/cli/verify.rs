@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use crate::conninfo::{Conninfo, Environment, Keyword};
 use crate::engine::{self, Error, Means};
 use crate::setup::Mode;
-use crate::verify::prove;
+use crate::verify::{connect, prove};
 
 use super::args::{Expect, Global, Probes, VerifyArgs};
 use super::output::Output;
@@ -21,7 +21,11 @@ pub fn run(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Er
         None => engine::kit(&global.dir, None)?.2,
     };
     let prompt = Prompt::new(global);
-    let keys: Vec<_> = conninfo.get(Keyword::Sslkey).map(std::path::Path::new).into_iter().collect();
+    let keys: Vec<_> = conninfo
+        .get(Keyword::Sslkey)
+        .map(std::path::Path::new)
+        .into_iter()
+        .collect();
     let means = Means {
         expect: args.expect.map(|expect| match expect {
             Expect::OneWay => Mode::OneWay,
@@ -35,13 +39,11 @@ pub fn run(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Er
     };
     let env = Environment::current();
     let report = drive(async {
-        match args.probes {
-            Probes::All => {
-                let target = engine::target(conninfo, &env, &means).await?;
-                Ok(prove(&target, &|_| ()).await)
-            }
-            Probes::Connect => engine::connect(conninfo, &env, &means).await,
-        }
+        let target = engine::target(conninfo, &env, &means).await?;
+        Ok(match args.probes {
+            Probes::All => prove(&target, &|_| ()).await,
+            Probes::Connect => connect(&target).await,
+        })
     })?;
     if output.json() {
         output.object(&report);
@@ -67,8 +69,11 @@ fn given(text: &str, output: Output) -> Result<Conninfo, Error> {
 
 /// A time allowed, from seconds.
 pub fn timeout(seconds: f64) -> Result<Duration, Error> {
-    Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero()).ok_or_else(|| Error::DoesNotFit {
-        what: format!("--timeout {seconds}: it is no time"),
-        remedy: "give seconds, more than 0".to_owned(),
-    })
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|timeout| !timeout.is_zero())
+        .ok_or_else(|| Error::DoesNotFit {
+            what: format!("--timeout {seconds}: it is no time"),
+            remedy: "give seconds, more than 0".to_owned(),
+        })
 }

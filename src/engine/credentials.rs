@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
@@ -53,9 +53,21 @@ pub fn gather(
     renew: Renew,
     now: OffsetDateTime,
 ) -> Result<Gathered, Error> {
-    let mut gathering = Gathering { setup, dir, secrets, renew, now, notes: Vec::new(), passwords: Vec::new() };
+    let mut gathering = Gathering {
+        setup,
+        dir,
+        secrets,
+        renew,
+        now,
+        notes: Vec::new(),
+        passwords: Vec::new(),
+    };
     let given = match &setup.certificates {
-        CertificateSource::Given { certificate, key, root } => Some(gathering.given(certificate, key, root)?),
+        CertificateSource::Given {
+            certificate,
+            key,
+            root,
+        } => Some(gathering.given(certificate, key, root)?),
         _ => None,
     };
     // With a server certificate that was given, a CA of ours is needed for clients only.
@@ -117,7 +129,10 @@ impl Gathering<'_> {
             return Ok(Authority::load(&certificate, &key, self.passphrase(), self.now)?);
         }
         let (certificate, key) = (self.here(Layout::CA_CERT), self.here(Layout::CA_KEY));
-        let found = (files::read("the CA certificate", &certificate)?, files::read("the CA key", &key)?);
+        let found = (
+            files::read("the CA certificate", &certificate)?,
+            files::read("the CA key", &key)?,
+        );
         match found {
             (Some(certificate), Some(key)) if self.renew != Renew::Everything => {
                 Ok(Authority::load(&certificate, &key, self.passphrase(), self.now)?)
@@ -145,11 +160,22 @@ impl Gathering<'_> {
             Algorithm::Ed25519 => Algorithm::P256,
             other => other,
         };
-        let project = self.dir.file_name().map_or_else(|| "pgtls".into(), |name| name.to_string_lossy());
-        let name: String = project.chars().filter(|c| c.is_ascii_alphanumeric() || " ._-".contains(*c)).collect();
-        let name = if name.trim().is_empty() { "pgtls" } else { name.trim() };
+        let project = self
+            .dir
+            .file_name()
+            .map_or_else(|| "pgtls".into(), |name| name.to_string_lossy());
+        let name: String = project
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || " ._-".contains(*c))
+            .collect();
+        let name = if name.trim().is_empty() {
+            "pgtls"
+        } else {
+            name.trim()
+        };
         let authority = Authority::create(&format!("{name} CA"), algorithm, self.setup.ca_days, self.now)?;
-        self.notes.push(format!("made the CA {}", authority.certificate().subject()));
+        self.notes
+            .push(format!("made the CA {}", authority.certificate().subject()));
         Ok(authority)
     }
 
@@ -163,19 +189,32 @@ impl Gathering<'_> {
         if self.renew != Renew::Nothing {
             return Err(None);
         }
-        let read = |path: &Path| files::read("the certificate or key", path).map_err(|error| Some(error.to_string()));
-        let (Some(certificate), Some(key)) = (read(certificate)?, read(key)?) else { return Err(None) };
+        let read = |path: &Path| {
+            files::read("the certificate or key", path).map_err(|error| Some(error.to_string()))
+        };
+        let (Some(certificate), Some(key)) = (read(certificate)?, read(key)?) else {
+            return Err(None);
+        };
         let identity = Identity::load(&certificate, &key, None).map_err(|error| Some(error.to_string()))?;
         fits(&identity).map_err(|reason| Some(reason.to_string()))?;
         Ok(identity)
     }
 
     fn server(&mut self, authority: &Authority) -> Result<Identity, Error> {
-        let Setup { hosts, algorithm, days, .. } = self.setup;
+        let Setup {
+            hosts,
+            algorithm,
+            days,
+            ..
+        } = self.setup;
         let fits = |identity: &Identity| {
             identity.satisfies_server(hosts, *algorithm, *days, authority.certificate(), self.now)
         };
-        match self.kept(&self.here(Layout::SERVER_CERT), &self.here(Layout::SERVER_KEY), fits) {
+        match self.kept(
+            &self.here(Layout::SERVER_CERT),
+            &self.here(Layout::SERVER_KEY),
+            fits,
+        ) {
             Ok(identity) => Ok(identity),
             Err(why) => {
                 let identity = authority.issue_server(hosts, *algorithm, *days, self.now)?;
@@ -197,8 +236,16 @@ impl Gathering<'_> {
             (Some(cn), Some(authority)) => Some(self.client_certificate(&kit.name, cn, authority)?),
             _ => None,
         };
-        let password = if kit.wants_password { Some(self.password(&kit)?) } else { None };
-        Ok(KitCredentials { kit, identity, password })
+        let password = if kit.wants_password {
+            Some(self.password(&kit)?)
+        } else {
+            None
+        };
+        Ok(KitCredentials {
+            kit,
+            identity,
+            password,
+        })
     }
 
     fn client_certificate(&mut self, kit: &str, cn: &str, authority: &Authority) -> Result<Identity, Error> {
@@ -236,7 +283,12 @@ impl Gathering<'_> {
     }
 
     /// The certificate that the person was given: checked as clients will check it before anything uses it.
-    fn given(&self, certificate: &Path, key: &Path, root: &Path) -> Result<(Identity, Vec<Certificate>), Error> {
+    fn given(
+        &self,
+        certificate: &Path,
+        key: &Path,
+        root: &Path,
+    ) -> Result<(Identity, Vec<Certificate>), Error> {
         let wrong = |what, path: &Path, why: String, remedy: &str| Error::File {
             what,
             path: path.to_path_buf(),
@@ -246,26 +298,54 @@ impl Gathering<'_> {
         let pem = files::must_read("the server certificate (--server-cert)", certificate)?;
         let key_pem = files::must_read("the server key (--server-key)", key)?;
         let identity = Identity::load(&pem, &key_pem, self.passphrase()).map_err(|error| {
-            wrong("the server certificate and key (--server-cert, --server-key)", certificate, error.to_string(),
-                "give the certificate, its intermediates after it, and the key that belongs to it")
+            wrong(
+                "the server certificate and key (--server-cert, --server-key)",
+                certificate,
+                error.to_string(),
+                "give the certificate, its intermediates after it, and the key that belongs to it",
+            )
         })?;
         let root_pem = files::must_read("the root (--root)", root)?;
         let roots = Certificate::from_pem(&root_pem).map_err(|error| {
-            wrong("the root (--root)", root, error.to_string(), "give the CA's certificate in PEM")
+            wrong(
+                "the root (--root)",
+                root,
+                error.to_string(),
+                "give the CA's certificate in PEM",
+            )
         })?;
         let trust: Vec<_> = roots.iter().map(|root| root.der().to_vec()).collect();
         let trust = TrustStore::new(&trust, &[]).map_err(|error| {
-            wrong("the root (--root)", root, error.to_string(), "give the CA's certificate in PEM")
+            wrong(
+                "the root (--root)",
+                root,
+                error.to_string(),
+                "give the CA's certificate in PEM",
+            )
         })?;
         let presented: Vec<_> = identity.chain().iter().map(|c| c.der().to_vec().into()).collect();
         judge_chain(&presented, &trust, Purpose::Server, self.now).map_err(|refusal| {
-            wrong("the server certificate (--server-cert)", certificate, refusal.to_string(),
-                "clients would refuse it; ask whoever issued it for one that leads to --root")
+            wrong(
+                "the server certificate (--server-cert)",
+                certificate,
+                refusal.to_string(),
+                "clients would refuse it; ask whoever issued it for one that leads to --root",
+            )
         })?;
-        for host in self.setup.hosts.iter().map(HostName::to_string).filter(|host| !host.starts_with('*')) {
+        for host in self
+            .setup
+            .hosts
+            .iter()
+            .map(HostName::to_string)
+            .filter(|host| !host.starts_with('*'))
+        {
             judge_name(identity.leaf().der(), &host).map_err(|refusal| {
-                wrong("the server certificate (--server-cert)", certificate, refusal.to_string(),
-                    "name with --host only names that it carries, or have it reissued with the others")
+                wrong(
+                    "the server certificate (--server-cert)",
+                    certificate,
+                    refusal.to_string(),
+                    "name with --host only names that it carries, or have it reissued with the others",
+                )
             })?;
         }
         Ok((identity, roots))
@@ -304,8 +384,12 @@ fn random_password() -> Result<SecretString, Error> {
             why: "the system gave no random bytes".to_owned(),
         })?;
         // Only bytes below a multiple of 62 count, so that every letter is equally likely.
-        let fair = random.iter().filter(|byte| **byte < 248).map(|byte| LETTERS[usize::from(*byte) % LETTERS.len()]);
-        password.extend(fair.take(30 - password.len()).map(char::from));
+        let fair = random
+            .iter()
+            .filter(|byte| **byte < 248)
+            .map(|byte| LETTERS[usize::from(*byte) % LETTERS.len()]);
+        let missing = 30 - password.len();
+        password.extend(fair.take(missing).map(char::from));
     }
     Ok(SecretString::from(password.as_str()))
 }
@@ -317,8 +401,14 @@ mod tests {
     #[test]
     fn a_password_is_read_back_from_its_passfile() {
         let read = |line: &[u8]| last_field(line).map(|p| p.expose_secret().to_owned());
-        assert_eq!(read(b"localhost:5432:app:app:s3cret\n").as_deref(), Some("s3cret"));
-        assert_eq!(read(b"\\:\\:1:5432:app:app:a\\:b\\\\c\nnext").as_deref(), Some("a:b\\c"));
+        assert_eq!(
+            read(b"localhost:5432:app:app:s3cret\n").as_deref(),
+            Some("s3cret")
+        );
+        assert_eq!(
+            read(b"\\:\\:1:5432:app:app:a\\:b\\\\c\nnext").as_deref(),
+            Some("a:b\\c")
+        );
         assert_eq!(read(b"localhost:5432:app:s3cret\n"), None);
         assert_eq!(read(b"localhost:5432:app:app:\n"), None);
     }
@@ -328,7 +418,11 @@ mod tests {
         let one = random_password().unwrap();
         let two = random_password().unwrap();
         assert_eq!(one.expose_secret().len(), 30);
-        assert!(one.expose_secret().bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert!(
+            one.expose_secret()
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric())
+        );
         assert_ne!(one.expose_secret(), two.expose_secret());
     }
 }

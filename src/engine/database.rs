@@ -26,21 +26,42 @@ pub fn admin(server: &Server) -> Admin {
 
 /// A session of the superuser.
 pub async fn enter(server: &Server) -> Result<Session, Error> {
-    let fail = |why: String| Error::Database { doing: "logging in over the server's own socket".to_owned(), why };
+    let fail = |why: String| Error::Database {
+        doing: "logging in over the server's own socket".to_owned(),
+        why,
+    };
     let admin = admin(server);
     let deadline = Deadline::after(LIMIT);
-    let stream = open(&admin.address, deadline).await.map_err(|error| fail(error.to_string()))?;
+    let stream = open(&admin.address, deadline)
+        .await
+        .map_err(|error| fail(error.to_string()))?;
     let credentials = Credentials::new(&admin.user, &admin.dbname);
-    login(stream, &credentials, deadline).await.map_err(|error| fail(error.to_string()))
+    login(stream, &credentials, deadline)
+        .await
+        .map_err(|error| fail(error.to_string()))
 }
 
 /// Makes the roles and databases that are missing, and sets the passwords. Says what was made.
-pub async fn furnish(session: &mut Session, setup: &Setup, kits: &[KitCredentials]) -> Result<Vec<String>, Error> {
+pub async fn furnish(
+    session: &mut Session,
+    setup: &Setup,
+    kits: &[KitCredentials],
+) -> Result<Vec<String>, Error> {
     let mut made = Vec::new();
     for access in &setup.access {
         let role = &access.role;
-        if absent(session, &format!("SELECT 1 FROM pg_roles WHERE rolname = {}", literal(role))).await? {
-            run(session, &format!("CREATE ROLE {} LOGIN", identifier(role)), "making the role").await?;
+        if absent(
+            session,
+            &format!("SELECT 1 FROM pg_roles WHERE rolname = {}", literal(role)),
+        )
+        .await?
+        {
+            run(
+                session,
+                &format!("CREATE ROLE {} LOGIN", identifier(role)),
+                "making the role",
+            )
+            .await?;
             made.push(format!("role {}", crate::pki::printable(role)));
         }
     }
@@ -51,8 +72,17 @@ pub async fn furnish(session: &mut Session, setup: &Setup, kits: &[KitCredential
     }
     for access in &setup.access {
         for database in &access.databases {
-            if absent(session, &format!("SELECT 1 FROM pg_database WHERE datname = {}", literal(database))).await? {
-                let sql = format!("CREATE DATABASE {} OWNER {}", identifier(database), identifier(&access.role));
+            if absent(
+                session,
+                &format!("SELECT 1 FROM pg_database WHERE datname = {}", literal(database)),
+            )
+            .await?
+            {
+                let sql = format!(
+                    "CREATE DATABASE {} OWNER {}",
+                    identifier(database),
+                    identifier(&access.role)
+                );
                 run(session, &sql, "making the database").await?;
                 made.push(format!("database {}", crate::pki::printable(database)));
             }
@@ -70,16 +100,26 @@ async fn set_password(session: &mut Session, role: &str, password: &SecretString
 }
 
 async fn absent(session: &mut Session, sql: &str) -> Result<bool, Error> {
-    let rows = session.query(sql, Deadline::after(LIMIT)).await.map_err(|error| failed("asking", &error))?;
+    let rows = session
+        .query(sql, Deadline::after(LIMIT))
+        .await
+        .map_err(|error| failed("asking", &error))?;
     Ok(rows.rows.is_empty())
 }
 
 async fn run(session: &mut Session, sql: &str, doing: &str) -> Result<(), Error> {
-    session.query(sql, Deadline::after(LIMIT)).await.map(|_| ()).map_err(|error| failed(doing, &error))
+    session
+        .query(sql, Deadline::after(LIMIT))
+        .await
+        .map(|_| ())
+        .map_err(|error| failed(doing, &error))
 }
 
 fn failed(doing: &str, error: &QueryFailure) -> Error {
-    Error::Database { doing: doing.to_owned(), why: error.to_string() }
+    Error::Database {
+        doing: doing.to_owned(),
+        why: error.to_string(),
+    }
 }
 
 /// A quoted identifier (<https://www.postgresql.org/docs/current/sql-syntax-lexical.html>).

@@ -120,9 +120,12 @@ impl Error {
         match self {
             Self::Answers(_) | Self::File { .. } | Self::Authority(_) | Self::Conninfo(_) => Kind::Usage,
             Self::NoProject(_) | Self::DoesNotFit { .. } | Self::NeedsConsent { .. } => Kind::Usage,
-            Self::Environment { .. } | Self::Half { .. } | Self::NoAuthority { .. } | Self::Apply(_) | Self::Server(_) | Self::PortTaken(_) => {
-                Kind::Environment
-            }
+            Self::Environment { .. }
+            | Self::Half { .. }
+            | Self::NoAuthority { .. }
+            | Self::Apply(_)
+            | Self::Server(_)
+            | Self::PortTaken(_) => Kind::Environment,
             Self::Interrupted(_) => Kind::Undetermined,
             Self::Database { .. } | Self::Open(_) | Self::Reload(_) => Kind::Broken,
         }
@@ -145,9 +148,9 @@ impl Error {
             Self::NoProject(_) => {
                 vec!["name the project's directory with --dir, or make one with `pgtls up`".to_owned()]
             }
-            Self::Interrupted(_) => vec![
-                "run the command again to go on; `pgtls undo` takes back what it had written".to_owned(),
-            ],
+            Self::Interrupted(_) => {
+                vec!["run the command again to go on; `pgtls undo` takes back what it had written".to_owned()]
+            }
             _ => Vec::new(),
         }
     }

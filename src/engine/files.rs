@@ -21,7 +21,10 @@ pub fn read(what: &'static str, path: &Path) -> Result<Option<Zeroizing<Vec<u8>>
         remedy: remedy.to_owned(),
     };
     let words = |error: std::io::Error| {
-        fail(&crate::server::words(&error), "check its name, and that you may read it")
+        fail(
+            &crate::server::words(&error),
+            "check its name, and that you may read it",
+        )
     };
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
@@ -52,7 +55,12 @@ pub fn must_read(what: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, 
 /// A secret of one line, from a file that nobody else may read.
 pub fn secret(what: &'static str, path: &Path) -> Result<SecretString, Error> {
     let bytes = must_read(what, path)?;
-    let fail = |why: String, remedy: String| Error::File { what, path: path.to_path_buf(), why, remedy };
+    let fail = |why: String, remedy: String| Error::File {
+        what,
+        path: path.to_path_buf(),
+        why,
+        remedy,
+    };
     let mode = std::fs::metadata(path).map_or(0, |meta| meta.mode() & 0o777);
     if mode & 0o077 != 0 {
         return Err(fail(
@@ -60,12 +68,19 @@ pub fn secret(what: &'static str, path: &Path) -> Result<SecretString, Error> {
             format!("chmod 600 {}", path.display()),
         ));
     }
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| fail("it is not text".to_owned(), "save it as UTF-8, one line".to_owned()))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| {
+        fail(
+            "it is not text".to_owned(),
+            "save it as UTF-8, one line".to_owned(),
+        )
+    })?;
     let line = text.strip_suffix('\n').unwrap_or(text);
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.is_empty() {
-        return Err(fail("it is empty".to_owned(), "put the secret into it, one line".to_owned()));
+        return Err(fail(
+            "it is empty".to_owned(),
+            "put the secret into it, one line".to_owned(),
+        ));
     }
     if line.len() > 1000 || line.contains(['\n', '\r', '\0']) {
         return Err(fail(
@@ -95,8 +110,14 @@ mod tests {
     fn a_secret_is_one_line_that_nobody_else_may_read() {
         let dir = tempfile::tempdir().unwrap();
         let read = |content: &[u8], mode| secret("the password file", &file(&dir, content, mode));
-        assert_eq!(read(b"correct horse\n", 0o600).unwrap().expose_secret(), "correct horse");
-        assert_eq!(read(b"correct horse\r\n", 0o400).unwrap().expose_secret(), "correct horse");
+        assert_eq!(
+            read(b"correct horse\n", 0o600).unwrap().expose_secret(),
+            "correct horse"
+        );
+        assert_eq!(
+            read(b"correct horse\r\n", 0o400).unwrap().expose_secret(),
+            "correct horse"
+        );
         for (content, mode, wanted) in [
             (&b"x\n"[..], 0o644, "others may read it"),
             (b"x\n", 0o640, "others may read it"),

@@ -50,7 +50,9 @@ pub async fn undo(dir: &Path, tell: &Teller) -> Result<Undone, Error> {
         if dir.join(Layout::CONF).exists() {
             let reload = sandbox.reload(&listener(tell)).await?;
             match reload.complaints.first() {
-                Some(complaint) => tell.notice(format!("the server keeps its newer settings: {}", complaint.says)),
+                Some(complaint) => {
+                    tell.notice(format!("the server keeps its newer settings: {}", complaint.says))
+                }
                 None => tell.notice("the running server has read the restored files"),
             }
         } else {
@@ -97,8 +99,15 @@ pub async fn renew(
     let prepared = prepare::prepare(&request, &project, None, tell).await?;
     let certificate = prepared.gathered.credentials.server.leaf().clone();
     let (prepared, written) = up::write(prepared, &project, ask, tell)?;
-    let mut renewal = Renewal { dir: prepared.dir.clone(), written, certificate, served: None };
-    let Some(sandbox) = &prepared.sandbox else { return Ok(renewal) };
+    let mut renewal = Renewal {
+        dir: prepared.dir.clone(),
+        written,
+        certificate,
+        served: None,
+    };
+    let Some(sandbox) = &prepared.sandbox else {
+        return Ok(renewal);
+    };
     if !matches!(sandbox.status(), Status::Running(_)) {
         return Ok(renewal);
     }
@@ -112,7 +121,11 @@ pub async fn renew(
     let step = tell.begin(Step::Verify);
     let served = serves(&host, prepared.found.port, &renewal.certificate, timeout).await?;
     renewal.served = Some(served);
-    step.done(if served { "the new certificate is served" } else { "the OLD certificate is still served" });
+    step.done(if served {
+        "the new certificate is served"
+    } else {
+        "the OLD certificate is still served"
+    });
     Ok(renewal)
 }
 
@@ -121,7 +134,12 @@ pub async fn renew(
 async fn serves(host: &str, port: u16, wanted: &Certificate, timeout: Duration) -> Result<bool, Error> {
     let until = Instant::now() + timeout;
     loop {
-        let presented = presented(host, port, Deadline::after(until.saturating_duration_since(Instant::now()))).await?;
+        let presented = presented(
+            host,
+            port,
+            Deadline::after(until.saturating_duration_since(Instant::now())),
+        )
+        .await?;
         if presented.first().is_some_and(|leaf| leaf == wanted) {
             return Ok(true);
         }
@@ -151,12 +169,20 @@ pub struct Look {
 
 /// Looks at what a server shows to anybody, through an `SSLRequest`.
 pub async fn look(host: &str, port: u16, deadline: Deadline) -> Result<Look, Error> {
-    let fail = |why: String| Error::Database { doing: format!("looking at {host} port {port}"), why };
+    let fail = |why: String| Error::Database {
+        doing: format!("looking at {host} port {port}"),
+        why,
+    };
     let address = Address::resolve(host, port, deadline).await?;
     let mut stream = open(&address, deadline).await?;
-    match ssl_request(&mut stream, deadline).await.map_err(|lost| fail(lost.to_string()))? {
+    match ssl_request(&mut stream, deadline)
+        .await
+        .map_err(|lost| fail(lost.to_string()))?
+    {
         crate::dial::SslAnswer::Accepts => {}
-        crate::dial::SslAnswer::Refuses => return Err(fail("the server does not offer TLS (ssl is off)".to_owned())),
+        crate::dial::SslAnswer::Refuses => {
+            return Err(fail("the server does not offer TLS (ssl is off)".to_owned()));
+        }
         crate::dial::SslAnswer::Error(message) => return Err(fail(message.to_string())),
         crate::dial::SslAnswer::Stuffed(_) | crate::dial::SslAnswer::Garbage(_) => {
             return Err(fail("its answer is not PostgreSQL's".to_owned()));
@@ -167,20 +193,35 @@ pub async fn look(host: &str, port: u16, deadline: Deadline) -> Result<Look, Err
         Ok(session) => {
             let facts = session.facts();
             let agreed = [facts.protocol, facts.cipher, facts.group].map(str::to_owned);
-            (facts.presented.clone(), Some(agreed.into()), facts.asked_for_certificate)
+            (
+                facts.presented.clone(),
+                Some(agreed.into()),
+                facts.asked_for_certificate,
+            )
         }
         Err(failure) if failure.presented.is_empty() => return Err(fail(failure.to_string())),
         Err(failure) => (failure.presented, None, failure.asked_for_certificate),
     };
-    let chain = der.iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
-    Ok(Look { chain, agreed, asks_for_certificate })
+    let chain = der
+        .iter()
+        .filter_map(|der| Certificate::from_der(der).ok())
+        .collect();
+    Ok(Look {
+        chain,
+        agreed,
+        asks_for_certificate,
+    })
 }
 
 /// What a certificate file holds.
 pub fn certificates(path: &Path) -> Result<Vec<Certificate>, Error> {
     let bytes = files::must_read("the file", path)?;
     Certificate::from_pem(&bytes)
-        .or_else(|error| Certificate::from_der(&bytes).map(|certificate| vec![certificate]).map_err(|_| error))
+        .or_else(|error| {
+            Certificate::from_der(&bytes)
+                .map(|certificate| vec![certificate])
+                .map_err(|_| error)
+        })
         .map_err(|error| Error::File {
             what: "the file",
             path: path.to_path_buf(),

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
-use crate::conninfo::Conninfo;
 use crate::apply::{Changes, Project, compare};
+use crate::conninfo::Conninfo;
 use crate::plan::{Found, Kit, Layout, Plan};
 use crate::server::{Binaries, Places, Sandbox, Wanted, free_port, port_taken_by};
 use crate::setup::{Answers, Run, Setup};
@@ -54,7 +54,10 @@ pub struct Prepared {
 
 impl std::fmt::Debug for Prepared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Prepared").field("dir", &self.dir).field("setup", &self.setup).finish_non_exhaustive()
+        f.debug_struct("Prepared")
+            .field("dir", &self.dir)
+            .field("setup", &self.setup)
+            .finish_non_exhaustive()
     }
 }
 
@@ -84,7 +87,9 @@ pub fn setup(request: &Request) -> Result<Setup, Error> {
 fn saved(dir: &Path) -> Result<Option<Answers>, Error> {
     let path = dir.join(Layout::SETUP);
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    files::read("the saved answers", &path)?.map(|text| parse(&text, &path, &here)).transpose()
+    files::read("the saved answers", &path)?
+        .map(|text| parse(&text, &path, &here))
+        .transpose()
 }
 
 fn parse(text: &[u8], path: &Path, here: &Path) -> Result<Answers, Error> {
@@ -96,7 +101,9 @@ fn parse(text: &[u8], path: &Path, here: &Path) -> Result<Answers, Error> {
     })?;
     let base = here.join(path);
     let base = base.parent().unwrap_or(here);
-    Ok(Answers::from_toml(text, path).map_err(Error::Answers)?.relative_to(base))
+    Ok(Answers::from_toml(text, path)
+        .map_err(Error::Answers)?
+        .relative_to(base))
 }
 
 /// The setup of a project that exists.
@@ -148,9 +155,15 @@ pub async fn prepare(
             .as_ref()
             .and_then(Sandbox::data_version)
             .or_else(|| binaries.as_ref().map(|binaries| binaries.version.major)),
-        server_dir: sandbox.as_ref().map(Sandbox::server_dir).filter(|path| *path != dir.join(Layout::SERVER)),
+        server_dir: sandbox
+            .as_ref()
+            .map(Sandbox::server_dir)
+            .filter(|path| *path != dir.join(Layout::SERVER)),
         server_data: None,
-        socket_dir: sandbox.as_ref().map(|sandbox| sandbox.socket_dir().to_path_buf()).unwrap_or_default(),
+        socket_dir: sandbox
+            .as_ref()
+            .map(|sandbox| sandbox.socket_dir().to_path_buf())
+            .unwrap_or_default(),
         gitignore: files::read("the .gitignore", &dir.join(Layout::IGNORE))?
             .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()),
     };
@@ -161,7 +174,17 @@ pub async fn prepare(
         notes => notes.join("; "),
     });
     let kits = Kit::all(&setup);
-    Ok(Prepared { dir, setup, found, plan, changes, kits, gathered, sandbox, binaries })
+    Ok(Prepared {
+        dir,
+        setup,
+        found,
+        plan,
+        changes,
+        kits,
+        gathered,
+        sandbox,
+        binaries,
+    })
 }
 
 /// PostgreSQL's programs for this setup: of the version of data that is there, else the one asked for.
@@ -176,7 +199,9 @@ pub async fn find(setup: &Setup, sandbox: &Sandbox, places: &Places) -> Result<B
 /// The port: the one asked for, the one our own server has, or the first that is free.
 fn port(setup: &Setup, sandbox: Option<&Sandbox>) -> Result<u16, Error> {
     const USUAL: u16 = 5432;
-    let Some(sandbox) = sandbox else { return Ok(setup.port.unwrap_or(USUAL)) };
+    let Some(sandbox) = sandbox else {
+        return Ok(setup.port.unwrap_or(USUAL));
+    };
     let ours = match sandbox.status() {
         crate::server::Status::Running(server) => Some(server.port),
         _ => None,

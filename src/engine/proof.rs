@@ -7,7 +7,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use crate::conninfo::{Conninfo, Endpoint, Environment, Host, Resolved, RootCert, SslMode, resolve_with_default};
+use crate::conninfo::{
+    Conninfo, Endpoint, Environment, Host, Resolved, RootCert, SslMode, resolve_with_default,
+};
 use crate::dial::{Address, ClientIdentity, Deadline};
 use crate::judge::TrustStore;
 use crate::pki::{Algorithm, Authority, Certificate, Identity};
@@ -59,14 +61,24 @@ pub fn kit(dir: &Path, name: Option<&str>) -> Result<(Setup, Kit, Conninfo), Err
 /// Reads what a connection string names, and adds what the project has to help.
 pub async fn target(conninfo: Conninfo, env: &Environment, means: &Means) -> Result<Target, Error> {
     let resolved = resolve_with_default(conninfo, env, SslMode::VerifyFull)?;
-    let host = resolved.hosts.first().ok_or(Error::NoProject(means.dir.clone()))?;
+    let host = resolved
+        .hosts
+        .first()
+        .ok_or(Error::NoProject(means.dir.clone()))?;
     let address = address(host, Deadline::after(means.timeout)).await?;
     let (trust, trust_file) = trust(&resolved)?;
     let identity = identity(&resolved, means)?;
     let ours = ours(means, &address);
-    let expect = means.expect.or(ours.as_ref().map(|(setup, _)| setup.mode)).unwrap_or({
-        if identity.is_some() { Mode::Mtls } else { Mode::OneWay }
-    });
+    let expect = means
+        .expect
+        .or(ours.as_ref().map(|(setup, _)| setup.mode))
+        .unwrap_or({
+            if identity.is_some() {
+                Mode::Mtls
+            } else {
+                Mode::OneWay
+            }
+        });
     let admin = ours.and_then(|(_, admin)| admin);
     Ok(Target {
         host: host.label().to_owned(),
@@ -99,7 +111,7 @@ async fn address(host: &Host, deadline: Deadline) -> Result<Address, Error> {
     Ok(match host.endpoint() {
         Endpoint::Socket(directory) => Address::unix(&directory, host.port),
         Endpoint::Name(name) => Address::resolve(name, host.port, deadline).await?,
-        Endpoint::Address(ip) => Address::resolve(ip, host.port, deadline).await?,
+        Endpoint::Address(ip) => Address::known(host.label(), std::net::SocketAddr::new(ip.ip, host.port)),
     })
 }
 
@@ -107,12 +119,21 @@ fn trust(resolved: &Resolved) -> Result<(Arc<TrustStore>, String), Error> {
     let (certificates, name) = match &resolved.sslrootcert {
         RootCert::System => {
             let system = rustls_native_certs::load_native_certs();
-            (system.certs.into_iter().map(|der| der.to_vec()).collect(), "the system's roots".to_owned())
+            (
+                system.certs.into_iter().map(|der| der.to_vec()).collect(),
+                "the system's roots".to_owned(),
+            )
         }
         RootCert::File(located) => match located.path() {
-            None => (Vec::new(), "no root certificate file at all (set sslrootcert)".to_owned()),
+            None => (
+                Vec::new(),
+                "no root certificate file at all (set sslrootcert)".to_owned(),
+            ),
             Some(path) => match files::read("the root certificate file (sslrootcert)", path)? {
-                None => (Vec::new(), format!("{}, which does not exist (set sslrootcert)", path.display())),
+                None => (
+                    Vec::new(),
+                    format!("{}, which does not exist (set sslrootcert)", path.display()),
+                ),
                 Some(pem) => (read_roots(path, &pem)?, path.display().to_string()),
             },
         },
@@ -138,10 +159,21 @@ fn read_roots(path: &Path, pem: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
 
 /// The client certificate: where it is only the default place that names one, a missing file is none.
 fn identity(resolved: &Resolved, means: &Means) -> Result<Option<Identity>, Error> {
-    let (Some(certificate), Some(key)) = (resolved.sslcert.path(), resolved.sslkey.path()) else { return Ok(None) };
-    let Some(chain) = files::read("the client certificate (sslcert)", certificate)? else { return Ok(None) };
+    let (Some(certificate), Some(key)) = (resolved.sslcert.path(), resolved.sslkey.path()) else {
+        return Ok(None);
+    };
+    let Some(chain) = files::read("the client certificate (sslcert)", certificate)? else {
+        return Ok(None);
+    };
     let passphrase = resolved.sslpassword.as_ref().or(means.key_passphrase.as_ref());
-    pair("the client certificate and key (sslcert, sslkey)", certificate, &chain, key, passphrase).map(Some)
+    pair(
+        "the client certificate and key (sslcert, sslkey)",
+        certificate,
+        &chain,
+        key,
+        passphrase,
+    )
+    .map(Some)
 }
 
 fn pair(
@@ -169,11 +201,19 @@ fn other(means: &Means, identity: Option<&Identity>) -> Result<Option<ClientIden
     if let Some((certificate, key)) = &means.other {
         let what = "the certificate for another name (--other-cert, --other-key)";
         let chain = files::must_read(what, certificate)?;
-        return Ok(dialled(&pair(what, certificate, &chain, key, means.key_passphrase.as_ref())?));
+        return Ok(dialled(&pair(
+            what,
+            certificate,
+            &chain,
+            key,
+            means.key_passphrase.as_ref(),
+        )?));
     }
     let Some(identity) = identity else { return Ok(None) };
     let read = |path: &str| files::read("the CA", &means.dir.join(path)).ok().flatten();
-    let (Some(certificate), Some(key)) = (read(Layout::CA_CERT), read(Layout::CA_KEY)) else { return Ok(None) };
+    let (Some(certificate), Some(key)) = (read(Layout::CA_CERT), read(Layout::CA_KEY)) else {
+        return Ok(None);
+    };
     let Ok(authority) = Authority::load(&certificate, &key, means.key_passphrase.as_ref(), means.now) else {
         return Ok(None);
     };
@@ -187,13 +227,21 @@ fn other(means: &Means, identity: Option<&Identity>) -> Result<Option<ClientIden
 /// The project in the directory, if the connection goes to its own server.
 fn ours(means: &Means, address: &Address) -> Option<(Setup, Option<Admin>)> {
     let setup = prepare::project(&means.dir).ok()?;
-    let Address::Tcp { addresses, .. } = address else { return None };
-    if !addresses.iter().any(|address| Some(address.port()) == setup.port && address.ip().is_loopback()) {
+    let Address::Tcp { addresses, .. } = address else {
+        return None;
+    };
+    if !addresses
+        .iter()
+        .any(|address| Some(address.port()) == setup.port && address.ip().is_loopback())
+    {
         return None;
     }
     let sandbox = Sandbox::locate(&means.dir, &Places::of_this_machine()).ok();
     let admin = sandbox.and_then(|sandbox| match sandbox.status() {
-        Status::Running(server) if Some(server.port) == setup.port => Some(database::admin(&server)),
+        // While `up` proves what it started, nobody answers for the server yet.
+        Status::Running(server) | Status::Leftover(server) if Some(server.port) == setup.port => {
+            Some(database::admin(&server))
+        }
         _ => None,
     });
     Some((setup, admin))

@@ -68,7 +68,9 @@ pub async fn up(
         conninfo,
         report: None,
     };
-    let Some(running) = start(&prepared, tell).await? else { return Ok(outcome) };
+    let Some(running) = start(&prepared, tell).await? else {
+        return Ok(outcome);
+    };
     if let Some(timeout) = verify {
         outcome.report = Some(prove_project(&outcome, request, timeout, tell).await?);
     }
@@ -109,12 +111,14 @@ async fn programs(
     let step = tell.begin(Step::Find);
     let sandbox = Sandbox::locate(dir, places)?;
     let binaries = match prepare::find(setup, &sandbox, places).await {
-        Err(Error::Server(missing @ (ServerError::NoBinaries { .. } | ServerError::NoSuchVersion { .. })))
-            if setup.pg_bin.is_none() =>
-        {
+        Err(Error::Server(
+            missing @ (ServerError::NoBinaries { .. } | ServerError::NoSuchVersion { .. }),
+        )) if setup.pg_bin.is_none() => {
             let wanted = sandbox.data_version().or(setup.pg_version);
             let plans = fetch::plans(wanted, places).await;
-            let Some(plan) = plans.first() else { return Err(missing.into()) };
+            let Some(plan) = plans.first() else {
+                return Err(missing.into());
+            };
             if !ask.fetch(plan) {
                 return Err(Error::NeedsConsent {
                     what: missing.to_string(),
@@ -152,7 +156,9 @@ async fn fetched(plans: Vec<FetchPlan>, tell: &Teller) -> Result<Binaries, Error
             }
         }
     }
-    Err(last.unwrap_or(ServerError::NoBinaries { looked: Vec::new() }).into())
+    Err(last
+        .unwrap_or(ServerError::NoBinaries { looked: Vec::new() })
+        .into())
 }
 
 /// Passes on what the server's room tells.
@@ -162,10 +168,15 @@ pub fn listener(tell: &Teller) -> impl Fn(server::Event) + Send + Sync + use<> {
         server::Event::Log(line) | server::Event::Client(line) => tell.tell(Event::Log(line)),
         server::Event::Notice(text) => tell.notice(text),
         server::Event::StoppedLeftover { pid } => {
-            tell.notice(format!("stopped a server (process {pid}) that an interrupted run had left"));
+            tell.notice(format!(
+                "stopped a server (process {pid}) that an interrupted run had left"
+            ));
         }
         server::Event::RemovedHalfMade(path) => {
-            tell.notice(format!("removed {}, half made by an interrupted run", path.display()));
+            tell.notice(format!(
+                "removed {}, half made by an interrupted run",
+                path.display()
+            ));
         }
         server::Event::Fetching { client, package } => tell.notice(format!("{client} fetches {package}")),
         _ => {}
@@ -180,11 +191,18 @@ pub fn write(
     tell: &Teller,
 ) -> Result<(Prepared, Written), Error> {
     let step = tell.begin(Step::Write);
-    let changes = prepared.changes.take().ok_or_else(|| Error::NoProject(prepared.dir.clone()))?;
+    let changes = prepared
+        .changes
+        .take()
+        .ok_or_else(|| Error::NoProject(prepared.dir.clone()))?;
     let mut asked = |change: &Change| ask.edited(change);
     let written = apply::write(project, changes, Policy::Ask(&mut asked))?;
     for kept in &written.kept {
-        tell.notice(format!("kept a copy of your edit of {}: {}", kept.path.display(), kept.copy.display()));
+        tell.notice(format!(
+            "kept a copy of your edit of {}: {}",
+            kept.path.display(),
+            kept.copy.display()
+        ));
     }
     step.done(counted(&written));
     Ok((prepared, written))
@@ -193,11 +211,15 @@ pub fn write(
 fn counted(written: &Written) -> String {
     let of = |wanted: apply::Action| written.files.iter().filter(|file| file.action == wanted).count();
     let changed = of(apply::Action::Changed) + of(apply::Action::Mode);
-    let parts: Vec<_> = [(of(apply::Action::New), "new"), (changed, "changed"), (of(apply::Action::Removed), "removed")]
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
+    let parts: Vec<_> = [
+        (of(apply::Action::New), "new"),
+        (changed, "changed"),
+        (of(apply::Action::Removed), "removed"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, what)| format!("{count} {what}"))
+    .collect();
     match parts.as_slice() {
         [] => "every file is as it should be".to_owned(),
         parts => format!("files written: {}", parts.join(", ")),
@@ -207,7 +229,9 @@ fn counted(written: &Written) -> String {
 /// Starts the sandbox's server with what was written, or has a running one read it again; makes roles and
 /// databases.
 async fn start(prepared: &Prepared, tell: &Teller) -> Result<Option<Live>, Error> {
-    let (Some(sandbox), Some(binaries)) = (&prepared.sandbox, &prepared.binaries) else { return Ok(None) };
+    let (Some(sandbox), Some(binaries)) = (&prepared.sandbox, &prepared.binaries) else {
+        return Ok(None);
+    };
     let events = listener(tell);
     let live = match sandbox.status() {
         Status::Running(server) => reread(prepared, sandbox, server, tell).await?,
@@ -223,15 +247,30 @@ async fn start(prepared: &Prepared, tell: &Teller) -> Result<Option<Live>, Error
             }
             let step = tell.begin(Step::Start);
             let running = sandbox.start(cluster, binaries, &events).await?;
-            step.done(format!("PostgreSQL {} runs on port {}", binaries.version.text, running.server().port));
+            step.done(format!(
+                "PostgreSQL {} runs on port {}",
+                binaries.version.text,
+                running.server().port
+            ));
             Live::Started(Box::new(running))
         }
     };
     let step = tell.begin(Step::Database);
     let mut session = database::enter(live.server()).await?;
-    let made = database::furnish(&mut session, &prepared.setup, &prepared.gathered.credentials.clients).await?;
-    session.close(crate::dial::Deadline::after(Duration::from_secs(5))).await;
-    step.done(if made.is_empty() { "role and database are there".to_owned() } else { format!("made {}", made.join(", ")) });
+    let made = database::furnish(
+        &mut session,
+        &prepared.setup,
+        &prepared.gathered.credentials.clients,
+    )
+    .await?;
+    session
+        .close(crate::dial::Deadline::after(Duration::from_secs(5)))
+        .await;
+    step.done(if made.is_empty() {
+        "role and database are there".to_owned()
+    } else {
+        format!("made {}", made.join(", "))
+    });
     Ok(Some(live))
 }
 
@@ -251,17 +290,28 @@ async fn reread(
         }
         let mut session = database::enter(&server).await?;
         let pending = session
-            .query("SELECT name FROM pg_settings WHERE pending_restart", crate::dial::Deadline::after(Duration::from_secs(5)))
+            .query(
+                "SELECT name FROM pg_settings WHERE pending_restart",
+                crate::dial::Deadline::after(Duration::from_secs(5)),
+            )
             .await
-            .map_err(|error| Error::Database { doing: "asking for settings in force".to_owned(), why: error.to_string() })?;
-        session.close(crate::dial::Deadline::after(Duration::from_secs(5))).await;
+            .map_err(|error| Error::Database {
+                doing: "asking for settings in force".to_owned(),
+                why: error.to_string(),
+            })?;
+        session
+            .close(crate::dial::Deadline::after(Duration::from_secs(5)))
+            .await;
         if pending.rows.is_empty() {
             step.done("the running server has read its files again");
             return Ok(Some(server));
         }
         tell.notice("some settings need a restart: the server is stopped and started");
     } else {
-        tell.notice(format!("the port changes from {} to {}: the server is stopped and started", server.port, prepared.found.port));
+        tell.notice(format!(
+            "the port changes from {} to {}: the server is stopped and started",
+            server.port, prepared.found.port
+        ));
     }
     sandbox.stop(&events).await?;
     Ok(None)

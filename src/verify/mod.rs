@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 use crate::pki::Certificate;
 
 pub use report::{Group, Outcome, Probe, ProbeId, Report, Verdict};
-pub use run::prove;
+pub use run::{connect, prove};
 pub use target::{Admin, Target, client_identity};
 
 /// A day as it is told: `2026-11-22`.

@@ -11,7 +11,7 @@ use crate::dial::{
     StartupFailure, Stream, TlsSettings, handshake, login, old_tls_hello, open, plaintext_startup,
     ssl_request, startup_over,
 };
-use crate::judge::{TrustStore, judge_name};
+use crate::judge::TrustStore;
 use crate::pki::{Algorithm, Authority};
 use crate::setup::Mode;
 
@@ -65,6 +65,20 @@ pub async fn prove(target: &Target, tell: &dyn Fn(&Probe)) -> Report {
     probes.extend([plaintext, old, ca, name]);
     probes.extend([none, foreign, other].into_iter().flatten());
     probes.sort_by_key(|probe| probe.id);
+    Report::over(target, probes)
+}
+
+/// Only what a login needs: the conversation that must work.
+pub async fn connect(target: &Target) -> Report {
+    let mut talk = serving::converse(target).await;
+    if let Some(session) = talk.session.take() {
+        session.close(target.deadline()).await;
+    }
+    let probes = talk
+        .found
+        .drain(..)
+        .map(|(id, finding, took)| finding.told(id, took))
+        .collect();
     Report::over(target, probes)
 }
 

@@ -391,8 +391,9 @@ fn not_let_in(failure: &LoginFailure, target: &Target) -> Finding {
             Finding::open("the server refuses for a reason that is not the login's")
                 .evidence(message.to_string())
         }
-        LoginFailure::Unsupported(_) | LoginFailure::Lost(_) | LoginFailure::Wire(_) | LoginFailure::TooLarge => {
-            Finding::open(failure.to_string())
-        }
+        LoginFailure::Unsupported(_)
+        | LoginFailure::Lost(_)
+        | LoginFailure::Wire(_)
+        | LoginFailure::TooLarge => Finding::open(failure.to_string()),
     }
 }

@@ -95,6 +95,10 @@ impl Target {
 
 /// A certificate and its key as a handshake wants them.
 pub fn client_identity(identity: &Identity) -> Result<ClientIdentity, IdentityError> {
-    let chain = identity.chain().iter().map(|certificate| CertificateDer::from(certificate.der().to_vec())).collect();
+    let chain = identity
+        .chain()
+        .iter()
+        .map(|certificate| CertificateDer::from(certificate.der().to_vec()))
+        .collect();
     ClientIdentity::new(chain, &SecretSlice::from(identity.key().pkcs8_der().to_vec()))
 }
