@@ -102,7 +102,7 @@ pub async fn target(conninfo: Conninfo, env: &Environment, means: &Means) -> Res
 fn checked(resolved: &Resolved) -> SslMode {
     let has_root = match &resolved.sslrootcert {
         RootCert::System => true,
-        RootCert::File(located) => located.path().is_some_and(Path::exists),
+        RootCert::File(located) => located.path().is_some_and(|path| path.exists()),
     };
     if resolved.sslmode == SslMode::Require && has_root { SslMode::VerifyCa } else { resolved.sslmode }
 }
