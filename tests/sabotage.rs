@@ -327,7 +327,11 @@ fn foreign_certificate_refused() {
         .hba("hostssl all app all trust")
         .start();
     let outcome = cast.mtls(server.port, "");
-    let also = ["no-certificate-refused", "other-name-refused", "settings-in-force"];
+    let also = [
+        "no-certificate-refused",
+        "other-name-refused",
+        "settings-in-force",
+    ];
     broken(
         &outcome,
         "foreign-certificate-refused",

@@ -104,7 +104,11 @@ fn checked(resolved: &Resolved) -> SslMode {
         RootCert::System => true,
         RootCert::File(located) => located.path().is_some_and(|path| path.exists()),
     };
-    if resolved.sslmode == SslMode::Require && has_root { SslMode::VerifyCa } else { resolved.sslmode }
+    if resolved.sslmode == SslMode::Require && has_root {
+        SslMode::VerifyCa
+    } else {
+        resolved.sslmode
+    }
 }
 
 async fn address(host: &Host, deadline: Deadline) -> Result<Address, Error> {

@@ -322,8 +322,11 @@ async fn wrong_name(target: &Target, control: watch::Receiver<Option<Known>>) ->
 
 /// A client that goes by a weaker `sslmode` does not notice, whatever we would have seen.
 fn overlooked(target: &Target, what: &str) -> Finding {
-    Finding::broken(format!("sslmode={} accepts a server certificate {what}", target.sslmode.word()))
-        .remedy("connect with sslmode=verify-full, and sslrootcert naming the root of the server's CA")
+    Finding::broken(format!(
+        "sslmode={} accepts a server certificate {what}",
+        target.sslmode.word()
+    ))
+    .remedy("connect with sslmode=verify-full, and sslrootcert naming the root of the server's CA")
 }
 
 async fn noticed(target: &Target, settings: &TlsSettings, what: &str) -> Finding {
