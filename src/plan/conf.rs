@@ -178,7 +178,8 @@ fn quote(text: &str) -> String {
 }
 
 /// An item of a list of directories (`SplitDirectoriesString`): quoted where a comma or a blank would part it.
-fn list_item(text: &str) -> String {
+#[must_use]
+pub fn list_item(text: &str) -> String {
     if text
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b))
