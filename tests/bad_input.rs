@@ -262,10 +262,10 @@ fn held_ca() {
     .expect_status(0);
     ca_refused(&one.cert, &two.key, &["CA key", "does not fit"]);
     let leaf = one.server(&["localhost"]);
-    ca_refused(&leaf.cert, &leaf.key, &["--ca-cert", "CA"]);
+    ca_refused(&leaf.cert, &leaf.key, &["is no CA"]);
     let expired = one.expired();
-    ca_refused(&expired.cert, &expired.key, &["--ca-cert", "expired"]);
-    ca_refused(&one.key, &one.key, &["--ca-cert"]);
+    ca_refused(&expired.cert, &expired.key, &["CA", "expired"]);
+    ca_refused(&one.key, &one.key, &["certificate"]);
     refused_with(&["--ca-cert", one.cert.to_str().unwrap()], &["--ca-key"]);
 }
 

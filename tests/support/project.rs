@@ -42,12 +42,9 @@ impl Project {
 
     /// `pgtls up --mode MODE --run sandbox --port PORT --yes --json` with that server.
     pub fn up(&self, mode: &str, postgres: &Postgres) -> Job {
-        self.pgtls(&[
-            "up", "--mode", mode, "--run", "sandbox", "--yes", "--json", "--port",
-        ])
-        .arg(self.port.to_string())
-        .arg("--pg-bin")
-        .arg(&postgres.bin)
+        self.pgtls(&["up", "--mode", mode, "--run", "sandbox", "--yes", "--json"])
+            .args(["--port", &self.port.to_string(), "--pg-bin"])
+            .arg(&postgres.bin)
     }
 
     /// Every file with its mode and content, without what a running server or a lock changes (`.pgtls/`).
