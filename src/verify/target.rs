@@ -7,6 +7,7 @@ use rustls::pki_types::CertificateDer;
 use secrecy::{SecretSlice, SecretString};
 use time::OffsetDateTime;
 
+use crate::conninfo::SslMode;
 use crate::dial::{Address, ClientIdentity, Credentials, Deadline, IdentityError, TlsSettings};
 use crate::judge::TrustStore;
 use crate::pki::Identity;
@@ -27,6 +28,9 @@ pub struct Target {
     pub dbname: String,
     /// The password, if there is one.
     pub password: Option<SecretString>,
+    /// What the person's own client checks of the server: libpq's `sslmode`, where `require` with a root file is
+    /// `verify-ca` (<https://www.postgresql.org/docs/current/libpq-ssl.html#LIBQ-SSL-CERTIFICATES>). We judge all the same.
+    pub sslmode: SslMode,
     /// What the server's certificate must lead to.
     pub trust: Arc<TrustStore>,
     /// Where these roots come from, for the words (`clients/app/root.crt`).
