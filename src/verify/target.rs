@@ -8,12 +8,10 @@ use secrecy::{SecretSlice, SecretString};
 use time::OffsetDateTime;
 
 use crate::conninfo::SslMode;
-use crate::dial::{Address, ClientIdentity, Credentials, Deadline, IdentityError, TlsSettings};
+use crate::dial::{Address, ClientIdentity, Credentials, Deadline, IdentityError, TlsSettings, Verified};
 use crate::judge::TrustStore;
 use crate::pki::Identity;
 use crate::setup::Mode;
-
-use super::judgement::Strict;
 
 /// Everything that the probes need.
 #[derive(Debug, Clone)]
@@ -66,10 +64,10 @@ impl Target {
         Deadline::after(self.timeout)
     }
 
-    pub(super) fn strict(&self, trust: &Arc<TrustStore>, name: &str) -> Strict {
-        Strict {
+    pub(super) fn strict(&self, trust: &Arc<TrustStore>, name: &str) -> Verified {
+        Verified {
             trust: Arc::clone(trust),
-            name: Some(name.to_owned()),
+            host: Some(name.to_owned()),
             now: self.now,
         }
     }
