@@ -190,18 +190,25 @@ impl Output {
             Verdict::Refused => (BAD, self.signs.bad),
         };
         self.say(format_args!("\n{style}{sign} {}{style:#}", report.headline));
+        let width = report
+            .probes
+            .iter()
+            .map(|probe| probe.observed.chars().count())
+            .max()
+            .unwrap_or(0)
+            .min(64);
         for group in Group::ALL {
             let probes: Vec<_> = report.probes.iter().filter(|p| p.id.group() == group).collect();
             if !probes.is_empty() {
                 self.heading(group.title());
                 for probe in probes {
-                    self.probe(probe);
+                    self.probe(probe, width);
                 }
             }
         }
     }
 
-    fn probe(&self, probe: &Probe) {
+    fn probe(&self, probe: &Probe, width: usize) {
         let (style, sign) = match probe.outcome {
             Outcome::Holds => (GOOD, self.signs.good),
             Outcome::Broken => (BAD, self.signs.bad),
@@ -212,11 +219,11 @@ impl Output {
         let took = if probe.outcome == Outcome::NotTried {
             String::new()
         } else {
-            format!("{:>9}", brief(probe.took))
+            brief(probe.took)
         };
+        let observed = &probe.observed;
         self.say(format_args!(
-            "  {style}{sign}{style:#} {name:<28} {observed} {DIM}{took}{DIM:#}",
-            observed = probe.observed
+            "  {style}{sign}{style:#} {name:<28} {observed:<width$} {DIM}{took:>8}{DIM:#}"
         ));
         let wanted = matches!(probe.outcome, Outcome::Broken | Outcome::Open);
         if wanted {
