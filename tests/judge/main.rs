@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where its witness fails")]
 
 mod cases;
+mod handshake;
 mod mutations;
+mod names;
 mod workshop;
 
 use pgtls::judge::{Purpose, Refusal, TrustStore, judge_chain};

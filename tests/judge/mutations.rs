@@ -23,7 +23,9 @@ fn no_change_of_bytes_turns_a_refusal_into_a_yes() {
         ("inter", "p256-3", "root", "/CN=Inter", CA, ""),
         ("leaf", "rsa2048", "inter", "/CN=db.example.org", LEAF, ""),
     ];
-    recipes.iter().for_each(|recipe| workshop.issue(recipe));
+    for recipe in &recipes {
+        workshop.issue(recipe);
+    }
     for issuer in ["root", "inter"] {
         workshop.list(
             issuer,
@@ -58,14 +60,14 @@ fn no_change_of_bytes_turns_a_refusal_into_a_yes() {
     assert!(yes(&originals, &root));
     assert!(!yes(&originals, &other));
 
-    let changes = vec((any::<u16>(), any::<u8>()), 1..4);
+    let edits = vec((any::<u16>(), any::<u8>()), 1..4);
     let cases = ProptestConfig {
         failure_persistence: None,
         ..ProptestConfig::with_cases(4000)
     };
-    let property = |(victim, changes): (usize, Vec<(u16, u8)>)| {
+    let property = |(victim, edits): (usize, Vec<(u16, u8)>)| {
         let mut changed = originals.clone();
-        for (place, value) in changes {
+        for (place, value) in edits {
             let length = changed[victim].len();
             changed[victim][usize::from(place) % length] = value;
         }
@@ -76,7 +78,7 @@ fn no_change_of_bytes_turns_a_refusal_into_a_yes() {
         Ok(())
     };
     TestRunner::new(cases)
-        .run(&(0..4_usize, changes), property)
+        .run(&(0..4_usize, edits), property)
         .unwrap();
 }
 
@@ -90,7 +92,7 @@ fn any_bytes_at_all_are_refused_in_peace() {
         let framed: Vec<u8> = [&[0x30, 0x82, 0x01, 0x2c][..], &bytes].concat();
         for der in [bytes, framed] {
             assert!(judge_name(&der, "localhost").is_err());
-            assert!(TrustStore::new(&[der.clone()], &[]).is_err());
+            assert!(TrustStore::new(std::slice::from_ref(&der), &[]).is_err());
             assert!(TrustStore::new(&[], &[der]).is_err());
         }
         Ok(())

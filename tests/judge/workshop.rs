@@ -15,7 +15,7 @@ pub type Recipe<'a> = (&'a str, &'a str, &'a str, &'a str, &'a str, &'a str);
 pub struct Workshop {
     dir: tempfile::TempDir,
     keys: HashSet<String>,
-    /// Key, subject, whether as PrintableString.
+    /// Key, subject, whether as `PrintableString`.
     requests: Vec<(String, String, bool)>,
     serial: u32,
 }
