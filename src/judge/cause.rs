@@ -215,3 +215,16 @@ pub struct Refusal {
     /// Subjects of the self-signed certificates in the trust file (at most 20).
     pub trusted: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_cause_has_a_name_of_its_own() {
+        let slugs: HashSet<_> = Cause::ALL.iter().map(|cause| cause.slug()).collect();
+        assert_eq!(slugs.len(), Cause::ALL.len());
+    }
+}

@@ -232,3 +232,75 @@ fn ip(address: &[u8], base: &[u8]) -> Result<bool, VerifyError> {
     let mut bytes = address.iter().zip(network).zip(mask);
     Ok(bytes.all(|((ours, theirs), mask)| ours & mask == theirs & mask))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 5280 section 4.2.1.10: "any DNS name that can be constructed by simply adding zero or more labels to the
+    /// left-hand side".
+    #[test]
+    fn a_dns_constraint_ends_at_a_label() {
+        assert!(dns(b"example.org", b"example.org"));
+        assert!(dns(b"db.EXAMPLE.org", b"example.ORG"));
+        assert!(dns(b"db.example.org", b".example.org"));
+        assert!(dns(b"anything", b""));
+        assert!(!dns(b"xexample.org", b"example.org"));
+        assert!(!dns(b"org", b"example.org"));
+        assert!(!dns(b"example.org", b".example.org"));
+    }
+
+    /// The same section: a mailbox, all mailboxes of a host, or of the hosts below a domain.
+    #[test]
+    fn an_email_constraint_is_a_mailbox_a_host_or_a_domain() {
+        assert_eq!(email(b"a@example.org", b"example.org"), Ok(true));
+        assert_eq!(email(b"a@sub.example.org", b"example.org"), Ok(false));
+        assert_eq!(email(b"a@sub.example.org", b".example.org"), Ok(true));
+        assert_eq!(email(b"a@EXAMPLE.org", b"a@example.org"), Ok(true));
+        assert_eq!(email(b"A@example.org", b"a@example.org"), Ok(false));
+        assert_eq!(email(b"nobody", b"example.org"), Err(BAD_SYNTAX));
+    }
+
+    /// The same section: only the host of a URI counts; an address is compared under its mask.
+    #[test]
+    fn a_uri_is_judged_by_its_host_and_an_address_by_its_mask() {
+        assert_eq!(uri(b"https://example.org:99/a", b"example.org"), Ok(true));
+        assert_eq!(uri(b"https://sub.example.org/a", b".example.org"), Ok(true));
+        assert_eq!(uri(b"https://sub.example.org/a", b"example.org"), Ok(false));
+        assert_eq!(uri(b"mailto:a@example.org", b"example.org"), Err(BAD_SYNTAX));
+        assert_eq!(ip(&[10, 1, 2, 3], &[10, 0, 0, 0, 255, 0, 0, 0]), Ok(true));
+        assert_eq!(ip(&[11, 1, 2, 3], &[10, 0, 0, 0, 255, 0, 0, 0]), Ok(false));
+        assert_eq!(ip(&[10, 1, 2, 3], &[0; 32]), Ok(false));
+        assert_eq!(ip(&[10, 1, 2], &[0; 8]), Err(BAD_SYNTAX));
+    }
+
+    /// As OpenSSL: a common name counts as a DNS name if it looks like one of at least two labels.
+    #[test]
+    fn a_common_name_counts_if_it_looks_like_a_host() {
+        let looks = |text: &[u8]| {
+            let attribute = Attribute {
+                oid: Vec::new(),
+                tag: 0x0c,
+                value: text.to_vec(),
+            };
+            host_like(&attribute)
+        };
+        assert_eq!(looks(b"db.example.org"), Ok(Some(b"db.example.org".to_vec())));
+        assert_eq!(
+            looks(b"my_db.example.org\0"),
+            Ok(Some(b"my_db.example.org".to_vec()))
+        );
+        for text in [
+            &b"server"[..],
+            b"a host.name",
+            b"a..b",
+            b"a-.b",
+            b".a.b",
+            b"a.b.",
+            b"*.example.org",
+        ] {
+            assert_eq!(looks(text), Ok(None));
+        }
+        assert_eq!(looks(b"a\0b.c"), Err(BAD_SYNTAX));
+    }
+}

@@ -164,3 +164,42 @@ fn header(bytes: &[u8]) -> Result<(u8, usize, usize), Malformed> {
         .fold(0, |length: usize, byte| length << 8 | usize::from(*byte));
     Ok((tag, length, 2 + count))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// X.690 section 8.1.3: lengths that lie, are cut short, or have no end.
+    #[test]
+    fn lengths_that_lie_are_refused() {
+        for bytes in [
+            &b""[..],
+            b"\x30",
+            b"\x30\x01",
+            b"\x30\x80",
+            b"\x30\x82\x01",
+            b"\x30\x84\xff\xff\xff\xff",
+            b"\x30\x85\0\0\0\0\0",
+            b"\x1f\x01\0",
+        ] {
+            assert!(Reader::new(bytes).next().is_err(), "{bytes:?}");
+        }
+        assert!(only(b"\x30\x00\x00", SEQUENCE).is_err());
+    }
+
+    /// X.690 sections 8.3.2 and 11.2.
+    #[test]
+    fn integers_and_bit_strings_are_read_as_openssl_reads_them() {
+        assert!(integer(b"").is_err());
+        assert!(integer(b"\x00\x7f").is_err());
+        assert!(integer(b"\xff\x80").is_err());
+        assert_eq!(integer(b"\x00\x80"), Ok(&b"\x00\x80"[..]));
+        assert_eq!(bits(b"\x03\xff"), Ok(vec![0xf8]));
+        assert!(bits(b"\x08\xff").is_err());
+        assert!(bits(b"\x01").is_err());
+        assert_eq!(
+            (bit_length(b"\x00\x80"), bit_length(b"\x80"), small(b"\x01\x00")),
+            (8, 0, Some(256))
+        );
+    }
+}

@@ -80,16 +80,34 @@ pub struct NameRefusal {
 
 /// Compares the names of a leaf certificate with the host that was asked for (`host` of the conninfo, not `hostaddr`).
 pub fn judge_name(leaf: &[u8], host: &str) -> Result<Match, NameRefusal> {
+    let Ok(certificate) = Certificate::parse(leaf) else {
+        return Err(Seen::default().refuse(NameCause::Malformed, host));
+    };
+    let alternatives = certificate
+        .extensions
+        .alternative_names
+        .as_deref()
+        .unwrap_or_default();
+    let common_name = certificate.subject.values(oid::COMMON_NAME).next();
+    compare(
+        alternatives,
+        common_name.map(|attribute| &attribute.value[..]),
+        host,
+    )
+}
+
+fn compare(
+    alternatives: &[GeneralName],
+    common_name: Option<&[u8]>,
+    host: &str,
+) -> Result<Match, NameRefusal> {
     let mut seen = Seen::default();
     if host.is_empty() || host.contains('\0') {
         return Err(seen.refuse(NameCause::NoHost, host));
     }
-    let Ok(certificate) = Certificate::parse(leaf) else {
-        return Err(seen.refuse(NameCause::Malformed, host));
-    };
     let host_is_ip = inet_aton(host).is_some() || host.parse::<Ipv6Addr>().is_ok();
     let mut ask_common_name = true;
-    for name in certificate.extensions.alternative_names.iter().flatten() {
+    for name in alternatives {
         match name {
             GeneralName::Dns(text) => {
                 ask_common_name &= host_is_ip;
@@ -112,9 +130,8 @@ pub fn judge_name(leaf: &[u8], host: &str) -> Result<Match, NameRefusal> {
             _ => {}
         }
     }
-    let common_name = certificate.subject.values(oid::COMMON_NAME).next();
     if let Some(common_name) = common_name.filter(|_| ask_common_name)
-        && let Some(name) = seen.text(&common_name.value, host)?
+        && let Some(name) = seen.text(common_name, host)?
     {
         return Ok(Match {
             by: MatchedBy::CommonName,
@@ -273,4 +290,159 @@ fn c_number(text: &str) -> Option<u32> {
         return None;
     }
     u32::from_str_radix(digits, radix).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dns(name: &str) -> GeneralName {
+        GeneralName::Dns(name.into())
+    }
+
+    fn by(
+        alternatives: &[GeneralName],
+        common_name: Option<&str>,
+        host: &str,
+    ) -> Result<MatchedBy, NameCause> {
+        compare(alternatives, common_name.map(str::as_bytes), host)
+            .map(|matched| matched.by)
+            .map_err(|refusal| refusal.cause)
+    }
+
+    /// PostgreSQL manual, libpq, "SSL Support": "the * will match all characters except a dot", one label only.
+    #[test]
+    fn a_wildcard_is_one_whole_leftmost_label() {
+        let holds = |pattern: &str, host: &str| by(&[dns(pattern)], None, host).is_ok();
+        assert!(holds("*.example.org", "db.example.org"));
+        assert!(holds("*.example.org", "DB.EXAMPLE.org"));
+        assert!(holds("*.org", "example.org"));
+        assert!(holds("*.example.org", "*.example.org"));
+        assert!(holds("*", "*"));
+        for (pattern, host) in [
+            ("*.example.org", "a.b.example.org"),
+            ("*.example.org", "example.org"),
+            ("*.example.org", ".example.org"),
+            ("d*.example.org", "db.example.org"),
+            ("db.*.org", "db.example.org"),
+            ("*", "localhost"),
+            ("*.", "a."),
+            ("*.example.org", "db.example.org."),
+        ] {
+            assert!(!holds(pattern, host), "{pattern} {host}");
+        }
+    }
+
+    /// The same: alternative names of the host's type exclude the common name, those of the other type do not.
+    #[test]
+    fn the_common_name_counts_only_without_alternative_names_of_the_kind() {
+        let ip = || GeneralName::Ip(vec![127, 0, 0, 1]);
+        let host = "db.example.org";
+        assert_eq!(by(&[], Some(host), host), Ok(MatchedBy::CommonName));
+        assert_eq!(by(&[ip()], Some(host), host), Ok(MatchedBy::CommonName));
+        assert_eq!(
+            by(&[dns("other")], Some(host), host),
+            Err(NameCause::HostMismatch)
+        );
+        assert_eq!(
+            by(&[dns("other")], Some("127.0.0.1"), "127.0.0.1"),
+            Ok(MatchedBy::CommonName)
+        );
+        assert_eq!(
+            by(&[ip()], Some("127.0.0.2"), "127.0.0.2"),
+            Err(NameCause::HostMismatch)
+        );
+        assert_eq!(
+            by(&[GeneralName::Uri(host.into())], Some(host), host),
+            Ok(MatchedBy::CommonName)
+        );
+        assert_eq!(
+            by(&[GeneralName::Uri(host.into())], None, host),
+            Err(NameCause::NoNames)
+        );
+        assert_eq!(by(&[], None, host), Err(NameCause::NoNames));
+        assert_eq!(by(&[dns(host)], None, ""), Err(NameCause::NoHost));
+    }
+
+    /// The same: "the IP address is matched without any DNS lookups"; its text is a name like another in a dNSName.
+    #[test]
+    fn addresses_are_compared_as_bytes_and_as_text() {
+        let four = || GeneralName::Ip(vec![127, 0, 0, 1]);
+        let mapped = || GeneralName::Ip("::ffff:127.0.0.1".parse::<Ipv6Addr>().unwrap().octets().to_vec());
+        for host in [
+            "127.0.0.1",
+            "127.1",
+            "127.0.0.01",
+            "0x7f.1",
+            "017700000001",
+            "2130706433",
+        ] {
+            assert_eq!(by(&[four()], None, host), Ok(MatchedBy::IpAddress), "{host}");
+        }
+        assert_eq!(
+            by(&[four()], None, "::ffff:127.0.0.1"),
+            Err(NameCause::HostMismatch)
+        );
+        assert_eq!(by(&[mapped()], None, "127.0.0.1"), Err(NameCause::HostMismatch));
+        assert_eq!(
+            by(&[mapped()], None, "0:0::FFFF:7f00:1"),
+            Ok(MatchedBy::IpAddress)
+        );
+        assert_eq!(by(&[dns("127.0.0.1")], None, "127.0.0.1"), Ok(MatchedBy::DnsName));
+        assert_eq!(
+            by(&[dns("127.0.0.1")], None, "127.1"),
+            Err(NameCause::HostMismatch)
+        );
+    }
+
+    /// libpq stops at the first name that is an attempt to deceive, but only if none matched before it.
+    #[test]
+    fn a_broken_name_refuses_unless_a_good_one_comes_first() {
+        let host = "db.example.org";
+        let nul = || dns("db.example.org\0.evil.test");
+        let long = || GeneralName::Ip(vec![0; 8]);
+        assert_eq!(by(&[nul(), dns(host)], None, host), Err(NameCause::NulInName));
+        assert_eq!(by(&[dns(host), nul()], None, host), Ok(MatchedBy::DnsName));
+        assert_eq!(by(&[long(), dns(host)], None, host), Err(NameCause::BadIpAddress));
+        assert_eq!(by(&[dns(host), long()], None, host), Ok(MatchedBy::DnsName));
+        assert_eq!(by(&[], Some("a\0b"), "a"), Err(NameCause::NulInName));
+    }
+
+    /// `inet_aton(3)`, glibc.
+    #[test]
+    fn addresses_are_read_as_c_reads_them() {
+        assert_eq!(inet_aton("1.2.3.4"), Some([1, 2, 3, 4]));
+        assert_eq!(inet_aton("1.2.3"), Some([1, 2, 0, 3]));
+        assert_eq!(inet_aton("1.65535"), Some([1, 0, 255, 255]));
+        assert_eq!(inet_aton("1.2.3.4 rest"), Some([1, 2, 3, 4]));
+        for text in [
+            "",
+            ".",
+            "1.",
+            "1..2",
+            "256.1.1.1",
+            "1.2.3.256",
+            "1.16777216",
+            "4294967296",
+            "1.2.3.4.5",
+            "09",
+            "0x",
+            "+1",
+            " 1",
+            "1.2.3.4a",
+        ] {
+            assert_eq!(inet_aton(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_refusal_speaks_with_libpqs_words_and_shows_nothing_dangerous() {
+        let names = [dns("a\u{1b}[31m"), dns("b"), dns("c")];
+        let refusal = compare(&names, None, "host").unwrap_err();
+        assert_eq!(
+            refusal.libpq,
+            "server certificate for \"a\\u{1b}[31m\" (and 2 other names) does not match host name \"host\""
+        );
+        assert_eq!(refusal.names.len(), 3);
+    }
 }

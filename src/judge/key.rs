@@ -263,3 +263,27 @@ const fn factoring_steps(bits: usize) -> u32 {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// NIST SP 800-57 part 1 table 2, and OpenSSL's rounding below 2048 bits (`EVP_PKEY_get_security_bits(3)`).
+    #[test]
+    fn rsa_strength_is_openssls() {
+        for (bits, strength) in [
+            (512, 56),
+            (1024, 80),
+            (1960, 104),
+            (1976, 112),
+            (2047, 112),
+            (2048, 112),
+            (3072, 128),
+            (4096, 152),
+            (7680, 192),
+            (15360, 256),
+        ] {
+            assert_eq!(factoring_strength(bits), strength, "{bits}");
+        }
+    }
+}

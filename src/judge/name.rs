@@ -182,3 +182,38 @@ pub(super) fn only(bytes: &[u8]) -> Result<Name, Malformed> {
     reader.end()?;
     Ok(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(tag: u8, value: &[u8]) -> Name {
+        let mut attribute = vec![0x06, 3, 0x55, 4, 3, tag, u8::try_from(value.len()).unwrap()];
+        attribute.extend_from_slice(value);
+        let wrap = |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()], content].concat();
+        only(&wrap(SEQUENCE, &wrap(SET, &wrap(SEQUENCE, &attribute)))).unwrap()
+    }
+
+    /// RFC 5280 section 7.1: case and runs of blanks do not matter, nor does the string type.
+    #[test]
+    fn names_are_compared_folded() {
+        let plain = name(0x0c, b"Root CA");
+        for other in [
+            name(0x13, b"ROOT  ca"),
+            name(0x0c, b" root\tca "),
+            name(0x1e, b"\0R\0o\0o\0t\0 \0C\0A"),
+        ] {
+            assert!(plain == other);
+        }
+        assert!(plain != name(0x0c, b"RootCA"));
+        assert!(plain != name(0x04, b"Root CA"));
+    }
+
+    #[test]
+    fn nothing_in_a_name_steers_the_terminal() {
+        assert_eq!(
+            name(0x0c, "a\u{202e}b\u{7}".as_bytes()).to_string(),
+            "CN=a\\u{202e}b\\u{7}"
+        );
+    }
+}

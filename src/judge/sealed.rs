@@ -14,7 +14,8 @@ pub(super) struct Sealed {
     signed: Range<usize>,
     pub(super) algorithm: SignatureAlgorithm,
     outer_algorithm: Vec<u8>,
-    signature: Vec<u8>,
+    /// `None`: not of whole octets, which no signature is and OpenSSL refuses.
+    signature: Option<Vec<u8>>,
 }
 
 impl Sealed {
@@ -23,7 +24,8 @@ impl Sealed {
         let mut outer = der::only(der, SEQUENCE)?.reader();
         let part = outer.expect(SEQUENCE)?;
         let algorithm = outer.expect(SEQUENCE)?;
-        let signature = der::bits(outer.expect(BIT_STRING)?.content)?;
+        let signature = outer.expect(BIT_STRING)?.content;
+        let octets = der::bits(signature)?;
         outer.end()?;
         // It was read from `der`, so it lies within.
         let start = part.raw.as_ptr() as usize - der.as_ptr() as usize;
@@ -32,7 +34,7 @@ impl Sealed {
             signed: start..start + part.raw.len(),
             algorithm: SignatureAlgorithm::parse(&algorithm)?,
             outer_algorithm: algorithm.raw.to_vec(),
-            signature,
+            signature: (signature[0] == 0).then_some(octets),
         };
         Ok((sealed, part))
     }
@@ -40,10 +42,11 @@ impl Sealed {
     /// Verifies the signature with the issuer's key. The algorithm stands in the signed part too, and must be the same
     /// there (RFC 5280 section 4.1.1.2).
     pub(super) fn verified_by(&self, issuer: &Key, inner_algorithm: &[u8]) -> Outcome {
-        if self.outer_algorithm != inner_algorithm {
-            return Outcome::Bad;
+        match &self.signature {
+            Some(signature) if self.outer_algorithm == inner_algorithm => {
+                verify(&self.algorithm, issuer, &self.der[self.signed.clone()], signature)
+            }
+            _ => Outcome::Bad,
         }
-        let message = &self.der[self.signed.clone()];
-        verify(&self.algorithm, issuer, message, &self.signature)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::certificate::Certificate;
 use super::crl::Crl;
-use super::der::Malformed;
+use super::der::{Malformed, Reader};
 
 /// The contents of a trust file (and of the revocation lists next to it), read once.
 #[derive(Debug, Clone)]
@@ -48,6 +48,8 @@ impl TrustStore {
             checks_revocation: !lists.is_empty(),
         };
         for (index, der) in certificates.iter().enumerate() {
+            // Whatever follows a certificate in its PEM block is passed over, as OpenSSL does when it loads a file.
+            let der = Reader::new(der).next().map_or(&der[..], |element| element.raw);
             let certificate =
                 Certificate::parse(der).map_err(|Malformed(fault)| StoreError::Certificate {
                     number: index + 1,

@@ -1,6 +1,11 @@
 //! The judge against its witness: `openssl verify` on the same chains, verdict and error number alike.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where its witness fails")]
+
 mod cases;
+mod handshake;
+mod mutations;
+mod names;
 mod workshop;
 
 use pgtls::judge::{Purpose, Refusal, TrustStore, judge_chain};

@@ -15,6 +15,8 @@ pub type Recipe<'a> = (&'a str, &'a str, &'a str, &'a str, &'a str, &'a str);
 pub struct Workshop {
     dir: tempfile::TempDir,
     keys: HashSet<String>,
+    /// Key, subject, whether as `PrintableString`.
+    requests: Vec<(String, String, bool)>,
     serial: u32,
 }
 
@@ -47,6 +49,7 @@ impl Workshop {
         Self {
             dir,
             keys: HashSet::new(),
+            requests: Vec::new(),
             serial: 0x1000,
         }
     }
@@ -65,14 +68,7 @@ impl Workshop {
                 .map(str::to_owned)
         };
         let key_file = format!("{key}.key");
-        let request = format!("{name}.csr");
-        let mut req = vec![
-            "req", "-new", "-utf8", "-key", &key_file, "-subj", subject, "-out", &request,
-        ];
-        if options.contains("printable") {
-            req.extend(["-config", "printable.cnf"]);
-        }
-        self.openssl(&req);
+        let request = self.request(key, subject, options.contains("printable"));
         self.serial += 1;
         std::fs::write(self.path("serial"), format!("{:X}\n", self.serial)).unwrap();
         std::fs::write(self.path("index"), "").unwrap();
@@ -121,6 +117,26 @@ impl Workshop {
         }
         self.openssl(&ca);
         std::fs::write(self.path(&format!("{name}.keyname")), key_file).unwrap();
+    }
+
+    /// The request for a key and a subject, made on first use.
+    fn request(&mut self, key: &str, subject: &str, printable: bool) -> String {
+        let wanted = (key.to_owned(), subject.to_owned(), printable);
+        let known = self.requests.iter().position(|request| *request == wanted);
+        let number = known.unwrap_or(self.requests.len());
+        let file = format!("{number}.csr");
+        if known.is_none() {
+            self.requests.push(wanted);
+            let key_file = format!("{key}.key");
+            let mut req = vec![
+                "req", "-new", "-utf8", "-key", &key_file, "-subj", subject, "-out", &file,
+            ];
+            if printable {
+                req.extend(["-config", "printable.cnf"]);
+            }
+            self.openssl(&req);
+        }
+        file
     }
 
     /// Makes a revocation list: name, issuer, certificates revoked, extensions, first and last year, further options
