@@ -37,12 +37,6 @@ impl Prompt {
             || (self.terminal && matches!(self.line(&format!("{question} [y/N] ")).as_str(), "y" | "yes"))
     }
 
-    /// Whether somebody said yes beforehand or can be asked.
-    #[must_use]
-    pub const fn can_answer(self) -> bool {
-        self.yes || self.terminal
-    }
-
     fn line(self, prompt: &str) -> String {
         anstream::eprint!("{prompt}");
         let _ = std::io::stderr().flush();

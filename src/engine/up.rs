@@ -285,7 +285,11 @@ async fn reread(
     if server.port == prepared.found.port {
         let step = tell.begin(Step::Reload);
         let reload = sandbox.reload(&events).await?;
-        if let Some(complaint) = reload.complaints.first() {
+        let refused = reload
+            .complaints
+            .iter()
+            .find(|complaint| complaint.slug != "setting-restart");
+        if let Some(complaint) = refused {
             return Err(Error::Reload(complaint.clone()));
         }
         let mut session = database::enter(&server).await?;

@@ -68,7 +68,7 @@ fn place(setup: &Setup, found: &Found) -> Vec<Setting> {
         setting("port", &found.port.to_string(), "port"),
         setting(
             "unix_socket_directories",
-            &quote(&socket(found)),
+            &quote(&list_item(&found.socket_dir.to_string_lossy())),
             "socket-directory",
         ),
     ]
@@ -177,18 +177,17 @@ fn quote(text: &str) -> String {
     quoted
 }
 
-/// The socket's directory as `server/` names it on the command line too: a server that reads another text in its
-/// file calls that a setting it could not apply. Beside the data it is relative, so that the path stays short.
-fn socket(found: &Found) -> String {
-    let data = found.data_dir();
-    if data
-        .parent()
-        .is_some_and(|parent| parent.join("run") == found.socket_dir)
+/// An item of a list of directories (`SplitDirectoriesString`): quoted where a comma or a blank would part it.
+#[must_use]
+pub fn list_item(text: &str) -> String {
+    if text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b))
     {
-        return "../run".to_owned();
+        text.to_owned()
+    } else {
+        format!("\"{}\"", text.replace('"', "\"\""))
     }
-    // An item of a list (`SplitDirectoriesString`), where a comma or a blank would end it.
-    format!("\"{}\"", found.socket_dir.to_string_lossy().replace('"', "\"\""))
 }
 
 #[cfg(test)]
@@ -198,5 +197,7 @@ mod tests {
     #[test]
     fn strings_cannot_be_left() {
         assert_eq!(quote("a'b\\c\nssl = off"), "'a''b\\\\c\\nssl = off'");
+        assert_eq!(list_item("/run/a b,c"), "\"/run/a b,c\"");
+        assert_eq!(list_item("/run/pg.1"), "/run/pg.1");
     }
 }

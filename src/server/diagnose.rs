@@ -153,6 +153,10 @@ const SIGNS: &[(&str, &[&str])] = &[
     ("setting-bad", &["invalid value for parameter \"", "\""]),
     ("setting-bad", &["syntax error in file \"", "\" line "]),
     (
+        "setting-bad",
+        &["is outside the valid range for parameter \"", "\""],
+    ),
+    (
         "config-missing",
         &["could not access the server configuration file \"", "\": "],
     ),

@@ -1,5 +1,6 @@
 //! Starting the server, and answering for it until somebody else does.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::sync::watch;
+
+use crate::plan::list_item;
 
 use super::files::{remove, write};
 use super::log::Tail;
@@ -140,25 +143,30 @@ impl Sandbox {
         let errors = output
             .try_clone()
             .map_err(|error| ServerError::file("open", &self.log_file(), &error))?;
-        let mut config = std::ffi::OsString::from("config_file=");
-        config.push(self.server_dir().join("postgresql.conf"));
-        let mut sockets = std::ffi::OsString::from("unix_socket_directories=");
-        if self.place.socket_dir == self.inner("run") {
-            sockets.push("../run");
-        } else {
-            sockets.push(quoted(&self.place.socket_dir));
+        let files = self.server_dir();
+        // Word for word what postgresql.conf says, or each reload would complain that it cannot change it.
+        let sockets = OsString::from(list_item(&self.place.socket_dir.to_string_lossy()));
+        // On the command line, so that no edit moves the socket out of the directory that guards it; and these
+        // files, since a relative `hba_file` in postgresql.conf is taken for a change by every reload
+        // (PostgreSQL keeps it as an absolute path and compares).
+        let settings = [
+            ("config_file=", files.join("postgresql.conf").into_os_string()),
+            ("hba_file=", files.join("pg_hba.conf").into_os_string()),
+            ("unix_socket_directories=", sockets),
+        ];
+        let ident = files.join("pg_ident.conf");
+        let ident = ident.exists().then(|| ("ident_file=", ident.into_os_string()));
+        for (name, value) in settings.into_iter().chain(ident) {
+            let mut setting = OsString::from(name);
+            setting.push(value);
+            command.arg("-c").arg(setting);
         }
         command
             .arg("-D")
             .arg(self.data_dir())
-            .arg("-c")
-            .arg(config)
-            // On the command line, so that no edit moves the socket out of the directory that guards it.
-            .arg("-c")
-            .arg(sockets)
             .env_clear()
             .envs(postgres_environment(binaries.libraries.as_deref()))
-            .current_dir("/")
+            .current_dir(self.data_dir())
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors);
@@ -217,20 +225,6 @@ fn failed(log: &Path, lines: &[String], diagnosis: Option<super::Diagnosis>) -> 
         lines: lines[lines.len().saturating_sub(SHOWN)..].to_vec(),
         diagnosis: diagnosis.map(Box::new),
     }
-}
-
-/// A directory in a list of directories: quoted, since a comma or a blank would end it.
-fn quoted(dir: &Path) -> std::ffi::OsString {
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    let mut text = vec![b'"'];
-    for &byte in dir.as_os_str().as_bytes() {
-        if byte == b'"' {
-            text.push(b'"');
-        }
-        text.push(byte);
-    }
-    text.push(b'"');
-    std::ffi::OsString::from_vec(text)
 }
 
 fn open_log(log: &Path) -> Result<File, ServerError> {
