@@ -23,8 +23,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
         4 could not be found out"
 )]
 pub struct Cli {
+    /// What every command understands.
     #[command(flatten)]
     pub global: Global,
+    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -160,7 +162,7 @@ pub struct SetupArgs {
     /// The key of a CA that you hold; may be encrypted.
     #[arg(long, value_name = "FILE")]
     pub ca_key: Option<PathBuf>,
-    /// A file with the passphrase of --ca-key or --server-key (or PGTLS_KEY_PASSPHRASE, or a prompt).
+    /// A file with the passphrase of --ca-key or --server-key (or `PGTLS_KEY_PASSPHRASE`, or a prompt).
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
     /// A server certificate that you were given (with --server-key and --root).
@@ -180,6 +182,7 @@ pub struct SetupArgs {
 /// `up`.
 #[derive(Debug, Args)]
 pub struct UpArgs {
+    /// The answers.
     #[command(flatten)]
     pub setup: SetupArgs,
     /// Do not prove it afterwards.
@@ -254,7 +257,7 @@ pub struct RenewArgs {
     /// Make a new CA too: every client then needs the new root.crt.
     #[arg(long)]
     pub ca: bool,
-    /// A file with the passphrase of the CA's key (or PGTLS_KEY_PASSPHRASE, or a prompt).
+    /// A file with the passphrase of the CA's key (or `PGTLS_KEY_PASSPHRASE`, or a prompt).
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
     /// How long a probe may take, seconds.

@@ -4,7 +4,7 @@ use crate::engine::{self, Error};
 
 use super::Exit;
 use super::args::Global;
-use super::output::Output;
+use super::output::{Output, object};
 use super::up::Connect;
 
 /// Runs the command.
@@ -12,7 +12,7 @@ pub fn run(global: &Global, language: &str, client: Option<&str>, output: Output
     let (_, _, conninfo) = engine::kit(&global.dir, client)?;
     let connect = Connect::new(&conninfo);
     if output.json() {
-        output.object(&connect);
+        object(&connect);
         return Ok(Exit::Holds);
     }
     match language {

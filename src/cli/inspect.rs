@@ -11,7 +11,7 @@ use crate::judge::{Purpose, TrustStore, judge_chain, judge_name};
 use crate::pki::{Certificate, printable};
 
 use super::args::InspectArgs;
-use super::output::Output;
+use super::output::{Output, object};
 use super::{Exit, drive};
 
 #[derive(Debug, Serialize)]
@@ -132,7 +132,7 @@ pub fn run(args: &InspectArgs, output: Output) -> Result<Exit, Error> {
         libpq: opinions(&look.chain, args.root.as_deref(), host, now)?,
     };
     if output.json() {
-        output.object(&told);
+        object(&told);
     } else {
         tell(&told, output);
     }

@@ -7,7 +7,7 @@ use crate::engine::{self, Error, Renew, Secrets};
 use crate::setup::CertificateSource;
 
 use super::args::{Global, RenewArgs};
-use super::output::Output;
+use super::output::{Output, object};
 use super::plan::FileRow;
 use super::prompt::Prompt;
 use super::{Exit, drive};
@@ -30,7 +30,7 @@ struct UndoneRow {
 pub fn undo(global: &Global, output: Output) -> Result<Exit, Error> {
     let undone = drive(engine::undo(&global.dir, &output.teller()))?;
     if output.json() {
-        output.object(&Undone {
+        object(&Undone {
             dir: engine::absolute(&global.dir).display().to_string(),
             files: undone
                 .files
@@ -99,7 +99,7 @@ pub fn down(global: &Global, volumes: bool, output: Output) -> Result<Exit, Erro
     let deleted = if volumes { sandbox.delete()? } else { Vec::new() };
     let deleted: Vec<_> = deleted.iter().map(|path| path.display().to_string()).collect();
     if output.json() {
-        output.object(&Down {
+        object(&Down {
             dir: engine::absolute(&global.dir).display().to_string(),
             stopped: stopped.map(|server| server.port),
             deleted,
@@ -181,7 +181,7 @@ pub fn renew(global: &Global, args: &RenewArgs, output: Output) -> Result<Exit, 
         Exit::Holds
     };
     if output.json() {
-        output.object(&Renewed {
+        object(&Renewed {
             dir: renewal.dir.display().to_string(),
             files: FileRow::all(&renewal.written.files),
             serial,

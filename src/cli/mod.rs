@@ -89,9 +89,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(cli: Cli, output: Output) -> Result<Exit, Error> {
     let Cli { global, command } = cli;
     match command {
-        Command::Up(args) => up::run(&global, args, output),
-        Command::Plan(args) => plan::plan(&global, args, output),
-        Command::Apply(args) => plan::apply(&global, args, output),
+        Command::Up(args) => up::run(&global, &args, output),
+        Command::Plan(args) => plan::plan(&global, &args, output),
+        Command::Apply(args) => plan::apply(&global, &args, output),
         Command::Undo => manage::undo(&global, output),
         Command::Down { volumes } => manage::down(&global, volumes, output),
         Command::Verify(args) => verify::run(&global, args, output),

@@ -23,10 +23,17 @@ const OPEN: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Y
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     json: bool,
-    quiet: bool,
-    verbose: bool,
+    loudness: Loudness,
     live: bool,
     signs: Signs,
+}
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Loudness {
+    Quiet,
+    Usual,
+    Verbose,
 }
 
 /// The signs of this terminal: a sign always stands beside a word or a place that says the same.
@@ -65,8 +72,11 @@ impl Output {
         }
         Self {
             json: global.json,
-            quiet: global.quiet,
-            verbose: global.verbose > 0,
+            loudness: match (global.verbose > 0, global.quiet) {
+                (true, _) => Loudness::Verbose,
+                (false, true) => Loudness::Quiet,
+                (false, false) => Loudness::Usual,
+            },
             live: std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb"),
             signs: if utf8_locale() { UNICODE } else { ASCII },
         }
@@ -78,11 +88,8 @@ impl Output {
         self.json
     }
 
-    /// Prints the one JSON object.
-    pub fn object(&self, value: &impl serde::Serialize) {
-        if let Ok(text) = serde_json::to_string_pretty(value) {
-            let _ = writeln!(std::io::stdout(), "{text}");
-        }
+    fn is_verbose(self) -> bool {
+        self.loudness == Loudness::Verbose
     }
 
     /// A result: standard output for people, or standard error where standard output carries JSON.
@@ -97,7 +104,7 @@ impl Output {
 
     /// A remark on standard error; not said with `--quiet`.
     pub fn remark(&self, text: impl Display) {
-        if !self.quiet {
+        if self.loudness > Loudness::Quiet {
             anstream::eprintln!("{DIM}{text}{DIM:#}");
         }
     }
@@ -128,7 +135,7 @@ impl Output {
         for line in diff.lines() {
             match line.as_bytes() {
                 [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => {
-                    self.say(format_args!("{BOLD}{line}{BOLD:#}"))
+                    self.say(format_args!("{BOLD}{line}{BOLD:#}"));
                 }
                 [b'+', ..] => self.say(format_args!("{GOOD}{line}{GOOD:#}")),
                 [b'-', ..] => self.say(format_args!("{BAD}{line}{BAD:#}")),
@@ -156,19 +163,19 @@ impl Output {
             let mut begun = begun.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let clear = if *begun { "\r\x1b[2K" } else { "" };
             match event {
-                Event::Begin(step) if self.live && !self.quiet => {
+                Event::Begin(step) if self.live && self.loudness > Loudness::Quiet => {
                     let busy = self.signs.busy;
                     anstream::eprint!("{clear}{DIM}{busy} {}…{DIM:#}", step.doing());
                     let _ = std::io::stderr().flush();
                     *begun = true;
                     return;
                 }
-                Event::Done { note, took, .. } if !self.quiet => {
+                Event::Done { note, took, .. } if self.loudness > Loudness::Quiet => {
                     let good = self.signs.good;
                     anstream::eprintln!("{clear}{GOOD}{good}{GOOD:#} {note} {DIM}{}{DIM:#}", brief(took));
                 }
                 Event::Notice(text) => anstream::eprintln!("{clear}{OPEN}note:{OPEN:#} {text}"),
-                Event::Log(line) if self.verbose => anstream::eprintln!("{clear}{DIM}| {line}{DIM:#}"),
+                Event::Log(line) if self.is_verbose() => anstream::eprintln!("{clear}{DIM}| {line}{DIM:#}"),
                 _ => return,
             }
             *begun = false;
@@ -215,7 +222,7 @@ impl Output {
         if wanted {
             self.say(format_args!("      {DIM}expected{DIM:#} {}", probe.id.expected()));
         }
-        if wanted || self.verbose {
+        if wanted || self.is_verbose() {
             for line in &probe.evidence {
                 self.say(format_args!("      {DIM}evidence{DIM:#} {line}"));
             }
@@ -223,10 +230,17 @@ impl Output {
         if let Some(remedy) = probe
             .remedy
             .as_ref()
-            .filter(|_| probe.outcome != Outcome::Holds || self.verbose)
+            .filter(|_| probe.outcome != Outcome::Holds || self.is_verbose())
         {
             self.say(format_args!("      {BOLD}remedy{BOLD:#}   {remedy}"));
         }
+    }
+}
+
+/// Prints the one JSON object of `--json`.
+pub fn object(value: &impl serde::Serialize) {
+    if let Ok(text) = serde_json::to_string_pretty(value) {
+        let _ = writeln!(std::io::stdout(), "{text}");
     }
 }
 

@@ -6,7 +6,7 @@ use crate::apply::{Action, Change, Project, WrittenFile};
 use crate::engine::{self, Error};
 
 use super::args::{Global, SetupArgs};
-use super::output::Output;
+use super::output::{Output, object};
 use super::prompt::Prompt;
 use super::request::request;
 use super::{Exit, drive};
@@ -56,9 +56,9 @@ struct Told {
 }
 
 /// Shows every file with its difference; writes nothing.
-pub fn plan(global: &Global, args: SetupArgs, output: Output) -> Result<Exit, Error> {
+pub fn plan(global: &Global, args: &SetupArgs, output: Output) -> Result<Exit, Error> {
     let prompt = Prompt::new(global);
-    let request = request(global, &args, prompt)?;
+    let request = request(global, args, prompt)?;
     let tell = output.teller();
     let prepared = drive(async {
         let project = Project::look(&request.dir)?;
@@ -66,7 +66,7 @@ pub fn plan(global: &Global, args: SetupArgs, output: Output) -> Result<Exit, Er
     })?;
     let changes: &[Change] = prepared.changes.as_ref().map_or(&[], |changes| changes.files());
     if output.json() {
-        output.object(&Told {
+        object(&Told {
             dir: prepared.dir.display().to_string(),
             mode: prepared.setup.mode.name(),
             files: changes
@@ -99,9 +99,9 @@ pub fn plan(global: &Global, args: SetupArgs, output: Output) -> Result<Exit, Er
 }
 
 /// Writes the files.
-pub fn apply(global: &Global, args: SetupArgs, output: Output) -> Result<Exit, Error> {
+pub fn apply(global: &Global, args: &SetupArgs, output: Output) -> Result<Exit, Error> {
     let prompt = Prompt::new(global);
-    let request = request(global, &args, prompt)?;
+    let request = request(global, args, prompt)?;
     let tell = output.teller();
     let (prepared, written) = drive(async {
         let project = Project::create(&request.dir)?;
@@ -109,7 +109,7 @@ pub fn apply(global: &Global, args: SetupArgs, output: Output) -> Result<Exit, E
         engine::write(prepared, &project, &prompt, &tell)
     })?;
     if output.json() {
-        output.object(&Told {
+        object(&Told {
             dir: prepared.dir.display().to_string(),
             mode: prepared.setup.mode.name(),
             files: FileRow::all(&written.files),

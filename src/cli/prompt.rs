@@ -34,10 +34,10 @@ impl Prompt {
     #[must_use]
     pub fn confirm(self, question: &str) -> bool {
         self.yes
-            || (self.terminal && matches!(self.line(&format!("{question} [y/N] ")).as_str(), "y" | "yes"))
+            || (self.terminal && matches!(Self::line(&format!("{question} [y/N] ")).as_str(), "y" | "yes"))
     }
 
-    fn line(self, prompt: &str) -> String {
+    fn line(prompt: &str) -> String {
         anstream::eprint!("{prompt}");
         let _ = std::io::stderr().flush();
         let mut line = String::new();
@@ -93,10 +93,7 @@ impl Ask for Prompt {
         } else {
             ""
         };
-        match self
-            .line(&format!("[r]eplace it (a copy is kept){leave}, or [s]top? "))
-            .as_str()
-        {
+        match Self::line(&format!("[r]eplace it (a copy is kept){leave}, or [s]top? ")).as_str() {
             "r" | "replace" => Answer::Replace,
             "l" | "leave" => Answer::Leave,
             _ => Answer::Stop,

@@ -9,7 +9,7 @@ use crate::engine::{self, Error, Outcome};
 use crate::verify::Report;
 
 use super::args::{Global, UpArgs};
-use super::output::Output;
+use super::output::{Output, object};
 use super::plan::FileRow;
 use super::prompt::Prompt;
 use super::request::request;
@@ -61,7 +61,7 @@ impl Connect {
 }
 
 /// Runs the command.
-pub fn run(global: &Global, args: UpArgs, output: Output) -> Result<Exit, Error> {
+pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, Error> {
     let prompt = Prompt::new(global);
     let request = request(global, &args.setup, prompt)?;
     let timeout = super::verify::timeout(args.timeout)?;
@@ -72,7 +72,7 @@ pub fn run(global: &Global, args: UpArgs, output: Output) -> Result<Exit, Error>
         .as_ref()
         .map_or(Exit::Holds, |report| report.verdict.into());
     if output.json() {
-        output.object(&told(&outcome));
+        object(&told(&outcome));
     } else {
         tell(&outcome, output);
     }

@@ -10,7 +10,7 @@ use crate::setup::Mode;
 use crate::verify::{connect, prove};
 
 use super::args::{Expect, Global, Probes, VerifyArgs};
-use super::output::Output;
+use super::output::{Output, object};
 use super::prompt::Prompt;
 use super::{Exit, drive};
 
@@ -41,12 +41,12 @@ pub fn run(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Er
     let report = drive(async {
         let target = engine::target(conninfo, &env, &means).await?;
         Ok(match args.probes {
-            Probes::All => prove(&target, &|_| ()).await,
+            Probes::All => Box::pin(prove(&target, &|_| ())).await,
             Probes::Connect => connect(&target).await,
         })
     })?;
     if output.json() {
-        output.object(&report);
+        object(&report);
     } else {
         output.report(&report);
     }

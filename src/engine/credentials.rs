@@ -396,6 +396,8 @@ fn random_password() -> Result<SecretString, Error> {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     #[test]

@@ -118,8 +118,13 @@ impl Error {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
-            Self::Answers(_) | Self::File { .. } | Self::Authority(_) | Self::Conninfo(_) => Kind::Usage,
-            Self::NoProject(_) | Self::DoesNotFit { .. } | Self::NeedsConsent { .. } => Kind::Usage,
+            Self::Answers(_)
+            | Self::File { .. }
+            | Self::Authority(_)
+            | Self::Conninfo(_)
+            | Self::NoProject(_)
+            | Self::DoesNotFit { .. }
+            | Self::NeedsConsent { .. } => Kind::Usage,
             Self::Environment { .. }
             | Self::Half { .. }
             | Self::NoAuthority { .. }

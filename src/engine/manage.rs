@@ -51,7 +51,7 @@ pub async fn undo(dir: &Path, tell: &Teller) -> Result<Undone, Error> {
             let reload = sandbox.reload(&listener(tell)).await?;
             match reload.complaints.first() {
                 Some(complaint) => {
-                    tell.notice(format!("the server keeps its newer settings: {}", complaint.says))
+                    tell.notice(format!("the server keeps its newer settings: {}", complaint.says));
                 }
                 None => tell.notice("the running server has read the restored files"),
             }

@@ -113,6 +113,7 @@ pub fn project(dir: &Path) -> Result<Setup, Error> {
 }
 
 /// An absolute path for a directory that need not exist.
+#[must_use]
 pub fn absolute(dir: &Path) -> PathBuf {
     let resolve = |path: &Path| path.canonicalize().ok();
     if let Some(path) = resolve(dir) {

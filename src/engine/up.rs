@@ -72,7 +72,7 @@ pub async fn up(
         return Ok(outcome);
     };
     if let Some(timeout) = verify {
-        outcome.report = Some(prove_project(&outcome, request, timeout, tell).await?);
+        outcome.report = Some(Box::pin(prove_project(&outcome, request, timeout, tell)).await?);
     }
     outcome.server = Some(running.keep()?);
     Ok(outcome)
@@ -232,28 +232,14 @@ async fn start(prepared: &Prepared, tell: &Teller) -> Result<Option<Live>, Error
     let (Some(sandbox), Some(binaries)) = (&prepared.sandbox, &prepared.binaries) else {
         return Ok(None);
     };
-    let events = listener(tell);
-    let live = match sandbox.status() {
+    let running = match sandbox.status() {
         Status::Running(server) => reread(prepared, sandbox, server, tell).await?,
         _ => None,
     };
-    let live = match live {
-        Some(server) => Live::Was(server),
-        None => {
-            let step = tell.begin(Step::Init);
-            let cluster = sandbox.init(binaries, &events).await?;
-            if cluster.created {
-                step.done("database cluster made");
-            }
-            let step = tell.begin(Step::Start);
-            let running = sandbox.start(cluster, binaries, &events).await?;
-            step.done(format!(
-                "PostgreSQL {} runs on port {}",
-                binaries.version.text,
-                running.server().port
-            ));
-            Live::Started(Box::new(running))
-        }
+    let live = if let Some(server) = running {
+        Live::Was(server)
+    } else {
+        launch(sandbox, binaries, tell).await?
     };
     let step = tell.begin(Step::Database);
     let mut session = database::enter(live.server()).await?;
@@ -272,6 +258,23 @@ async fn start(prepared: &Prepared, tell: &Teller) -> Result<Option<Live>, Error
         format!("made {}", made.join(", "))
     });
     Ok(Some(live))
+}
+
+async fn launch(sandbox: &Sandbox, binaries: &Binaries, tell: &Teller) -> Result<Live, Error> {
+    let events = listener(tell);
+    let step = tell.begin(Step::Init);
+    let cluster = sandbox.init(binaries, &events).await?;
+    if cluster.created {
+        step.done("database cluster made");
+    }
+    let step = tell.begin(Step::Start);
+    let running = sandbox.start(cluster, binaries, &events).await?;
+    let version = &binaries.version.text;
+    step.done(format!(
+        "PostgreSQL {version} runs on port {}",
+        running.server().port
+    ));
+    Ok(Live::Started(Box::new(running)))
 }
 
 /// A running server reads its files again; `None` where it has to be started anew.
@@ -338,7 +341,7 @@ async fn prove_project(
         now: request.now,
     };
     let target = proof::target(outcome.conninfo.clone(), &Environment::current(), &means).await?;
-    let report = prove(&target, &|probe| tell.tell(Event::Probe(probe.clone()))).await;
+    let report = Box::pin(prove(&target, &|probe| tell.tell(Event::Probe(probe.clone())))).await;
     step.done(format!("{} promises tested", report.probes.len()));
     Ok(report)
 }

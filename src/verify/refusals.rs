@@ -1,6 +1,6 @@
 //! What must be refused: a refusal counts only at the expected stage and with the expected sign.
 //!
-//! pg_hba.conf is asked in `ClientAuthentication` before any password is exchanged, and a refusal there has
+//! `pg_hba.conf` is asked in `ClientAuthentication` before any password is exchanged, and a refusal there has
 //! SQLSTATE 28000. The message text is translated by the server's `lc_messages`, the SQLSTATE and the name
 //! of the reporting function are not
 //! (<https://www.postgresql.org/docs/current/protocol-error-fields.html>), so those decide. Whether the same
@@ -10,7 +10,7 @@ use crate::dial::{Alert, FirstAnswer, Lost, OldTls, ServerMessage, StartupFailur
 
 use super::finding::Finding;
 
-/// `invalid_authorization_specification`: pg_hba.conf, a certificate, or a map refuses.
+/// `invalid_authorization_specification`: `pg_hba.conf`, a certificate, or a map refuses.
 const REFUSED_BY_RULE: &str = "28000";
 /// `invalid_password`: also what a password method with `clientcert=verify-full` says of a wrong name.
 const WRONG_PASSWORD: &str = "28P01";

@@ -13,7 +13,7 @@ pub type Row = Vec<Option<String>>;
 pub const SESSION: &str =
     "SELECT ssl, version, cipher, client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
 
-/// The rules of pg_hba.conf as the file stands now, each with its own text, since the view shows `all` and
+/// The rules of `pg_hba.conf` as the file stands now, each with its own text, since the view shows `all` and
 /// `"all"` alike (<https://www.postgresql.org/docs/current/view-pg-hba-file-rules.html>).
 pub const HBA_RULES: &str = "SELECT r.line_number, r.type, array_to_string(r.database, ','), \
     array_to_string(r.user_name, ','), r.address, r.netmask, r.auth_method, r.error, \

@@ -68,7 +68,7 @@ fn headline(verdict: Verdict, probes: &[Probe], address: &str, expect: Mode) -> 
         .iter()
         .filter(|probe| probe.outcome == Outcome::Broken)
         .count();
-    let more = if broken > 1 {
+    let and_more = if broken > 1 {
         format!(", and {} more", broken - 1)
     } else {
         String::new()
@@ -94,10 +94,10 @@ fn headline(verdict: Verdict, probes: &[Probe], address: &str, expect: Mode) -> 
             )
         }
         Verdict::Connected => format!(
-            "Not verified: {address} lets us in, but {}{more}",
+            "Not verified: {address} lets us in, but {}{and_more}",
             because(Outcome::Broken)
         ),
-        Verdict::Refused => format!("Not verified: {}{more}", because(Outcome::Broken)),
+        Verdict::Refused => format!("Not verified: {}{and_more}", because(Outcome::Broken)),
         Verdict::Undetermined => format!("Could not be found out: {}", because(Outcome::Open)),
     }
 }
