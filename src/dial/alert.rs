@@ -19,6 +19,8 @@ impl Alert {
     pub const CERTIFICATE_EXPIRED: Self = Self(45);
     /// `unknown_ca`; OpenSSL also sends it for a missing revocation list.
     pub const UNKNOWN_CA: Self = Self(48);
+    /// `decrypt_error`; OpenSSL also sends it when a CA of the right name but another key signed our certificate.
+    pub const DECRYPT_ERROR: Self = Self(51);
     /// `protocol_version`: the server does not speak the version offered.
     pub const PROTOCOL_VERSION: Self = Self(70);
     /// `internal_error`; OpenSSL sends it when its security level leaves nothing to offer.
@@ -71,7 +73,7 @@ impl Alert {
     /// Whether the alert is about the certificate that we presented (or did not).
     #[must_use]
     pub const fn is_about_our_certificate(self) -> bool {
-        matches!(self.0, 41..=46 | 48 | 49 | 116)
+        matches!(self.0, 41..=46 | 48 | 49 | 51 | 116)
     }
 }
 

@@ -206,7 +206,12 @@ impl Guard {
             if self.asides > MOST_ASIDES {
                 return Err(WireError::Endless(MOST_ASIDES).into());
             }
-            if !matches!(kind, b'R' | b'E' | b'N' | b'S' | b'K' | b'Z' | b'v') {
+            let expected = match kind {
+                b'R' | b'E' => true,
+                b'N' | b'S' | b'K' | b'Z' => self.asked,
+                _ => false,
+            };
+            if !expected {
                 let found = format!("a message '{}'", shown(kind));
                 return Err(WireError::Unexpected {
                     asked: "StartupMessage",

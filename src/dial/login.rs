@@ -205,7 +205,7 @@ impl From<Halt> for LoginFailure {
     }
 }
 
-/// tokio-postgres says the cause only in `source()`.
+/// tokio-postgres says the cause only in `source()`, and the kind only in its text.
 impl From<&tokio_postgres::Error> for LoginFailure {
     fn from(error: &tokio_postgres::Error) -> Self {
         if let Some(refused) = error.as_db_error() {
@@ -214,20 +214,23 @@ impl From<&tokio_postgres::Error> for LoginFailure {
         if error.is_closed() {
             return Self::Lost(Lost::Closed);
         }
-        let mut source = error.source();
-        while let Some(cause) = source {
-            if let Some(io) = cause.downcast_ref::<io::Error>() {
-                return match io.get_ref().and_then(|inner| inner.downcast_ref::<Halt>()) {
-                    Some(halt) => Self::from(halt.clone()),
-                    None => Self::Lost(Lost::from(io)),
-                };
-            }
-            source = cause.source();
+        let kind = error.to_string();
+        let io = std::iter::successors(error.source(), |cause| (*cause).source())
+            .find_map(|cause| cause.downcast_ref::<io::Error>());
+        if let Some(halt) = io
+            .and_then(io::Error::get_ref)
+            .and_then(|inner| inner.downcast_ref::<Halt>())
+        {
+            return Self::from(halt.clone());
         }
-        let mut words = error.to_string();
-        if let Some(cause) = error.source() {
-            words = format!("{words}: {cause}");
+        let cause = || error.source().map_or_else(|| kind.clone(), ToString::to_string);
+        match (kind.as_str(), io) {
+            ("authentication error", _) => Self::Authentication(printable(&cause(), 300)),
+            ("error communicating with the server", Some(io)) => Self::Lost(Lost::from(io)),
+            _ => Self::Wire(WireError::Unexpected {
+                asked: "login",
+                found: printable(&cause(), 300),
+            }),
         }
-        Self::Authentication(printable(&words, 300))
     }
 }

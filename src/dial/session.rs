@@ -83,30 +83,26 @@ impl Session {
     /// time-out the session is over.
     pub async fn query(&mut self, sql: &str, deadline: Deadline) -> Result<Rows, QueryFailure> {
         self.watch.refill();
-        let Some(connection) = self.connection.as_mut() else {
+        // Taken, and given back only if all is well: a query dropped half-way ends the session.
+        let Some(mut connection) = self.connection.take() else {
             return Err(QueryFailure::Lost(Lost::Closed));
         };
         let asking = self.client.simple_query(sql);
         tokio::pin!(asking);
         let outcome = deadline
             .bound(async {
-                tokio::select! {
+                let ended = tokio::select! {
                     biased;
-                    outcome = &mut asking => (outcome, None),
-                    ended = connection => (asking.await, Some(ended)),
-                }
+                    outcome = &mut asking => return (outcome, None, Some(connection)),
+                    ended = &mut connection => ended,
+                };
+                // What has been received is in the client's channel, which ends with the connection.
+                drop(connection);
+                (asking.await, Some(ended), None)
             })
             .await;
-        let (outcome, ended) = match outcome {
-            Ok(both) => both,
-            Err(late) => {
-                self.connection = None;
-                return Err(QueryFailure::Lost(late.into()));
-            }
-        };
-        if ended.is_some() {
-            self.connection = None;
-        }
+        let (outcome, ended, connection) = outcome.map_err(|late| QueryFailure::Lost(late.into()))?;
+        self.connection = connection;
         match (outcome, ended) {
             (Ok(messages), _) => Ok(rows(messages)),
             // "Closed" is all that the client knows; the connection knows why.

@@ -25,29 +25,12 @@ pub(super) fn io_words(error: &io::Error) -> String {
     words.to_owned()
 }
 
-/// Text of a peer made safe to show: control, bidirectional and unassigned-width characters become
-/// `\u{..}` escapes, and at most `limit` characters are kept.
+/// Text of a peer made safe to show: at most `limit` characters of it, escaped.
 pub(super) fn printable(text: &str, limit: usize) -> String {
-    let mut shown = String::new();
-    let mut left = limit;
-    for c in text.chars() {
-        if left == 0 {
-            shown.push('…');
-            break;
-        }
-        left -= 1;
-        let hidden = c.is_control()
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
-        if c == '\n' {
-            shown.push_str("\\n");
-        } else if hidden {
-            shown.extend(c.escape_unicode());
-        } else {
-            shown.push(c);
-        }
+    match text.char_indices().nth(limit) {
+        None => crate::pki::printable(text),
+        Some((end, _)) => crate::pki::printable(&text[..end]) + "…",
     }
-    shown
 }
 
 /// [`printable`] for bytes that may not be UTF-8.

@@ -86,6 +86,7 @@ pub async fn target(conninfo: Conninfo, env: &Environment, means: &Means) -> Res
         user: resolved.user.clone(),
         dbname: resolved.dbname.clone(),
         password: resolved.password_for(host).cloned(),
+        sslmode: checked(&resolved),
         trust,
         trust_file,
         other: other(means, identity.as_ref())?,
@@ -95,6 +96,19 @@ pub async fn target(conninfo: Conninfo, env: &Environment, means: &Means) -> Res
         timeout: means.timeout,
         now: means.now,
     })
+}
+
+/// What libpq checks under this `sslmode`: with a root file, `require` judges the chain too.
+fn checked(resolved: &Resolved) -> SslMode {
+    let has_root = match &resolved.sslrootcert {
+        RootCert::System => true,
+        RootCert::File(located) => located.path().is_some_and(|path| path.exists()),
+    };
+    if resolved.sslmode == SslMode::Require && has_root {
+        SslMode::VerifyCa
+    } else {
+        resolved.sslmode
+    }
 }
 
 async fn address(host: &Host, deadline: Deadline) -> Result<Address, Error> {

@@ -1,24 +1,22 @@
 //! A certificate, read as OpenSSL reads it.
 
-use std::ops::Range;
+use std::fmt::Write as _;
 
 use aws_lc_rs::digest;
 use time::{Date, Month, OffsetDateTime, Time};
 
-use super::algorithm::SignatureAlgorithm;
-use super::der::{
-    self, BIT_STRING, Element, GENERALIZED_TIME, INTEGER, Malformed, Reader, SEQUENCE, UTC_TIME,
-};
+use super::der::{self, GENERALIZED_TIME, INTEGER, Malformed, Reader, SEQUENCE, UTC_TIME};
 use super::extensions::{AuthorityKeyId, Extensions, raw};
 use super::key::Key;
 use super::name::Name;
-use super::signature::{Outcome, verify};
+use super::sealed::Sealed;
+use super::signature::Outcome;
 
 /// What the rules ask of a certificate.
 #[derive(Debug, Clone)]
 pub(super) struct Certificate {
-    pub(super) der: Vec<u8>,
-    signed: Range<usize>,
+    pub(super) sealed: Sealed,
+    inner_algorithm: Vec<u8>,
     /// Version 1: no extensions are expected, and a self-signed one counts as a CA.
     pub(super) v1: bool,
     pub(super) serial: Vec<u8>,
@@ -28,27 +26,18 @@ pub(super) struct Certificate {
     pub(super) not_before: Option<OffsetDateTime>,
     pub(super) not_after: Option<OffsetDateTime>,
     pub(super) key: Key,
-    pub(super) algorithm: SignatureAlgorithm,
-    /// Whether the algorithm inside the signed part is the one outside (RFC 5280 section 4.1.1.2).
-    algorithms_agree: bool,
-    signature: Vec<u8>,
     pub(super) extensions: Extensions,
     /// Subject and issuer are the same.
     pub(super) self_issued: bool,
-    /// Self-issued, and key identifiers and algorithm fit too; the signature is not verified for this.
+    /// Self-issued, and sound, and key identifiers and algorithm fit too; the signature is not verified for this.
     pub(super) self_signed: bool,
 }
 
 impl Certificate {
     /// Reads `Certificate` (RFC 5280 section 4.1).
     pub(super) fn parse(der: &[u8]) -> Result<Self, Malformed> {
-        let mut outer = der::only(der, SEQUENCE)?.reader();
-        let tbs = outer.expect(SEQUENCE)?;
-        let outer_algorithm = outer.expect(SEQUENCE)?;
-        let signature = der::bits(outer.expect(BIT_STRING)?.content)?;
-        outer.end()?;
-
-        let mut fields = tbs.reader();
+        let (sealed, part) = Sealed::open(der)?;
+        let mut fields = part.reader();
         let version = match fields.optional(0xa0)? {
             Some(field) => {
                 let version = der::integer(der::only(field.content, INTEGER)?.content)?;
@@ -57,7 +46,7 @@ impl Certificate {
             None => 0,
         };
         let serial = der::integer(fields.expect(INTEGER)?.content)?.to_vec();
-        let inner_algorithm = fields.expect(SEQUENCE)?;
+        let inner_algorithm = fields.expect(SEQUENCE)?.raw.to_vec();
         let issuer = Name::parse(&fields.expect(SEQUENCE)?)?;
         let mut validity = fields.expect(SEQUENCE)?.reader();
         let (not_before, not_after) = (time(&mut validity)?, time(&mut validity)?);
@@ -72,11 +61,9 @@ impl Certificate {
         };
         fields.end()?;
 
-        let algorithm = SignatureAlgorithm::parse(&outer_algorithm)?;
-        let start = offset(der, &tbs);
         let mut certificate = Self {
-            der: der.to_vec(),
-            signed: start..start + tbs.raw.len(),
+            sealed,
+            inner_algorithm,
             v1: version == 0,
             serial,
             self_issued: subject == issuer,
@@ -86,15 +73,18 @@ impl Certificate {
             not_before,
             not_after,
             key,
-            algorithms_agree: outer_algorithm.raw == inner_algorithm.raw,
-            algorithm,
-            signature,
             extensions,
         };
         certificate.self_signed = certificate.self_issued
+            && certificate.extensions.invalid.is_none()
             && certificate.matches(certificate.extensions.authority_key_id.as_ref())
-            && certificate.key.can_make(&certificate.algorithm);
+            && certificate.key.can_make(&certificate.sealed.algorithm);
         Ok(certificate)
+    }
+
+    /// The whole encoding.
+    pub(super) fn der(&self) -> &[u8] {
+        &self.sealed.der
     }
 
     /// Whether this looks like the issuer of `subject`: names, key identifiers and the kind of key
@@ -104,7 +94,7 @@ impl Certificate {
             && self.extensions.invalid.is_none()
             && subject.extensions.invalid.is_none()
             && self.matches(subject.extensions.authority_key_id.as_ref())
-            && self.key.can_make(&subject.algorithm)
+            && self.key.can_make(&subject.sealed.algorithm)
     }
 
     /// Whether an authority key identifier points here (`X509_check_akid`): each of its parts that can be compared
@@ -125,15 +115,7 @@ impl Certificate {
 
     /// Verifies this certificate's signature with the issuer's key.
     pub(super) fn verified_by(&self, issuer: &Self) -> Outcome {
-        if !self.algorithms_agree {
-            return Outcome::Bad;
-        }
-        verify(
-            &self.algorithm,
-            &issuer.key,
-            &self.der[self.signed.clone()],
-            &self.signature,
-        )
+        self.sealed.verified_by(&issuer.key, &self.inner_algorithm)
     }
 
     /// Whether `now` lies within the validity; OpenSSL counts the last second as over.
@@ -143,8 +125,11 @@ impl Certificate {
 
     /// SHA-256 over the whole certificate, lower-case hex.
     pub(super) fn fingerprint(&self) -> String {
-        let digest = digest::digest(&digest::SHA256, &self.der);
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        let digest = digest::digest(&digest::SHA256, self.der());
+        digest.as_ref().iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 }
 
@@ -189,9 +174,4 @@ fn digits(text: &[u8]) -> Option<u16> {
     text.iter().try_fold(0, |value, byte| {
         byte.is_ascii_digit().then(|| value * 10 + u16::from(byte - b'0'))
     })
-}
-
-/// Where in `whole` an element that was read from it begins.
-pub(super) fn offset(whole: &[u8], element: &Element<'_>) -> usize {
-    element.raw.as_ptr() as usize - whole.as_ptr() as usize
 }

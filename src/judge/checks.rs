@@ -124,13 +124,12 @@ fn standing(certificate: &Certificate) -> CaStanding {
     }
     match extensions.basic_constraints {
         Some(true) => CaStanding::Yes,
-        Some(false) => CaStanding::No,
         None if certificate.v1 && certificate.self_signed => CaStanding::ByCustom,
         None if extensions.key_usage.is_some() => CaStanding::ByCustom,
         None if extensions.netscape_type.is_some_and(|kind| kind & NS_ANY_CA != 0) => {
             CaStanding::ByNetscapeType
         }
-        None => CaStanding::No,
+        Some(false) | None => CaStanding::No,
     }
 }
 
@@ -225,6 +224,7 @@ fn strength(chain: &Chain<'_>) -> Verdict {
         let is_anchor = depth + 1 == chain.certificates.len();
         if !is_anchor
             && certificate
+                .sealed
                 .algorithm
                 .security_bits()
                 .is_none_or(|bits| bits < SECURITY_BITS)
@@ -232,7 +232,7 @@ fn strength(chain: &Chain<'_>) -> Verdict {
             let explanation = format!(
                 "{} is signed by {}, which is too weak for OpenSSL's security level 2",
                 chain.call(depth),
-                certificate.algorithm.describe()
+                certificate.sealed.algorithm.describe()
             );
             let error = VerifyError::new(68, "CA signature digest algorithm too weak");
             return Err(chain.refuse(depth, Cause::WeakDigest, Some(error), explanation));

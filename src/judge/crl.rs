@@ -1,80 +1,83 @@
 //! Certificate revocation lists (RFC 5280 section 5), version 1 and 2.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use time::OffsetDateTime;
 
-use super::algorithm::SignatureAlgorithm;
-use super::certificate::{Certificate, offset, time};
-use super::der::{
-    self, BIT_STRING, ENUMERATED, GENERALIZED_TIME, INTEGER, Malformed, Reader, SEQUENCE, UTC_TIME,
-};
+use super::certificate::{Certificate, time};
+use super::der::{self, ENUMERATED, GENERALIZED_TIME, INTEGER, Malformed, Reader, SEQUENCE, UTC_TIME};
 use super::extensions::{
     AuthorityKeyId, DistributionName, RawExtension, authority_key_id, distribution_name, raw,
 };
 use super::name::Name;
 use super::oid;
-use super::signature::{Outcome, verify};
+use super::sealed::Sealed;
+use super::signature::Outcome;
 
 /// A revocation list, read.
 #[derive(Debug, Clone)]
 pub(super) struct Crl {
-    der: Vec<u8>,
-    signed: Range<usize>,
+    sealed: Sealed,
+    inner_algorithm: Vec<u8>,
     pub(super) issuer: Name,
     /// `None`: unreadable.
     pub(super) last_update: Option<OffsetDateTime>,
-    /// Absent, or present and perhaps unreadable.
-    pub(super) next_update: Option<Option<OffsetDateTime>>,
+    pub(super) next_update: NextUpdate,
     /// Serial number to reason code.
     pub(super) revoked: BTreeMap<Vec<u8>, Option<u8>>,
     pub(super) authority_key_id: Option<AuthorityKeyId>,
     pub(super) scope: Option<Scope>,
     /// A critical extension that OpenSSL does not handle, in the list or in an entry.
     pub(super) unknown_critical: bool,
-    /// An `issuingDistributionPoint` that contradicts itself or an extension that cannot be read.
+    /// An `issuingDistributionPoint` that contradicts itself or cannot be read.
     pub(super) invalid: bool,
     pub(super) is_delta: bool,
-    algorithm: SignatureAlgorithm,
-    algorithms_agree: bool,
-    signature: Vec<u8>,
+}
+
+/// `nextUpdate` (RFC 5280 section 5.1.2.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NextUpdate {
+    Unsaid,
+    Unreadable,
+    At(OffsetDateTime),
 }
 
 /// `issuingDistributionPoint` (RFC 5280 section 5.2.5).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Scope {
     pub(super) names: Option<DistributionName>,
-    pub(super) only_users: bool,
-    pub(super) only_cas: bool,
-    pub(super) only_attributes: bool,
-    pub(super) has_reasons: bool,
-    pub(super) indirect: bool,
+    pub(super) only: Option<Only>,
+    /// For some reasons only, or for certificates of other issuers: not supported by OpenSSL as libpq uses it.
+    pub(super) is_special: bool,
+}
+
+/// The one kind of certificate that a list is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Only {
+    Users,
+    Cas,
+    Attributes,
 }
 
 impl Crl {
     /// Reads `CertificateList` (RFC 5280 section 5.1).
     pub(super) fn parse(der: &[u8]) -> Result<Self, Malformed> {
-        let mut outer = der::only(der, SEQUENCE)?.reader();
-        let tbs = outer.expect(SEQUENCE)?;
-        let outer_algorithm = outer.expect(SEQUENCE)?;
-        let signature = der::bits(outer.expect(BIT_STRING)?.content)?;
-        outer.end()?;
-
-        let mut fields = tbs.reader();
+        let (sealed, part) = Sealed::open(der)?;
+        let mut fields = part.reader();
         fields.optional(INTEGER)?;
-        let inner_algorithm = fields.expect(SEQUENCE)?;
+        let inner_algorithm = fields.expect(SEQUENCE)?.raw.to_vec();
         let issuer = Name::parse(&fields.expect(SEQUENCE)?)?;
         let last_update = time(&mut fields)?;
         let mut ahead = fields.clone();
         let next_update = match ahead.next() {
-            Ok(element) if matches!(element.tag, UTC_TIME | GENERALIZED_TIME) => Some(time(&mut fields)?),
-            _ => None,
+            Ok(element) if matches!(element.tag, UTC_TIME | GENERALIZED_TIME) => {
+                time(&mut fields)?.map_or(NextUpdate::Unreadable, NextUpdate::At)
+            }
+            _ => NextUpdate::Unsaid,
         };
-        let start = offset(der, &tbs);
         let mut list = Self {
-            der: der.to_vec(),
-            signed: start..start + tbs.raw.len(),
+            sealed,
+            inner_algorithm,
             issuer,
             last_update,
             next_update,
@@ -84,9 +87,6 @@ impl Crl {
             unknown_critical: false,
             invalid: false,
             is_delta: false,
-            algorithm: SignatureAlgorithm::parse(&outer_algorithm)?,
-            algorithms_agree: outer_algorithm.raw == inner_algorithm.raw,
-            signature,
         };
         if let Some(entries) = fields.optional(SEQUENCE)? {
             list.take_entries(entries.reader())?;
@@ -102,15 +102,7 @@ impl Crl {
 
     /// Verifies the list's signature with the issuer's key.
     pub(super) fn verified_by(&self, issuer: &Certificate) -> Outcome {
-        if !self.algorithms_agree {
-            return Outcome::Bad;
-        }
-        verify(
-            &self.algorithm,
-            &issuer.key,
-            &self.der[self.signed.clone()],
-            &self.signature,
-        )
+        self.sealed.verified_by(&issuer.key, &self.inner_algorithm)
     }
 
     fn take_entries(&mut self, mut reader: Reader<'_>) -> Result<(), Malformed> {
@@ -136,16 +128,10 @@ impl Crl {
 
     fn take_extension(&mut self, extension: &RawExtension<'_>) {
         match extension.oid {
-            oid::AUTHORITY_KEY_ID => match authority_key_id(extension.value) {
-                Ok(pointer) => self.authority_key_id = Some(pointer),
-                Err(_) => self.invalid = true,
-            },
+            // One that cannot be read counts as none, as with OpenSSL.
+            oid::AUTHORITY_KEY_ID => self.authority_key_id = authority_key_id(extension.value).ok(),
             oid::ISSUING_DISTRIBUTION_POINT => match scope(extension.value) {
-                Ok(scope) => {
-                    let kinds = [scope.only_users, scope.only_cas, scope.only_attributes];
-                    self.invalid |= kinds.iter().filter(|only| **only).count() > 1;
-                    self.scope = Some(scope);
-                }
+                Ok(scope) => self.scope = Some(scope),
                 Err(_) => self.invalid = true,
             },
             oid::DELTA_CRL => self.is_delta = true,
@@ -156,31 +142,35 @@ impl Crl {
 
 fn scope(value: &[u8]) -> Result<Scope, Malformed> {
     let mut fields = der::only(value, SEQUENCE)?.reader();
-    let names = match fields.optional(0xa0)? {
-        Some(field) => Some(distribution_name(field.content)?),
-        None => None,
+    let mut scope = Scope {
+        names: None,
+        only: None,
+        is_special: false,
     };
-    let mut flag = |tag| {
-        fields
-            .optional(tag)
-            .map(|field| field.is_some_and(|field| field.content.iter().any(|byte| *byte != 0)))
-    };
-    let only_users = flag(0x81)?;
-    let only_cas = flag(0x82)?;
-    let has_reasons = fields.optional(0x83)?.is_some();
-    let mut flag = |tag| {
-        fields
-            .optional(tag)
-            .map(|field| field.is_some_and(|field| field.content.iter().any(|byte| *byte != 0)))
-    };
-    let scope = Scope {
-        names,
-        only_users,
-        only_cas,
-        has_reasons,
-        indirect: flag(0x84)?,
-        only_attributes: flag(0x85)?,
-    };
-    fields.end()?;
+    while !fields.is_empty() {
+        let field = fields.next()?;
+        let is_set = field.content.iter().any(|byte| *byte != 0);
+        let only = match field.tag {
+            0xa0 => {
+                scope.names = Some(distribution_name(field.content)?);
+                continue;
+            }
+            0x83 => {
+                scope.is_special = true;
+                continue;
+            }
+            0x84 => {
+                scope.is_special |= is_set;
+                continue;
+            }
+            0x81 => Only::Users,
+            0x82 => Only::Cas,
+            0x85 => Only::Attributes,
+            _ => return Err(Malformed("a list's scope of unknown form")),
+        };
+        if is_set && scope.only.replace(only).is_some() {
+            return Err(Malformed("a list's scope that contradicts itself"));
+        }
+    }
     Ok(scope)
 }

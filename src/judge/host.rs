@@ -79,7 +79,7 @@ pub struct NameRefusal {
 }
 
 /// Compares the names of a leaf certificate with the host that was asked for (`host` of the conninfo, not `hostaddr`).
-pub fn judge_name(leaf: &[u8], host: &str) -> Result<Match, Box<NameRefusal>> {
+pub fn judge_name(leaf: &[u8], host: &str) -> Result<Match, NameRefusal> {
     let mut seen = Seen::default();
     if host.is_empty() || host.contains('\0') {
         return Err(seen.refuse(NameCause::NoHost, host));
@@ -145,7 +145,7 @@ impl Seen {
         }
     }
 
-    fn text(&mut self, name: &[u8], host: &str) -> Result<Option<String>, Box<NameRefusal>> {
+    fn text(&mut self, name: &[u8], host: &str) -> Result<Option<String>, NameRefusal> {
         self.count += 1;
         if name.contains(&0) {
             return Err(self.refuse(NameCause::NulInName, host));
@@ -156,7 +156,7 @@ impl Seen {
         Ok(matches.then_some(shown))
     }
 
-    fn address(&mut self, bytes: &[u8], host: &str) -> Result<Option<String>, Box<NameRefusal>> {
+    fn address(&mut self, bytes: &[u8], host: &str) -> Result<Option<String>, NameRefusal> {
         self.count += 1;
         let (shown, matches) = if let Ok(four) = <[u8; 4]>::try_from(bytes) {
             (
@@ -174,7 +174,7 @@ impl Seen {
         Ok(matches.then_some(shown))
     }
 
-    fn refuse(&mut self, cause: NameCause, host: &str) -> Box<NameRefusal> {
+    fn refuse(&mut self, cause: NameCause, host: &str) -> NameRefusal {
         let host = printable(host);
         let first = self.names.first().cloned().unwrap_or_default();
         let libpq = match (cause, self.count) {
@@ -209,12 +209,12 @@ impl Seen {
             ),
             NameCause::Malformed => "the certificate cannot be read".into(),
         };
-        Box::new(NameRefusal {
+        NameRefusal {
             cause,
             names: std::mem::take(&mut self.names),
             libpq,
             explanation,
-        })
+        }
     }
 }
 

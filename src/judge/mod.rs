@@ -29,6 +29,7 @@ mod name;
 mod oid;
 mod path;
 mod revocation;
+mod sealed;
 mod signature;
 mod store;
 mod tls;

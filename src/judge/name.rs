@@ -144,11 +144,11 @@ pub(super) fn decode(tag: u8, value: &[u8]) -> Result<String, Malformed> {
     const BROKEN: Malformed = Malformed("a name with a broken string");
     match tag {
         UTF8_STRING => String::from_utf8(value.to_vec()).map_err(|_| BROKEN),
-        0x1e if value.len() % 2 == 0 => value
+        0x1e if value.len().is_multiple_of(2) => value
             .chunks_exact(2)
             .map(|pair| char::from_u32(u32::from(pair[0]) << 8 | u32::from(pair[1])).ok_or(BROKEN))
             .collect(),
-        0x1c if value.len() % 4 == 0 => value
+        0x1c if value.len().is_multiple_of(4) => value
             .chunks_exact(4)
             .map(|four| {
                 let code = four.iter().fold(0, |code, byte| code << 8 | u32::from(*byte));

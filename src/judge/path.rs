@@ -142,7 +142,7 @@ fn build<'a>(
                 }
                 continue;
             }
-            Some(twin) if twin.der == current.der => {
+            Some(twin) if twin.der() == current.der() => {
                 chain.untrusted -= 1;
                 chain.certificates.pop();
                 chain.certificates.push(twin);
@@ -156,7 +156,10 @@ fn build<'a>(
         }
         let fits = |issuer: &Certificate| {
             issuer.may_have_issued(current)
-                && !chain.certificates.iter().any(|member| member.der == issuer.der)
+                && !chain
+                    .certificates
+                    .iter()
+                    .any(|member| member.der() == issuer.der())
         };
         let Some(issuer) = best(pool.iter().copied(), fits, now) else {
             break;
@@ -235,26 +238,39 @@ fn unfinished(chain: &Chain<'_>, presented: &[Certificate]) -> Box<Refusal> {
         );
         return chain.refuse(top, Cause::PartialChain, Some(error), explanation);
     }
-    let cause = match candidates.next() {
-        Some(candidate) if candidate.extensions.invalid.is_some() => Cause::Malformed,
-        Some(_) => Cause::IssuerKeyDiffers,
-        None => Cause::UntrustedIssuer,
-    };
-    let explanation = match cause {
-        Cause::UntrustedIssuer => format!(
-            "the issuer \"{}\" of {named} is not in the trust file; {}. If that issuer is an intermediate CA below \
-             one of these, the peer must send it too",
-            last.issuer,
-            holds(chain.trust)
+    let (cause, explanation) = match candidates.next() {
+        None => (
+            Cause::UntrustedIssuer,
+            format!(
+                "the issuer \"{}\" of {named} is not in the trust file; {}. If that issuer is an intermediate CA \
+                 below one of these, the peer must send it too",
+                last.issuer,
+                holds(chain.trust)
+            ),
         ),
-        Cause::IssuerKeyDiffers => format!(
-            "a certificate named \"{}\" is at hand, but {named} was issued with another key: the CA was made anew \
-             under the same name",
-            last.issuer
+        Some(issuer) if issuer.extensions.invalid.is_some() => (
+            Cause::Malformed,
+            format!(
+                "the certificate of the issuer \"{}\" has an extension that breaks the rules",
+                last.issuer
+            ),
         ),
-        _ => format!(
-            "the certificate of the issuer \"{}\" has an extension that breaks the rules",
-            last.issuer
+        Some(issuer) if !issuer.key.can_make(&last.sealed.algorithm) => (
+            Cause::IssuerKeyDiffers,
+            format!(
+                "{named} is signed with {}; the key of \"{}\" at hand is another: {}",
+                last.sealed.algorithm.describe(),
+                last.issuer,
+                issuer.key.describe()
+            ),
+        ),
+        Some(_) => (
+            Cause::IssuerKeyDiffers,
+            format!(
+                "a certificate named \"{}\" is at hand, but {named} was issued with another key: the CA was made \
+                 anew under the same name",
+                last.issuer
+            ),
         ),
     };
     chain.refuse(top, cause, Some(error), explanation)

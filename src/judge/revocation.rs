@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::cause::{Cause, Refusal, VerifyError};
 use super::certificate::Certificate;
 use super::checks::moment;
-use super::crl::Crl;
+use super::crl::{Crl, NextUpdate, Only};
 use super::extensions::{CRL_SIGN, DistributionName, DistributionPoint};
 use super::general_name::GeneralName;
 use super::path::Chain;
@@ -23,19 +23,17 @@ pub(super) fn check(
     (0..chain.certificates.len()).try_for_each(|depth| one(chain, depth, now, open))
 }
 
-/// A list that might serve, graded as OpenSSL grades it; the order of the fields is their weight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Score {
-    understood: bool,
-    in_scope: bool,
-    current: bool,
-    by_issuer: bool,
-}
+/// What speaks for a list, by weight (`get_crl_score`): no unknown critical extension, the right scope, in time, and
+/// signed by the certificate's own issuer.
+const UNDERSTOOD: u8 = 8;
+const IN_SCOPE: u8 = 4;
+const IN_TIME: u8 = 2;
+const BY_ISSUER: u8 = 1;
 
 struct Choice<'a> {
     list: &'a Crl,
     signer: usize,
-    score: Score,
+    score: u8,
     /// The list covers some reasons only, and the others would need a list that cannot be used.
     partial: bool,
 }
@@ -77,50 +75,13 @@ fn one(
                 explanation,
             );
         }
-        if !choice.score.in_scope {
+        if choice.score & IN_SCOPE == 0 {
             let explanation = format!("{named} is for other certificates than {}", chain.call(depth));
             return refuse(Cause::CrlUnusable, 44, "Different CRL scope", explanation);
         }
     }
-    match list.last_update {
-        None => {
-            let text = "format error in CRL's lastUpdate field";
-            return refuse(
-                Cause::CrlUnusable,
-                15,
-                text,
-                format!("the date of {named} cannot be read"),
-            );
-        }
-        Some(first) if first > now => {
-            let explanation = format!(
-                "{named} is not valid before {}; it is now {}",
-                moment(first),
-                moment(now)
-            );
-            return refuse(Cause::CrlNotYetValid, 11, "CRL is not yet valid", explanation);
-        }
-        Some(_) => {}
-    }
-    match list.next_update {
-        Some(None) => {
-            let text = "format error in CRL's nextUpdate field";
-            return refuse(
-                Cause::CrlUnusable,
-                16,
-                text,
-                format!("the next date of {named} cannot be read"),
-            );
-        }
-        Some(Some(next)) if next <= now => {
-            let explanation = format!(
-                "{named} was to be renewed by {}; it is now {}: until it is, every certificate of that CA is refused",
-                moment(next),
-                moment(now)
-            );
-            return refuse(Cause::CrlExpired, 12, "CRL has expired", explanation);
-        }
-        _ => {}
+    if let Err((cause, code, text, explanation)) = dates(list, &named, now) {
+        return refuse(cause, code, text, explanation);
     }
     match list.verified_by(signer) {
         Outcome::Good => {}
@@ -156,6 +117,52 @@ fn one(
     }
 }
 
+type Fault = (Cause, u8, &'static str, String);
+
+/// `check_crl_time`: between last and next update.
+fn dates(list: &Crl, named: &str, now: OffsetDateTime) -> Result<(), Fault> {
+    match list.last_update {
+        None => {
+            let text = "format error in CRL's lastUpdate field";
+            Err((
+                Cause::CrlUnusable,
+                15,
+                text,
+                format!("the date of {named} cannot be read"),
+            ))
+        }
+        Some(first) if first > now => {
+            let explanation = format!(
+                "{named} is not valid before {}; it is now {}",
+                moment(first),
+                moment(now)
+            );
+            Err((Cause::CrlNotYetValid, 11, "CRL is not yet valid", explanation))
+        }
+        Some(_) => match list.next_update {
+            NextUpdate::Unreadable => {
+                let text = "format error in CRL's nextUpdate field";
+                Err((
+                    Cause::CrlUnusable,
+                    16,
+                    text,
+                    format!("the next date of {named} cannot be read"),
+                ))
+            }
+            NextUpdate::At(next) if next <= now => {
+                let explanation = format!(
+                    "{named} was to be renewed by {}; it is now {}: until it is, every certificate of that CA is \
+                     refused",
+                    moment(next),
+                    moment(now)
+                );
+                Err((Cause::CrlExpired, 12, "CRL has expired", explanation))
+            }
+            NextUpdate::At(_) | NextUpdate::Unsaid => Ok(()),
+        },
+    }
+}
+
 /// The best list: the highest score, of equals the most recent, of those the first.
 fn choose<'a>(chain: &Chain<'a>, depth: usize, now: OffsetDateTime) -> Option<Choice<'a>> {
     let mut best: Option<Choice<'a>> = None;
@@ -180,39 +187,39 @@ fn grade<'a>(chain: &Chain<'a>, depth: usize, list: &'a Crl, now: OffsetDateTime
     if list.invalid || list.issuer != certificate.issuer {
         return None;
     }
-    if list
-        .scope
-        .as_ref()
-        .is_some_and(|scope| scope.indirect || scope.has_reasons)
-    {
+    if list.scope.as_ref().is_some_and(|scope| scope.is_special) {
         return None;
     }
-    let last = chain.certificates.len() - 1;
-    let next = (depth + 1).min(last);
+    let anchor = chain.certificates.len() - 1;
+    let next = (depth + 1).min(anchor);
     let fits = |signer: &usize| chain.certificates[*signer].matches(list.authority_key_id.as_ref());
     let signer = if fits(&next) {
         next
     } else {
-        (next + 1..=last)
+        (next + 1..=anchor)
             .filter(|signer| chain.certificates[*signer].subject == list.issuer)
             .find(fits)?
     };
     let point = scope(certificate, list);
     let current = list.last_update.is_some_and(|first| first <= now)
-        && list
-            .next_update
-            .is_none_or(|next| next.is_some_and(|next| now < next));
+        && match list.next_update {
+            NextUpdate::At(next) => now < next,
+            NextUpdate::Unsaid => true,
+            NextUpdate::Unreadable => false,
+        };
     Some(Choice {
         list,
         signer,
-        score: Score {
-            understood: !list.unknown_critical,
-            in_scope: point.is_some(),
-            current,
-            by_issuer: signer == next,
-        },
+        score: weight(!list.unknown_critical, UNDERSTOOD)
+            + weight(point.is_some(), IN_SCOPE)
+            + weight(current, IN_TIME)
+            + weight(signer == next, BY_ISSUER),
         partial: point == Some(true),
     })
+}
+
+const fn weight(holds: bool, weight: u8) -> u8 {
+    if holds { weight } else { 0 }
 }
 
 /// Whether the list covers the certificate (`crl_crldp_check`), and if so, whether for some reasons only.
@@ -220,8 +227,12 @@ fn scope(certificate: &Certificate, list: &Crl) -> Option<bool> {
     let names = match &list.scope {
         None => None,
         Some(scope) => {
-            let ca = certificate.extensions.is_ca();
-            if scope.only_attributes || (ca && scope.only_users) || (!ca && scope.only_cas) {
+            let kind = if certificate.extensions.is_ca() {
+                Only::Cas
+            } else {
+                Only::Users
+            };
+            if scope.only.is_some_and(|only| only != kind) {
                 return None;
             }
             scope.names.as_ref()

@@ -1,6 +1,7 @@
 //! Verifying one signature with one key.
 
 use aws_lc_rs::digest::{self, Digest};
+use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::signature::{self as aws, RsaParameters, RsaPssSaltLength, VerificationAlgorithm};
 
 use super::algorithm::{Hash, Pss, SignatureAlgorithm};
@@ -16,7 +17,7 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    fn of<E>(result: Result<(), E>) -> Self {
+    const fn of(result: Result<(), Unspecified>) -> Self {
         if result.is_ok() { Self::Good } else { Self::Bad }
     }
 }

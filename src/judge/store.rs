@@ -56,7 +56,7 @@ impl TrustStore {
             if !store
                 .certificates
                 .iter()
-                .any(|known| known.der == certificate.der)
+                .any(|known| known.der() == certificate.der())
             {
                 store.certificates.push(certificate);
             }

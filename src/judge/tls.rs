@@ -138,9 +138,9 @@ pub fn judge_own_certificate(chain: &[CertificateDer<'_>]) -> Result<(), Signatu
             };
             return too_weak(openssl, certificate.key.describe());
         }
-        let bits = certificate.algorithm.security_bits();
+        let bits = certificate.sealed.algorithm.security_bits();
         if !certificate.self_signed && bits.is_none_or(|bits| bits < SECURITY_BITS) {
-            return too_weak("ca md too weak", certificate.algorithm.describe());
+            return too_weak("ca md too weak", certificate.sealed.algorithm.describe());
         }
     }
     Ok(())

@@ -68,7 +68,7 @@ fn place(setup: &Setup, found: &Found) -> Vec<Setting> {
         setting("port", &found.port.to_string(), "port"),
         setting(
             "unix_socket_directories",
-            &quote(&list_item(&found.socket_dir.to_string_lossy())),
+            &quote(&socket_directories(&found.data_dir(), &found.socket_dir)),
             "socket-directory",
         ),
     ]
@@ -177,17 +177,18 @@ fn quote(text: &str) -> String {
     quoted
 }
 
-/// An item of a list of directories (`SplitDirectoriesString`): quoted where a comma or a blank would part it.
+/// The value of `unix_socket_directories`, for the file and for the command line: a server that reads another text
+/// in its file calls that a setting it could not apply. Beside the data it is relative, so that the path stays short.
 #[must_use]
-pub fn list_item(text: &str) -> String {
-    if text
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b))
+pub fn socket_directories(data: &Path, socket_dir: &Path) -> String {
+    if data
+        .parent()
+        .is_some_and(|parent| parent.join("run") == socket_dir)
     {
-        text.to_owned()
-    } else {
-        format!("\"{}\"", text.replace('"', "\"\""))
+        return "../run".to_owned();
     }
+    // An item of a list (`SplitDirectoriesString`), where a comma or a blank would end it.
+    format!("\"{}\"", socket_dir.to_string_lossy().replace('"', "\"\""))
 }
 
 #[cfg(test)]
@@ -197,7 +198,5 @@ mod tests {
     #[test]
     fn strings_cannot_be_left() {
         assert_eq!(quote("a'b\\c\nssl = off"), "'a''b\\\\c\\nssl = off'");
-        assert_eq!(list_item("/run/a b,c"), "\"/run/a b,c\"");
-        assert_eq!(list_item("/run/pg.1"), "/run/pg.1");
     }
 }

@@ -16,7 +16,7 @@ mod regex;
 mod why;
 
 pub use artifact::{Artifact, Content, Line};
-pub use conf::list_item;
+pub use conf::socket_directories;
 pub use credentials::{Credentials, Found, KitCredentials};
 pub use kit::Kit;
 pub use layout::Layout;

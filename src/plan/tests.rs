@@ -47,7 +47,7 @@ fn found() -> Found {
         project_dir: "/srv/shop db".into(),
         port: 5433,
         server_version: Some(17),
-        socket_dir: "/run/user/1000/pgtls".into(),
+        socket_dir: "/srv/shop db/.pgtls/run".into(),
         ..Found::default()
     }
 }
@@ -248,7 +248,7 @@ hba_file = '/srv/shop db/server/pg_hba.conf'      # who may come in, and how
 ident_file = '/srv/shop db/server/pg_ident.conf'  # which certificate may log in as which role
 listen_addresses = '127.0.0.1,::1'                # this machine only, IPv4 and IPv6
 port = 5433                                       # the port in every client's conninfo
-unix_socket_directories = '/run/user/1000/pgtls'  # a directory that only the server's account can enter
+unix_socket_directories = '../run'                # a directory that only the server's account can enter
 
 ssl = on                                          # offer TLS
 ssl_cert_file = '../../server/server.crt'         # who the server is: its certificate, then its chain

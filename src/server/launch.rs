@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::sync::watch;
 
-use crate::plan::list_item;
+use crate::plan::socket_directories;
 
 use super::files::{remove, write};
 use super::log::Tail;
@@ -145,7 +145,7 @@ impl Sandbox {
             .map_err(|error| ServerError::file("open", &self.log_file(), &error))?;
         let files = self.server_dir();
         // Word for word what postgresql.conf says, or each reload would complain that it cannot change it.
-        let sockets = OsString::from(list_item(&self.place.socket_dir.to_string_lossy()));
+        let sockets = OsString::from(socket_directories(&self.data_dir(), &self.place.socket_dir));
         // On the command line, so that no edit moves the socket out of the directory that guards it; and these
         // files, since a relative `hba_file` in postgresql.conf is taken for a change by every reload
         // (PostgreSQL keeps it as an absolute path and compares).

@@ -4,7 +4,6 @@
 //! open otherwise. Sockets are opened through `dial` alone; whether a certificate holds is asked of `judge`.
 
 mod finding;
-mod judgement;
 mod refusals;
 mod remedy;
 mod report;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use crate::conninfo::SslMode;
 use crate::dial::{
     ClientIdentity, FirstAnswer, HandshakeFault, LoginFailure, Lost, NothingVerified, SslAnswer,
     StartupFailure, Stream, TlsSettings, handshake, login, old_tls_hello, open, plaintext_startup,
@@ -293,6 +294,9 @@ async fn other_name(target: &Target, control: watch::Receiver<Option<Known>>) ->
 
 /// Would we notice a server of another CA? The same handshake, trusting only a CA that is not this server's.
 async fn wrong_ca(target: &Target, stranger: Option<&Stranger>) -> Finding {
+    if !matches!(target.sslmode, SslMode::VerifyCa | SslMode::VerifyFull) {
+        return overlooked(target, "of any CA");
+    }
     let Some(stranger) = stranger else {
         return Finding::open("no other CA could be made");
     };
@@ -305,12 +309,24 @@ async fn wrong_ca(target: &Target, stranger: Option<&Stranger>) -> Finding {
 /// (RFC 2606: `.invalid` never exists).
 async fn wrong_name(target: &Target, control: watch::Receiver<Option<Known>>) -> Finding {
     const NAME: &str = "somebody-else.invalid";
+    if target.sslmode != SslMode::VerifyFull {
+        return overlooked(target, "for any name");
+    }
     let settings = TlsSettings::new(Arc::new(target.strict(&target.trust, NAME))).with_sni_for(&target.host);
     let finding = noticed(target, &settings, "a certificate for another name").await;
     if finding.outcome == Outcome::Holds && !known(control).await.chain_holds {
         return Finding::not_tried("the certificate is refused before its name is looked at");
     }
     finding
+}
+
+/// A client that goes by a weaker `sslmode` does not notice, whatever we would have seen.
+fn overlooked(target: &Target, what: &str) -> Finding {
+    Finding::broken(format!(
+        "sslmode={} accepts a server certificate {what}",
+        target.sslmode.word()
+    ))
+    .remedy("connect with sslmode=verify-full, and sslrootcert naming the root of the server's CA")
 }
 
 async fn noticed(target: &Target, settings: &TlsSettings, what: &str) -> Finding {

@@ -303,7 +303,8 @@ pub fn unanswered(failure: &QueryFailure) -> Finding {
 fn unreachable(error: &OpenError) -> Finding {
     match error {
         OpenError::TimedOut { .. } | OpenError::Other { .. } => Finding::open(error.to_string()),
-        _ => Finding::broken(error.to_string()),
+        _ => Finding::broken(error.to_string())
+            .remedy("start the server, or correct host and port; it must listen there (listen_addresses)"),
     }
 }
 

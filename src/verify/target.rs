@@ -7,12 +7,11 @@ use rustls::pki_types::CertificateDer;
 use secrecy::{SecretSlice, SecretString};
 use time::OffsetDateTime;
 
-use crate::dial::{Address, ClientIdentity, Credentials, Deadline, IdentityError, TlsSettings};
+use crate::conninfo::SslMode;
+use crate::dial::{Address, ClientIdentity, Credentials, Deadline, IdentityError, TlsSettings, Verified};
 use crate::judge::TrustStore;
 use crate::pki::Identity;
 use crate::setup::Mode;
-
-use super::judgement::Strict;
 
 /// Everything that the probes need.
 #[derive(Debug, Clone)]
@@ -27,6 +26,9 @@ pub struct Target {
     pub dbname: String,
     /// The password, if there is one.
     pub password: Option<SecretString>,
+    /// What the person's own client checks of the server: libpq's `sslmode`, where `require` with a root file is
+    /// `verify-ca` (<https://www.postgresql.org/docs/current/libpq-ssl.html#LIBQ-SSL-CERTIFICATES>). We judge all the same.
+    pub sslmode: SslMode,
     /// What the server's certificate must lead to.
     pub trust: Arc<TrustStore>,
     /// Where these roots come from, for the words (`clients/app/root.crt`).
@@ -62,10 +64,10 @@ impl Target {
         Deadline::after(self.timeout)
     }
 
-    pub(super) fn strict(&self, trust: &Arc<TrustStore>, name: &str) -> Strict {
-        Strict {
+    pub(super) fn strict(&self, trust: &Arc<TrustStore>, name: &str) -> Verified {
+        Verified {
             trust: Arc::clone(trust),
-            name: Some(name.to_owned()),
+            host: Some(name.to_owned()),
             now: self.now,
         }
     }

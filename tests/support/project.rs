@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,8 @@ pub struct Project {
     pub dir: PathBuf,
     /// Who runs pgtls there.
     pub account: Account,
+    /// A port that was free when the project was made: tests side by side would all be given the first free one.
+    pub port: u16,
 }
 
 impl Project {
@@ -20,9 +23,15 @@ impl Project {
     pub fn new(account: &Account) -> Self {
         let dir = scratch(&super::tag());
         account.own(&dir);
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         Self {
             dir,
             account: account.clone(),
+            port,
         }
     }
 
@@ -31,10 +40,10 @@ impl Project {
         pgtls(args).arg("--dir").arg(&self.dir).account(&self.account)
     }
 
-    /// `pgtls up --mode MODE --run sandbox --yes --json` with that server.
+    /// `pgtls up --mode MODE --run sandbox --port PORT --yes --json` with that server.
     pub fn up(&self, mode: &str, postgres: &Postgres) -> Job {
         self.pgtls(&["up", "--mode", mode, "--run", "sandbox", "--yes", "--json"])
-            .arg("--pg-bin")
+            .args(["--port", &self.port.to_string(), "--pg-bin"])
             .arg(&postgres.bin)
     }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
@@ -19,6 +20,7 @@ pub struct Cluster {
     dir: TempDir,
     child: Child,
     port: u16,
+    _template: Arc<TempDir>,
 }
 
 /// What a cluster is to be like.
@@ -75,25 +77,14 @@ impl Cluster {
         let dir = tempfile::tempdir().unwrap();
         give(dir.path());
         let data = dir.path().join("data");
-        let initdb = command("initdb", dir.path())
-            .args([
-                "-D",
-                data.to_str().unwrap(),
-                "-U",
-                "postgres",
-                "-A",
-                "trust",
-                "-N",
-                "--no-instructions",
-            ])
-            .args(["-E", "UTF8", "--locale=C"])
-            .output()
+        let template = template();
+        let copied = Command::new("cp")
+            .arg("-a")
+            .arg(template.path().join("data"))
+            .arg(&data)
+            .status()
             .unwrap();
-        assert!(
-            initdb.status.success(),
-            "initdb: {}",
-            String::from_utf8_lossy(&initdb.stderr)
-        );
+        assert!(copied.success());
         let port = free_port();
         write_files(dir.path(), &data, port, wanted);
         let mut server = command("postgres", dir.path());
@@ -108,6 +99,7 @@ impl Cluster {
             child: server.spawn().unwrap(),
             dir,
             port,
+            _template: template,
         };
         cluster.await_ready();
         cluster
@@ -194,6 +186,39 @@ impl Drop for Cluster {
         }
         let _ = self.child.wait();
     }
+}
+
+/// initdb is slow: made once, and kept for as long as some cluster lives.
+fn template() -> Arc<TempDir> {
+    static TEMPLATE: Mutex<Weak<TempDir>> = Mutex::new(Weak::new());
+    let mut made = TEMPLATE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(template) = made.upgrade() {
+        return template;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    give(dir.path());
+    let output = command("initdb", dir.path())
+        .args([
+            "-D",
+            "data",
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-N",
+            "--no-instructions",
+        ])
+        .args(["-E", "UTF8", "--locale=C"])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "initdb: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let template = Arc::new(dir);
+    *made = Arc::downgrade(&template);
+    template
 }
 
 fn free_port() -> u16 {

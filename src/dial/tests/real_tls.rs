@@ -1,10 +1,9 @@
 //! Handshakes with real servers.
 
-use rustls::pki_types::CertificateDer;
-
 use super::cluster::Wanted;
 use super::openssl::{Ca, ED25519, P256, P384, P521, RSA};
 use super::*;
+use crate::judge::{Cause, TrustStore};
 
 const CERT_ONLY: &str = "hostssl all all all cert\n";
 
@@ -14,13 +13,15 @@ fn with_versions(mut settings: TlsSettings, version: TlsVersion) -> TlsSettings 
     settings
 }
 
-#[derive(Debug)]
-struct RefuseAll;
-
-impl Judgement for RefuseAll {
-    fn judge(&self, _: &[CertificateDer<'static>]) -> Result<(), Refusal> {
-        Err(Refusal("not today".to_owned()))
-    }
+fn verified(root: &Ca, host: &str) -> TlsSettings {
+    let trust = Arc::new(TrustStore::new(&[root.der("ca").to_vec()], &[]).unwrap());
+    let now = time::OffsetDateTime::now_utc();
+    TlsSettings::new(Arc::new(Verified {
+        trust,
+        host: Some(host.to_owned()),
+        now,
+    }))
+    .with_sni_for(host)
 }
 
 #[test]
@@ -38,7 +39,8 @@ fn the_facts_are_those_of_pg_stat_ssl() {
                 let facts = session.facts().clone();
                 assert_eq!(facts.version, version);
                 assert_eq!(facts.group, "prime256v1");
-                assert_eq!(facts.presented, [ca.der("server")]);
+                // The server completes its chain from ssl_ca_file.
+                assert_eq!(facts.presented, [ca.der("server"), ca.der("ca")]);
                 assert!(!facts.alpn, "PostgreSQL 15 knows no ALPN");
                 assert!(facts.asked_for_certificate && !facts.sent_certificate);
 
@@ -102,6 +104,12 @@ fn every_kind_of_client_key_signs_also_for_a_v1_certificate() {
             ca.issue(name, "postgres", key, extensions, &[]);
             for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
                 let settings = with_versions(any().with_identity(ca.identity(name)), version);
+                if version == TlsVersion::Tls12 && matches!(name, "p384" | "p521") {
+                    // In TLS 1.2 OpenSSL wants the key's curve among its groups, and ssl_ecdh_curve has but one.
+                    let fault = secured(&cluster, &settings).await.unwrap_err().fault;
+                    assert_eq!(fault, HandshakeFault::Lost(Lost::Alert(Alert(47))));
+                    continue;
+                }
                 let session = secured(&cluster, &settings).await.unwrap();
                 assert!(session.facts().sent_certificate);
                 let session = login(session, &Credentials::new("postgres", "postgres"), soon()).await;
@@ -163,7 +171,7 @@ fn the_alert_about_a_foreign_certificate_is_never_lost() {
             let tls12 = with_versions(settings.clone(), TlsVersion::Tls12);
             let failure = secured(&cluster, &tls12).await.unwrap_err();
             assert_eq!(failure.fault, HandshakeFault::Lost(unknown_ca.clone()));
-            assert_eq!(failure.presented, [ca.der("server")]);
+            assert_eq!(failure.presented[0], ca.der("server"));
         }
     });
 }
@@ -192,7 +200,42 @@ fn the_alert_survives_writes_to_a_closed_connection() {
             tokio::task::yield_now().await;
         }
         let error = session.read_u8().await.unwrap_err();
-        assert_eq!(Lost::from(error), Lost::Alert(Alert::UNKNOWN_CA));
+        // Same name, other key, and no key identifier that would tell the two apart.
+        assert_eq!(Lost::from(error), Lost::Alert(Alert::DECRYPT_ERROR));
+    });
+}
+
+#[test]
+fn a_verified_server_shows_its_path_and_name() {
+    let ca = Ca::new(P256);
+    ca.issue_server(P256, &[]);
+    let cluster = Cluster::start(&Wanted {
+        ca: Some(&ca),
+        ..Wanted::PLAIN
+    });
+    run(async {
+        for host in ["localhost", "127.0.0.1"] {
+            let session = secured(&cluster, &verified(&ca, host)).await.unwrap();
+            let judged = &session.facts().judged;
+            assert_eq!(judged.path.as_ref().unwrap().certificates.len(), 2);
+            assert_eq!(judged.name.as_ref().unwrap().name, host);
+        }
+    });
+}
+
+#[test]
+fn a_v1_server_certificate_shakes_hands() {
+    let ca = Ca::new(P256);
+    ca.issue("server", "localhost", RSA, "", &[]);
+    let cluster = Cluster::start(&Wanted {
+        ca: Some(&ca),
+        ..Wanted::PLAIN
+    });
+    run(async {
+        for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
+            let settings = with_versions(verified(&ca, "localhost"), version);
+            secured(&cluster, &settings).await.unwrap();
+        }
     });
 }
 
@@ -201,6 +244,7 @@ fn a_refused_server_gets_no_certificate_of_ours_and_its_chain_is_kept() {
     let ca = Ca::new(P256);
     ca.issue_server(P256, &[]);
     ca.issue("me", "postgres", P256, "", &[]);
+    let other = Ca::new(P256);
     let mut cluster = Cluster::start(&Wanted {
         ca: Some(&ca),
         hba: CERT_ONLY,
@@ -208,19 +252,29 @@ fn a_refused_server_gets_no_certificate_of_ours_and_its_chain_is_kept() {
     });
     run(async {
         for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
-            let settings = TlsSettings::new(Arc::new(RefuseAll)).with_identity(ca.identity("me"));
+            let settings = verified(&other, "localhost").with_identity(ca.identity("me"));
             let failure = secured(&cluster, &with_versions(settings, version))
                 .await
                 .unwrap_err();
-            assert_eq!(
-                failure.fault,
-                HandshakeFault::Refused(Refusal("not today".to_owned()))
-            );
-            assert_eq!(failure.presented, [ca.der("server")]);
+            assert_eq!(failure.presented[0], ca.der("server"));
+            let HandshakeFault::Refused(Refusal::Chain(refusal)) = failure.fault else {
+                panic!("{failure}")
+            };
+            assert_eq!(refusal.cause, Cause::SelfSignedNotTrusted);
+
+            let settings = verified(&ca, "db.example.com").with_identity(ca.identity("me"));
+            let failure = secured(&cluster, &with_versions(settings, version))
+                .await
+                .unwrap_err();
+            let HandshakeFault::Refused(Refusal::Name(refusal)) = failure.fault else {
+                panic!("{failure}")
+            };
+            assert_eq!(refusal.names, ["localhost", "127.0.0.1"]);
         }
     });
     // The server heard our alert instead.
     cluster.await_log("alert unknown ca");
+    cluster.await_log("alert bad certificate");
 }
 
 #[test]

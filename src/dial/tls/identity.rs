@@ -55,6 +55,16 @@ impl ClientIdentity {
         Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
     }
 
+    /// From a chain and key of [`pki`](crate::pki).
+    pub fn from_pki(identity: &crate::pki::Identity) -> Result<Self, IdentityError> {
+        let chain = identity
+            .chain()
+            .iter()
+            .map(|one| CertificateDer::from(one.der().to_vec()))
+            .collect();
+        Self::new(chain, &SecretSlice::from(identity.key().pkcs8_der().to_vec()))
+    }
+
     /// The certificate that the server sees.
     #[must_use]
     pub fn leaf(&self) -> Option<&CertificateDer<'static>> {

@@ -12,6 +12,6 @@ mod verifier;
 
 pub use failure::{HandshakeFailure, HandshakeFault};
 pub use identity::{ClientIdentity, IdentityError};
-pub use judgement::{Judgement, NothingVerified, Refusal};
+pub use judgement::{Judged, Judgement, NothingVerified, Refusal, Verified};
 pub use session::{TlsFacts, TlsSession, handshake};
 pub use settings::{Negotiation, TlsSettings, TlsVersion, sni_name};

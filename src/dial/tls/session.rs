@@ -15,7 +15,7 @@ use tokio_rustls::client::TlsStream;
 use super::failure::{HandshakeFailure, HandshakeFault};
 use super::settings::{Negotiation, TlsSettings, provider};
 use super::verifier::{Seen, Witness};
-use super::{TlsVersion, names};
+use super::{Judged, TlsVersion, names};
 use crate::dial::{Deadline, Lost, Stream};
 
 const ALPN: &[u8] = b"postgresql";
@@ -35,6 +35,8 @@ pub struct TlsFacts {
     pub alpn: bool,
     /// The chain that the server presented, leaf first, DER.
     pub presented: Vec<CertificateDer<'static>>,
+    /// What was proven about that chain.
+    pub judged: Judged,
     /// Whether the server asked for a client certificate.
     pub asked_for_certificate: bool,
     /// Whether we had one to show when it asked.
@@ -82,9 +84,13 @@ pub async fn handshake(
     let inner = match outcome {
         Ok(Ok(inner)) => inner,
         Ok(Err(error)) => {
-            let fault = match &seen.refusal {
-                Some(refusal) => HandshakeFault::Refused(refusal.clone()),
-                None => HandshakeFault::from(&error),
+            let fault = match (&seen.refusal, &seen.signature) {
+                (Some(refusal), _) => HandshakeFault::Refused(refusal.clone()),
+                (None, Some(signature)) if signature.is_undetermined() => {
+                    HandshakeFault::Incompatible(signature.to_string())
+                }
+                (None, Some(signature)) => HandshakeFault::Misbehaved(signature.to_string()),
+                (None, None) => HandshakeFault::from(&error),
             };
             return Err(fault.with(seen));
         }
@@ -120,6 +126,7 @@ fn facts(connection: &ClientConnection, seen: Seen, has_identity: bool) -> TlsFa
             .map_or("unknown", |group| names::group(group.name())),
         alpn: connection.alpn_protocol() == Some(ALPN),
         presented: seen.presented,
+        judged: seen.judged,
         asked_for_certificate: seen.asked_for_certificate,
         sent_certificate: seen.asked_for_certificate && has_identity,
     }

@@ -10,14 +10,16 @@ use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::ClientIdentity;
-use super::judgement::{Judgement, Refusal};
-use super::settings::provider;
+use super::judgement::{Judged, Judgement, Refusal};
+use crate::judge::{self, Cause, SUPPORTED_SCHEMES, SignatureRefusal, verify_tls_signature};
 
 /// What was seen on the way, kept also when the handshake fails.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     pub presented: Vec<CertificateDer<'static>>,
+    pub judged: Judged,
     pub refusal: Option<Refusal>,
+    pub signature: Option<SignatureRefusal>,
     pub asked_for_certificate: bool,
 }
 
@@ -41,8 +43,41 @@ impl Witness {
         self.with_seen(|seen| seen.clone())
     }
 
+    /// rustls' own verification parses the certificate and refuses X.509 v1: ours does not.
+    fn verify_signature(
+        &self,
+        version: judge::TlsVersion,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match verify_tls_signature(version, message, leaf, signed.scheme, signed.signature()) {
+            Ok(()) => Ok(HandshakeSignatureValid::assertion()),
+            Err(refusal) => {
+                self.with_seen(|seen| seen.signature = Some(refusal));
+                Err(Error::InvalidCertificate(CertificateError::BadSignature))
+            }
+        }
+    }
+
     fn with_seen<T>(&self, act: impl FnOnce(&mut Seen) -> T) -> T {
         act(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The alert that the server hears, which ends in its log.
+fn told(refusal: &Refusal) -> CertificateError {
+    let Refusal::Chain(chain) = refusal else {
+        return CertificateError::NotValidForName;
+    };
+    match chain.cause {
+        Cause::Expired | Cause::AnchorExpired => CertificateError::Expired,
+        Cause::NotYetValid | Cause::AnchorNotYetValid => CertificateError::NotValidYet,
+        Cause::Revoked => CertificateError::Revoked,
+        Cause::WrongPurpose => CertificateError::InvalidPurpose,
+        Cause::Malformed => CertificateError::BadEncoding,
+        Cause::BadSignature => CertificateError::BadSignature,
+        _ => CertificateError::UnknownIssuer,
     }
 }
 
@@ -70,10 +105,14 @@ impl ServerCertVerifier for Witness {
         let judged = self.judgement.judge(&presented);
         self.with_seen(|seen| seen.presented = presented);
         match judged {
-            Ok(()) => Ok(ServerCertVerified::assertion()),
+            Ok(judged) => {
+                self.with_seen(|seen| seen.judged = judged);
+                Ok(ServerCertVerified::assertion())
+            }
             Err(refusal) => {
+                let told = told(&refusal);
                 self.with_seen(|seen| seen.refusal = Some(refusal));
-                Err(Error::InvalidCertificate(CertificateError::UnknownIssuer))
+                Err(Error::InvalidCertificate(told))
             }
         }
     }
@@ -84,12 +123,7 @@ impl ServerCertVerifier for Witness {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &provider().signature_verification_algorithms,
-        )
+        self.verify_signature(judge::TlsVersion::V1_2, message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -98,16 +132,11 @@ impl ServerCertVerifier for Witness {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &provider().signature_verification_algorithms,
-        )
+        self.verify_signature(judge::TlsVersion::V1_3, message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
+        SUPPORTED_SCHEMES.to_vec()
     }
 }
 
