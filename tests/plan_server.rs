@@ -1,6 +1,11 @@
 //! Planned files before a real server: it starts with every one of them, reads from them what was meant and nothing
 //! else, and lets psql in by the planned client kits, and only so.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failure here is a failed test, at the line that failed"
+)]
+
 mod support;
 
 use std::fs::{self, File, Permissions};

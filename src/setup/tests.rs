@@ -19,7 +19,12 @@ fn answers(text: &str) -> Answers {
 }
 
 fn told(problems: &[super::Problem]) -> String {
-    problems.iter().map(|problem| format!("{problem}\n")).collect()
+    problems
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+        + "\n"
 }
 
 fn refused(text: &str) -> String {
@@ -123,172 +128,176 @@ fn sources_of_certificates() {
     setup("mode = 'mtls'\ndays = 800\nca-days = 700\nca-cert = 'a'\nca-key = 'b'");
 }
 
+/// Answers beside `mode = 'one-way'`, and what the one problem they make says.
+const ONE_WAY_MISTAKES: &[(&str, &str)] = &[
+    (
+        "mode = 'both'",
+        "--mode \"both\": there is no such mode; give one-way",
+    ),
+    ("", "--mode: it is not said who has to prove"),
+    (
+        "run = 'compose'",
+        "--run \"compose\": running in containers is not in this version",
+    ),
+    ("run = 'cloud'", "--run \"cloud\": there is no such way"),
+    (
+        "image = 'postgres:17'",
+        "--image \"postgres:17\": an image is for containers",
+    ),
+    ("auth = 'md5'", "--auth \"md5\": there is no such method"),
+    (
+        "auth = 'cert'",
+        "--auth \"cert\": in one-way mode clients have no certificate",
+    ),
+    ("auth = 'scram+cert'", "--auth \"scram+cert\": in one-way mode"),
+    ("hosts = ['']", "--host \"\": "),
+    (
+        "hosts = ['*.example.com']",
+        "--host \"*.example.com\": the first host is the one that is dialled",
+    ),
+    (
+        "hosts = ['0.0.0.0']",
+        "--host \"0.0.0.0\": is where a server listens, and nobody dials it; write",
+    ),
+    (
+        "hosts = ['postgres://db/x']",
+        "--host \"postgres://db/x\": is a URL; write only its host",
+    ),
+    (
+        "hosts = ['db:5432']",
+        "--host \"db:5432\": holds a port; write only the host (\"db\")",
+    ),
+    ("hosts = ['a b']", "--host \"a b\": holds a blank"),
+    (
+        "hosts = ['10.0.0.256']",
+        "--host \"10.0.0.256\": looks like an IP address but is none",
+    ),
+    ("hosts = ['-a']", "starts or ends with a hyphen"),
+    (
+        "hosts = ['a.example', 'A.example']",
+        "--host \"A.example\": a.example is given twice",
+    ),
+    (
+        "port = 0",
+        "--port \"0\": this is no TCP port; give a port from 1 to 65535",
+    ),
+    ("port = 70000", "--port \"70000\": this is no TCP port"),
+    ("port = -1", "--port \"-1\": this is no TCP port"),
+    (
+        "pg-version = 12",
+        "--pg-version \"12\": pgtls knows the configuration of other",
+    ),
+    ("pg-bin = ''", "--pg-bin \"\": the path is empty"),
+    (
+        "algorithm = 'dsa'",
+        "--algorithm \"dsa\": there is no such key algorithm; give one of p256",
+    ),
+    ("days = 0", "--days \"0\": this is no lifetime in days"),
+    (
+        "days = 99999999999",
+        "--days \"99999999999\": this is no lifetime",
+    ),
+    (
+        "days = 400\nca-days = 399",
+        "--days \"400\": certificates would outlive their CA, which lasts 399 days",
+    ),
+    (
+        "ca-cert = 'a'",
+        "--ca-key: it is missing: --ca-cert, --ca-key go together",
+    ),
+    ("server-cert = 'a'\nroot = 'c'", "--server-key: it is missing"),
+    (
+        "ca-cert = 'a'\nca-key = 'b'\nroot = 'c'",
+        "--ca-cert: a CA and a finished server certificate",
+    ),
+    ("user = ''", "--user \"\": the role name is empty"),
+    ("user = 'pg_me'", "--user \"pg_me\": PostgreSQL keeps role names"),
+    (
+        "user = \"a\\nb\"",
+        "--user \"a\\nb\": a role name with a control character",
+    ),
+    ("database = 'all'", "--database \"all\": all is a keyword"),
+    (
+        "allow = ['10.0.0.5/8']",
+        "--allow \"10.0.0.5/8\": 10.0.0.5 has bits set",
+    ),
+    (
+        "allow = ['10.0.0.0/64']",
+        "--allow \"10.0.0.0/64\": /64 is a prefix length for IPv6",
+    ),
+    (
+        "allow = ['10.0.0.0/8', '10.0.0.0/8']",
+        "--allow \"10.0.0.0/8\": 10.0.0.0/8 is already covered",
+    ),
+    (
+        "[[client]]\ncn = 'a'",
+        "--client \"a\": in one-way mode clients get no certificate",
+    ),
+    (
+        "[[access]]\ndatabases = ['x']",
+        "access[1].role: it is not said which role",
+    ),
+    (
+        "[[access]]\nrole = 'none'",
+        "access[1].role \"none\": PostgreSQL reserves",
+    ),
+    (
+        "[[access]]\nrole = 'a'\nmethod = 'cert'",
+        "access[1].method \"cert\": in one-way mode",
+    ),
+    (
+        "[[access]]\nrole = 'a'\nmethod = 'trust'",
+        "access[1].method \"trust\": there is no such method",
+    ),
+    (
+        "[[access]]\nrole = 'a'\ndatabases = ['x', 'x']",
+        "access[1].databases \"x\": it is given twice",
+    ),
+    (
+        "run = 'none'\nuser = '/x'",
+        "--pg-version: the name \"/x\" begins with /",
+    ),
+    (
+        "[[access]]\nrole = 'a'\naddresses = ['10.0.0.0/8']\n[[access]]\nrole = 'a'\naddresses = ['10.1.0.0/16']",
+        "access[2]: role \"a\" into database \"app\" from 10.1.0.0/16 is already decided by access[1]",
+    ),
+];
+
+/// Answers beside `mode = 'mtls'`.
+const MTLS_MISTAKES: &[(&str, &str)] = &[
+    (
+        "auth = 'scram'",
+        "--auth \"scram\": a password alone does not prove",
+    ),
+    (
+        "password-file = 'p'",
+        "--password-file: no role logs in with a password",
+    ),
+    (
+        "[[client]]\nrole = 'a'",
+        "--client \"\": the common name is empty",
+    ),
+    (
+        "[[client]]\ncn = 'a'\nrole = ''",
+        "--client \"a=\": no role is named after the =",
+    ),
+    (
+        "[[client]]\ncn = 'a'\n[[client]]\ncn = 'a'",
+        "--client \"a\": this certificate is asked for twice",
+    ),
+    (
+        "auth = 'scram+cert'\nuser = 'a'\n[[client]]\ncn = 'b'\nrole = 'a'",
+        "--client \"b=a\": with scram+cert the certificate's CN must be the role",
+    ),
+    (
+        "user = 'x\\1'\n[[client]]\ncn = '/a'\nrole = 'x\\1'",
+        "pg_ident.conf cannot say this pair",
+    ),
+];
+
 #[test]
 fn each_mistake_is_told_with_its_flag_and_what_to_do() {
-    let one_way = [
-        (
-            "mode = 'both'",
-            "--mode \"both\": there is no such mode; give one-way",
-        ),
-        ("", "--mode: it is not said who has to prove"),
-        (
-            "run = 'compose'",
-            "--run \"compose\": running in containers is not in this version",
-        ),
-        ("run = 'cloud'", "--run \"cloud\": there is no such way"),
-        (
-            "image = 'postgres:17'",
-            "--image \"postgres:17\": an image is for containers",
-        ),
-        ("auth = 'md5'", "--auth \"md5\": there is no such method"),
-        (
-            "auth = 'cert'",
-            "--auth \"cert\": in one-way mode clients have no certificate",
-        ),
-        ("auth = 'scram+cert'", "--auth \"scram+cert\": in one-way mode"),
-        ("hosts = ['']", "--host \"\": "),
-        (
-            "hosts = ['*.example.com']",
-            "--host \"*.example.com\": the first host is the one that is dialled",
-        ),
-        (
-            "hosts = ['0.0.0.0']",
-            "--host \"0.0.0.0\": is where a server listens, and nobody dials it; write",
-        ),
-        (
-            "hosts = ['postgres://db/x']",
-            "--host \"postgres://db/x\": is a URL; write only its host",
-        ),
-        (
-            "hosts = ['db:5432']",
-            "--host \"db:5432\": holds a port; write only the host (\"db\")",
-        ),
-        ("hosts = ['a b']", "--host \"a b\": holds a blank"),
-        (
-            "hosts = ['10.0.0.256']",
-            "--host \"10.0.0.256\": looks like an IP address but is none",
-        ),
-        ("hosts = ['-a']", "starts or ends with a hyphen"),
-        (
-            "hosts = ['a.example', 'A.example']",
-            "--host \"A.example\": a.example is given twice",
-        ),
-        (
-            "port = 0",
-            "--port \"0\": this is no TCP port; give a port from 1 to 65535",
-        ),
-        ("port = 70000", "--port \"70000\": this is no TCP port"),
-        ("port = -1", "--port \"-1\": this is no TCP port"),
-        (
-            "pg-version = 12",
-            "--pg-version \"12\": pgtls knows the configuration of other",
-        ),
-        ("pg-bin = ''", "--pg-bin \"\": the path is empty"),
-        (
-            "algorithm = 'dsa'",
-            "--algorithm \"dsa\": there is no such key algorithm; give one of p256",
-        ),
-        ("days = 0", "--days \"0\": this is no lifetime in days"),
-        (
-            "days = 99999999999",
-            "--days \"99999999999\": this is no lifetime",
-        ),
-        (
-            "days = 400\nca-days = 399",
-            "--days \"400\": certificates would outlive their CA, which lasts 399 days",
-        ),
-        (
-            "ca-cert = 'a'",
-            "--ca-key: it is missing: --ca-cert, --ca-key go together",
-        ),
-        ("server-cert = 'a'\nroot = 'c'", "--server-key: it is missing"),
-        (
-            "ca-cert = 'a'\nca-key = 'b'\nroot = 'c'",
-            "--ca-cert: a CA and a finished server certificate",
-        ),
-        ("user = ''", "--user \"\": the role name is empty"),
-        ("user = 'pg_me'", "--user \"pg_me\": PostgreSQL keeps role names"),
-        (
-            "user = \"a\\nb\"",
-            "--user \"a\\nb\": a role name with a control character",
-        ),
-        ("database = 'all'", "--database \"all\": all is a keyword"),
-        (
-            "allow = ['10.0.0.5/8']",
-            "--allow \"10.0.0.5/8\": 10.0.0.5 has bits set",
-        ),
-        (
-            "allow = ['10.0.0.0/64']",
-            "--allow \"10.0.0.0/64\": /64 is a prefix length for IPv6",
-        ),
-        (
-            "allow = ['10.0.0.0/8', '10.0.0.0/8']",
-            "--allow \"10.0.0.0/8\": 10.0.0.0/8 is already covered",
-        ),
-        (
-            "[[client]]\ncn = 'a'",
-            "--client \"a\": in one-way mode clients get no certificate",
-        ),
-        (
-            "[[access]]\ndatabases = ['x']",
-            "access[1].role: it is not said which role",
-        ),
-        (
-            "[[access]]\nrole = 'none'",
-            "access[1].role \"none\": PostgreSQL reserves",
-        ),
-        (
-            "[[access]]\nrole = 'a'\nmethod = 'cert'",
-            "access[1].method \"cert\": in one-way mode",
-        ),
-        (
-            "[[access]]\nrole = 'a'\nmethod = 'trust'",
-            "access[1].method \"trust\": there is no such method",
-        ),
-        (
-            "[[access]]\nrole = 'a'\ndatabases = ['x', 'x']",
-            "access[1].databases \"x\": it is given twice",
-        ),
-        (
-            "run = 'none'\nuser = '/x'",
-            "--pg-version: the name \"/x\" begins with /",
-        ),
-        (
-            "[[access]]\nrole = 'a'\naddresses = ['10.0.0.0/8']\n[[access]]\nrole = 'a'\naddresses = ['10.1.0.0/16']",
-            "access[2]: role \"a\" into database \"app\" from 10.1.0.0/16 is already decided by access[1]",
-        ),
-    ];
-    let mtls = [
-        (
-            "auth = 'scram'",
-            "--auth \"scram\": a password alone does not prove",
-        ),
-        (
-            "password-file = 'p'",
-            "--password-file: no role logs in with a password",
-        ),
-        (
-            "[[client]]\nrole = 'a'",
-            "--client \"\": the common name is empty",
-        ),
-        (
-            "[[client]]\ncn = 'a'\nrole = ''",
-            "--client \"a=\": no role is named after the =",
-        ),
-        (
-            "[[client]]\ncn = 'a'\n[[client]]\ncn = 'a'",
-            "--client \"a\": this certificate is asked for twice",
-        ),
-        (
-            "auth = 'scram+cert'\nuser = 'a'\n[[client]]\ncn = 'b'\nrole = 'a'",
-            "--client \"b=a\": with scram+cert the certificate's CN must be the role",
-        ),
-        (
-            "user = 'x\\1'\n[[client]]\ncn = '/a'\nrole = 'x\\1'",
-            "pg_ident.conf cannot say this pair",
-        ),
-    ];
-    for (mode, table) in [("one-way", &one_way[..]), ("mtls", &mtls[..])] {
+    for (mode, table) in [("one-way", ONE_WAY_MISTAKES), ("mtls", MTLS_MISTAKES)] {
         for (text, expected) in table {
             let names_mode = text.is_empty() || text.starts_with("mode");
             let text = if names_mode {
