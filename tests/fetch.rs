@@ -1,6 +1,8 @@
 //! Private copies of PostgreSQL, brought by the package clients of this machine. What a machine cannot fetch
 //! is skipped aloud; with `CI=true` a skip is a failure.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -137,14 +139,7 @@ async fn a_broken_off_copy_leaves_nothing() {
 #[tokio::test]
 async fn a_version_nobody_has_is_in_no_plan() {
     let (_temp, places) = scratch();
-    assert_eq!(
-        plans(Some(9), &places)
-            .await
-            .iter()
-            .filter(|plan| plan.client != Client::Npm)
-            .count(),
-        0
-    );
+    assert_eq!(plans(Some(8), &places).await.len(), 0);
 }
 
 /// Prints the clients of the plans under this program's `PATH`; run by the test below.

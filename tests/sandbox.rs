@@ -1,6 +1,8 @@
 //! The sandbox, against real PostgreSQL: as root (the server under another account, files mirrored) and as an
 //! ordinary user (this same program run again as `nobody`).
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::future::Future;
 use std::net::{Ipv6Addr, TcpListener};
@@ -15,6 +17,9 @@ use pgtls::server::{
     Binaries, Event, Places, Running, Sandbox, Server, ServerError, Status, Wanted, free_port, port_taken_by,
 };
 use tempfile::TempDir;
+
+/// Counts the projects of this process, for their ports.
+static NEXT: AtomicU16 = AtomicU16::new(0);
 
 /// A project with files made by `openssl`, in a directory of its own; its server ends with it.
 struct Project {
@@ -48,7 +53,6 @@ impl Project {
             cache: Some(root.join("cache")),
         };
         // Tests run side by side: each looks in a range of its own.
-        static NEXT: AtomicU16 = AtomicU16::new(0);
         let mine = 10 * NEXT.fetch_add(1, Ordering::Relaxed)
             + 200 * u16::try_from(std::process::id() % 100).unwrap();
         let port = free_port(10_000 + mine).unwrap().port;

@@ -125,21 +125,15 @@ impl Sandbox {
         let program = binaries.dir.join("postgres");
         // A session of its own: neither Ctrl-C nor the end of this terminal reaches it. Where there is no
         // setsid(1), a process group of its own does for Ctrl-C.
-        let mut command = match ["/usr/bin/setsid", "/bin/setsid"]
+        let setsid = ["/usr/bin/setsid", "/bin/setsid"]
             .into_iter()
-            .find(|path| Path::new(path).exists())
-        {
-            Some(setsid) => {
-                let mut command = Command::new(setsid);
-                command.arg(program);
-                command
-            }
-            None => {
-                let mut command = Command::new(program);
-                command.process_group(0);
-                command
-            }
-        };
+            .find(|path| Path::new(path).exists());
+        let mut command = Command::new(setsid.map_or(program.as_path(), Path::new));
+        if setsid.is_some() {
+            command.arg(&program);
+        } else {
+            command.process_group(0);
+        }
         let errors = output
             .try_clone()
             .map_err(|error| ServerError::file("open", &self.log_file(), &error))?;

@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
+use rustix::fs::Mode;
+
 use super::files::{make_dir, read, remove, write};
 use super::{Account, ServerError};
 
@@ -36,8 +38,10 @@ pub(super) fn copy(project: &Path, home: &Path, account: Option<&Account>) -> Re
         }
         let (content, found) =
             read(&source, LARGEST).map_err(|error| ServerError::file("read", &source, &error))?;
-        let private =
-            found.mode() & 0o077 == 0 || source.extension().is_some_and(|extension| extension == "key");
+        let private = Mode::from_raw_mode(found.mode())
+            .intersection(Mode::RWXG | Mode::RWXO)
+            .is_empty()
+            || source.extension().is_some_and(|extension| extension == "key");
         let mode = if private { 0o600 } else { 0o644 };
         let owner = account.filter(|_| private);
         let uid = owner.map_or_else(|| rustix::process::geteuid().as_raw(), |account| account.uid);

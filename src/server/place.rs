@@ -200,10 +200,9 @@ fn identity(project: &Path) -> String {
     if !id.is_empty() {
         id.push('-');
     }
-    for byte in &hash.as_ref()[..8] {
-        id.push_str(&format!("{byte:02x}"));
-    }
-    id
+    hash.as_ref()[..8]
+        .iter()
+        .fold(id, |id, byte| format!("{id}{byte:02x}"))
 }
 
 fn fits(socket_dir: &Path) -> bool {
