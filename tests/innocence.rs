@@ -72,22 +72,24 @@ fn innocent_full_server() {
         )
         .hba(HBA_MTLS)
         .start();
+    let logins = || server.log().matches("connection authorized").count();
+    let before = logins();
     let holders: Vec<_> = (0..4)
         .map(|_| Job::new("psql").args(["-X", "-w", "-c", "select pg_sleep(300)", "-d", &server.socket()]))
         .map(|holder| holder.account(&support::Account::server()).start())
         .collect();
-    let probe = format!(
+    // All of them first: a login that looks too early takes the place of one that is to hold it.
+    wait_for("four sessions", Duration::from_secs(60), || {
+        (logins() >= before + 4).then_some(())
+    });
+    let looked = format!(
         "{} sslcert={} sslkey={}",
         cast.conninfo(server.port),
         cast.client.cert.display(),
         cast.client.key.display()
     );
-    wait_for("the server is full", Duration::from_secs(30), || {
-        psql(&probe, "select 1")
-            .stderr
-            .contains("too many clients")
-            .then_some(())
-    });
+    let answer = psql(&looked, "select 1");
+    assert!(answer.stderr.contains("too many clients"), "{}", answer.stderr);
     let outcome = cast.mtls(server.port, "");
     drop(holders);
     let blind = [

@@ -263,22 +263,37 @@ async fn starts_reloads_stops_and_starts_again() {
             .any(|event| matches!(event, Event::Log(line) if line.contains("ready to accept")))
     );
 
-    // Safe, and safe to rely on.
-    assert_eq!(psql(&server, "show ssl"), "on");
+    safe_to_rely_on(&server);
+    reloads(&project, &sandbox, &server).await;
+    let server = stops_and_starts(&project, &sandbox, &binaries, &server).await;
+    recovers(&project, &sandbox, &server).await;
+
+    sandbox.stop(&quiet).await.unwrap();
+    let gone = sandbox.delete().unwrap();
+    assert!(
+        !gone.is_empty() && gone.iter().all(|path| !path.exists()),
+        "{gone:?}"
+    );
+    assert_eq!(sandbox.status(), Status::Empty);
+    assert_eq!(sandbox.delete().unwrap(), Vec::<PathBuf>::new());
+}
+
+/// Durable, in UTF-8, closed to others, and in a session of its own: the end of ours is not its end.
+fn safe_to_rely_on(server: &Server) {
+    assert_eq!(psql(server, "show ssl"), "on");
     for setting in [
         "fsync",
         "full_page_writes",
         "synchronous_commit",
         "data_checksums",
     ] {
-        assert_eq!(psql(&server, &format!("show {setting}")), "on", "{setting}");
+        assert_eq!(psql(server, &format!("show {setting}")), "on", "{setting}");
     }
-    assert_eq!(psql(&server, "show server_encoding"), "UTF8");
-    assert_eq!(psql(&server, "select lower('Ä')"), "ä");
+    assert_eq!(psql(server, "show server_encoding"), "UTF8");
+    assert_eq!(psql(server, "select lower('Ä')"), "ä");
     let sockets = fs::metadata(&server.socket_dir).unwrap();
     assert_eq!(sockets.mode() & 0o777, 0o700);
     assert_ne!(sockets.uid(), 0);
-    // A session of its own: the end of ours is not its end.
     let stat = fs::read_to_string(format!("/proc/{}/stat", server.pid)).unwrap();
     let session = stat
         .rsplit(')')
@@ -289,8 +304,10 @@ async fn starts_reloads_stops_and_starts_again() {
         .unwrap()
         .to_owned();
     assert_eq!(session, server.pid.to_string());
+}
 
-    // A new certificate is served after a reload; a bad one is complained about, and the old one stays.
+/// A new certificate is served after a reload; a bad one is complained about, and the old one stays.
+async fn reloads(project: &Project, sandbox: &Sandbox, server: &Server) {
     let before = served(server.port);
     project.issue("server.crt", "server.key");
     let reload = sandbox.reload(&quiet).await.unwrap();
@@ -345,8 +362,15 @@ async fn starts_reloads_stops_and_starts_again() {
         reload.lines
     );
     project.configure("");
+}
 
-    // Twice is refused, data in use is not deleted, and what was written is there after a restart.
+/// Twice is refused, data in use is not deleted, and what was written is there after a restart.
+async fn stops_and_starts(
+    project: &Project,
+    sandbox: &Sandbox,
+    binaries: &Binaries,
+    server: &Server,
+) -> Server {
     assert!(matches!(
         project.start().await,
         Err(ServerError::AlreadyRunning { .. })
@@ -355,21 +379,24 @@ async fn starts_reloads_stops_and_starts_again() {
         sandbox.delete(),
         Err(ServerError::AlreadyRunning { .. })
     ));
-    psql(&server, "create table kept (x int)");
+    psql(server, "create table kept (x int)");
     assert_eq!(sandbox.stop(&quiet).await.unwrap(), Some(server.clone()));
     assert_eq!(processes(&sandbox.data_dir()), 0);
     assert_eq!(sandbox.status(), Status::Stopped);
-    let cluster = sandbox.init(&binaries, &quiet).await.unwrap();
+    let cluster = sandbox.init(binaries, &quiet).await.unwrap();
     assert!(!cluster.created);
     let server = sandbox
-        .start(cluster, &binaries, &quiet)
+        .start(cluster, binaries, &quiet)
         .await
         .unwrap()
         .keep()
         .unwrap();
     assert_eq!(psql(&server, "select count(*) from kept"), "0");
+    server
+}
 
-    // After a crash it recovers, whoever has the process number in the stale file now.
+/// After a crash it recovers, whoever has the process number in the stale file now.
+async fn recovers(project: &Project, sandbox: &Sandbox, server: &Server) {
     for pid in pids(&sandbox.data_dir()) {
         let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
     }
@@ -385,15 +412,6 @@ async fn starts_reloads_stops_and_starts_again() {
     assert_eq!(sandbox.status(), Status::Stopped);
     let server = project.start().await.unwrap().keep().unwrap();
     assert_eq!(psql(&server, "select count(*) from kept"), "0");
-
-    sandbox.stop(&quiet).await.unwrap();
-    let gone = sandbox.delete().unwrap();
-    assert!(
-        !gone.is_empty() && gone.iter().all(|path| !path.exists()),
-        "{gone:?}"
-    );
-    assert_eq!(sandbox.status(), Status::Empty);
-    assert_eq!(sandbox.delete().unwrap(), Vec::<PathBuf>::new());
 }
 
 #[tokio::test]

@@ -73,6 +73,11 @@ fn journey(major: u16, mode: &str, account: &Account) {
         "undo left {:?}",
         up.project.files().keys()
     );
+    // The answers are gone with the files; the data can still be found and deleted.
+    up.project
+        .pgtls(&["down", "--volumes", "--yes"])
+        .run()
+        .expect_status(0);
 }
 
 /// The object of `up --json` is the contract's, and what it says of itself is so.

@@ -2,7 +2,7 @@
 //!
 //! A run goes through four doors:
 //! [`Project::look`] (reads only, for a preview) or [`Project::open`] / [`Project::create`] (one run at a time,
-//! and whatever a killed run left is put in order first), [`compare`], [`write`], and later [`undo`].
+//! and whatever a killed run left is put in order first), [`compare`], [`write()`], and later [`undo`].
 //!
 //! What is kept in `.pgtls/` (0700, nobody else's business):
 //!

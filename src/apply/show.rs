@@ -32,9 +32,9 @@ fn escaped(text: &str, limit: usize) -> String {
             break;
         }
         if c != '\t' && is_deceptive(c) {
-            out.extend(c.escape_unicode())
+            out.extend(c.escape_unicode());
         } else {
-            out.push(c)
+            out.push(c);
         }
     }
     out

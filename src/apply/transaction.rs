@@ -159,10 +159,10 @@ pub(super) fn prepare(tree: &Tree, record: &Record, way: Way, prepared: &mut Pre
 pub(super) fn execute(tree: &Tree, prepared: &Prepared) -> Result<(), (Error, bool)> {
     let mut log = Vec::new();
     place(tree, prepared, &mut log).map_err(|error| {
-        let exact = log
-            .into_iter()
-            .rev()
-            .fold(true, |exact, done| take_back(tree, done) && exact);
+        let mut exact = true;
+        for done in log.into_iter().rev() {
+            exact &= take_back(tree, done);
+        }
         (error, exact)
     })
 }

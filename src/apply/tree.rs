@@ -45,11 +45,15 @@ pub(super) struct DirState {
     pub owner: Owner,
 }
 
+/// Called before each change of the disk, with its name and path; an error stands for the kernel's.
+#[cfg(test)]
+pub(super) type Hook = dyn Fn(&'static str, &Path) -> rustix::io::Result<()> + Send + Sync;
+
 /// Where tests stand in the way. Nothing at all in the program.
 #[derive(Clone, Default)]
 pub(super) struct Fault {
     #[cfg(test)]
-    pub hook: Option<std::sync::Arc<dyn Fn(&'static str, &Path) -> rustix::io::Result<()> + Send + Sync>>,
+    pub hook: Option<std::sync::Arc<Hook>>,
 }
 
 impl Fault {
@@ -280,12 +284,12 @@ impl Tree {
 
     /// Makes a directory; `Ok(false)` if it was there already.
     pub fn make_dir(&self, rel: &Path, mode: u32) -> Result<bool> {
-        let (dir, name) = self.existing_parent(rel)?;
-        let made = self
+        let (parent, name) = self.existing_parent(rel)?;
+        match self
             .fault
             .step("mkdir", rel)
-            .and_then(|()| fs::mkdirat(&dir, name, Mode::from_raw_mode(mode)));
-        match made {
+            .and_then(|()| fs::mkdirat(&parent, name, Mode::from_raw_mode(mode)))
+        {
             Ok(()) => Ok(true),
             Err(Errno::EXIST) => self.dir_state(rel).map(|_| false),
             Err(e) => Err(Error::io("create the directory", &self.full(rel), e)),

@@ -240,7 +240,7 @@ pub enum Expect {
 /// `inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// A file with certificates, or HOST[:PORT] of a PostgreSQL server.
+    /// A file with certificates, or `HOST[:PORT]` of a PostgreSQL server.
     #[arg(value_name = "FILE|HOST[:PORT]")]
     pub target: String,
     /// Judge it by these roots.

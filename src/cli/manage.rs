@@ -81,7 +81,7 @@ struct Down {
 /// Stops the server; with `volumes` deletes its data.
 pub fn down(global: &Global, volumes: bool, output: Output) -> Result<Exit, Error> {
     let prompt = Prompt::new(global);
-    let (_, sandbox) = engine::sandbox(&global.dir)?;
+    let sandbox = engine::sandbox(&global.dir)?;
     let doomed = if volumes { sandbox.volumes() } else { Vec::new() };
     if !doomed.is_empty() {
         let list: Vec<_> = doomed.iter().map(|path| path.display().to_string()).collect();

@@ -10,22 +10,28 @@ use crate::dial::{Address, Deadline, NothingVerified, TlsSettings, handshake, op
 use crate::pki::Certificate;
 use crate::plan::Layout;
 use crate::server::{Places, Sandbox, Server, Status};
-use crate::setup::{Answers, Run, Setup};
+use crate::setup::{Answers, Run};
 
 use super::prepare::{self, Request};
 use super::up::{self, Ask, listener};
 use super::{Error, Renew, Secrets, Step, Teller, files};
 
-/// The project's sandbox, where it has one.
-pub fn sandbox(dir: &Path) -> Result<(Setup, Sandbox), Error> {
-    let setup = prepare::project(dir)?;
+/// The project's sandbox, where it has one; also the one that is left when `undo` has taken back the answers.
+pub fn sandbox(dir: &Path) -> Result<Sandbox, Error> {
+    let found = || Sandbox::locate(dir, &Places::of_this_machine());
+    let setup = match prepare::project(dir) {
+        Err(Error::NoProject(_)) if found().is_ok_and(|sandbox| !sandbox.volumes().is_empty()) => {
+            return Ok(found()?);
+        }
+        other => other?,
+    };
     if setup.run != Run::Sandbox {
         return Err(Error::DoesNotFit {
             what: "this project runs no server of its own (run = \"none\")".to_owned(),
             remedy: "stop the server the way it was started".to_owned(),
         });
     }
-    Ok((setup, Sandbox::locate(dir, &Places::of_this_machine())?))
+    Ok(found()?)
 }
 
 /// Stops what `up` started; says what was stopped.

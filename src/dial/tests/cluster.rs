@@ -222,9 +222,9 @@ fn template() -> Arc<TempDir> {
 }
 
 fn free_port() -> u16 {
+    static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
     // Below the range from which the kernel gives ports to clients, so that none takes it before the server.
     let begin = 20_000 + u16::try_from(std::process::id() % 5_000).unwrap();
-    static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
     loop {
         let port = begin + NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
