@@ -13,7 +13,7 @@ use super::BOOKS;
 use super::error::{Error, Found, Result};
 use super::journal::{self, State};
 use super::transaction::{self, KeptCopy, Way};
-use super::tree::{DirState, Fault, Tree};
+use super::tree::{DirState, Tree};
 
 /// A project directory, only looked at. It need not exist.
 pub struct Project {
@@ -51,39 +51,12 @@ pub enum Recovery {
 impl Project {
     /// Looks at a directory without touching it; it need not exist. For previews.
     pub fn look(dir: &Path) -> Result<Self> {
-        Self::look_with(dir, Fault::default())
-    }
-
-    /// Takes an existing directory for this run, and puts in order what a killed run left there.
-    pub fn open(dir: &Path) -> Result<Locked> {
-        Self::open_with(dir, Fault::default())
-    }
-
-    /// As [`Project::open`], creating the directory if need be; the one that holds it must exist.
-    pub fn create(dir: &Path) -> Result<Locked> {
-        let made_root = match rustix::fs::mkdir(dir, Mode::from_raw_mode(0o755)) {
-            Ok(()) => true,
-            Err(Errno::EXIST) => false,
-            Err(Errno::NOENT) => return Err(Error::NoParent(dir.to_path_buf())),
-            Err(e) => return Err(Error::io("create", dir, e)),
-        };
-        let mut opened = Self::open(dir);
-        match &mut opened {
-            Ok(locked) => locked.made_root = made_root,
-            // It is empty, and the error is what matters.
-            Err(_) if made_root => _ = rustix::fs::rmdir(dir),
-            Err(_) => {}
-        }
-        opened
-    }
-
-    pub(super) fn look_with(dir: &Path, fault: Fault) -> Result<Self> {
         let dir = if dir.as_os_str().is_empty() {
             Path::new(".")
         } else {
             dir
         };
-        let tree = match Tree::open(dir, fault) {
+        let tree = match Tree::open(dir) {
             Ok(tree) => Some(tree),
             Err(Errno::NOENT) if dir.symlink_metadata().is_err() => None,
             // A symbolic link to nothing.
@@ -114,8 +87,9 @@ impl Project {
         })
     }
 
-    pub(super) fn open_with(dir: &Path, fault: Fault) -> Result<Locked> {
-        let project = Self::look_with(dir, fault)?;
+    /// Takes an existing directory for this run, and puts in order what a killed run left there.
+    pub fn open(dir: &Path) -> Result<Locked> {
+        let project = Self::look(dir)?;
         let Some(tree) = &project.tree else {
             return Err(Error::NoSuchDirectory(project.dir));
         };
@@ -128,6 +102,24 @@ impl Project {
             made_root: false,
             lock,
         })
+    }
+
+    /// As [`Project::open`], creating the directory if need be; the one that holds it must exist.
+    pub fn create(dir: &Path) -> Result<Locked> {
+        let made_root = match rustix::fs::mkdir(dir, Mode::from_raw_mode(0o755)) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(Errno::NOENT) => return Err(Error::NoParent(dir.to_path_buf())),
+            Err(e) => return Err(Error::io("create", dir, e)),
+        };
+        let mut opened = Self::open(dir);
+        match &mut opened {
+            Ok(locked) => locked.made_root = made_root,
+            // It is empty, and the error is what matters.
+            Err(_) if made_root => _ = rustix::fs::rmdir(dir),
+            Err(_) => {}
+        }
+        opened
     }
 
     /// The directory as it was named.

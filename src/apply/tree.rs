@@ -1,8 +1,7 @@
 //! The project directory as a file descriptor, and the few things done below it.
 //!
 //! Every path is relative and is walked component by component with `O_NOFOLLOW`: a symbolic link anywhere below
-//! the project directory is an error that names it. Everything that changes the disk passes [`Fault::step`] first,
-//! where tests stop, fail or kill the run.
+//! the project directory is an error that names it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -45,46 +44,15 @@ pub(super) struct DirState {
     pub owner: Owner,
 }
 
-/// Called before each change of the disk, with its name and path; an error stands for the kernel's.
-#[cfg(test)]
-pub(super) type Hook = dyn Fn(&'static str, &Path) -> rustix::io::Result<()> + Send + Sync;
-
-/// Where tests stand in the way. Nothing at all in the program.
-#[derive(Clone, Default)]
-pub(super) struct Fault {
-    #[cfg(test)]
-    pub hook: Option<std::sync::Arc<Hook>>,
-}
-
-impl Fault {
-    #[cfg_attr(
-        not(test),
-        allow(
-            clippy::unused_self,
-            clippy::unnecessary_wraps,
-            reason = "does nothing outside tests"
-        )
-    )]
-    fn step(&self, what: &'static str, path: &Path) -> rustix::io::Result<()> {
-        #[cfg(test)]
-        if let Some(hook) = &self.hook {
-            return hook(what, path);
-        }
-        let _ = (what, path);
-        Ok(())
-    }
-}
-
 /// The project directory, open.
 pub(super) struct Tree {
     path: PathBuf,
     root: OwnedFd,
-    fault: Fault,
 }
 
 impl Tree {
     /// Opens the directory itself; here, and only here, a symbolic link to a directory is fine.
-    pub fn open(path: &Path, fault: Fault) -> rustix::io::Result<Self> {
+    pub fn open(path: &Path) -> rustix::io::Result<Self> {
         let root = fs::open(
             path,
             OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
@@ -93,7 +61,6 @@ impl Tree {
         Ok(Self {
             path: path.to_path_buf(),
             root,
-            fault,
         })
     }
 
@@ -230,15 +197,9 @@ impl Tree {
     pub fn create(&self, rel: &Path, state: &FileState) -> Result<()> {
         let full = self.full(rel);
         let (dir, name) = self.existing_parent(rel)?;
-        let made = (|| {
-            self.fault.step("create", rel)?;
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            fs::openat(&dir, name, flags, Mode::from_raw_mode(0o600))
-        })();
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = fs::openat(&dir, name, flags, Mode::from_raw_mode(0o600));
         let mut file = File::from(made.map_err(|e| Error::io("create", &full, e))?);
-        self.fault
-            .step("fill", rel)
-            .map_err(|e| Error::io("write", &full, e))?;
         file.write_all(&state.bytes)
             .map_err(|e| Error::io("write", &full, e))?;
         if let Some(owner) = state.owner {
@@ -251,10 +212,7 @@ impl Tree {
                 }
             }
         }
-        self.fault
-            .step("chmod", rel)
-            .and_then(|()| fs::fchmod(&file, Mode::from_raw_mode(state.mode)))
-            .map_err(|e| Error::io("set the mode of", &full, e))
+        fs::fchmod(&file, Mode::from_raw_mode(state.mode)).map_err(|e| Error::io("set the mode of", &full, e))
     }
 
     /// Opens a file for locking, creating it 0600.
@@ -285,11 +243,7 @@ impl Tree {
     /// Makes a directory; `Ok(false)` if it was there already.
     pub fn make_dir(&self, rel: &Path, mode: u32) -> Result<bool> {
         let (parent, name) = self.existing_parent(rel)?;
-        match self
-            .fault
-            .step("mkdir", rel)
-            .and_then(|()| fs::mkdirat(&parent, name, Mode::from_raw_mode(mode)))
-        {
+        match fs::mkdirat(&parent, name, Mode::from_raw_mode(mode)) {
             Ok(()) => Ok(true),
             Err(Errno::EXIST) => self.dir_state(rel).map(|_| false),
             Err(e) => Err(Error::io("create the directory", &self.full(rel), e)),
@@ -310,10 +264,7 @@ impl Tree {
             Ok(()) | Err(Errno::PERM) => {}
             Err(e) => return Err(Error::io("set the owner of", &full, e)),
         }
-        self.fault
-            .step("chmod", rel)
-            .and_then(|()| fs::fchmod(&dir, Mode::from_raw_mode(state.mode)))
-            .map_err(|e| Error::io("set the mode of", &full, e))
+        fs::fchmod(&dir, Mode::from_raw_mode(state.mode)).map_err(|e| Error::io("set the mode of", &full, e))
     }
 
     /// Removes a directory if it is empty; says whether it is gone.
@@ -321,11 +272,7 @@ impl Tree {
         let Some((dir, name)) = self.parent(rel)? else {
             return Ok(true);
         };
-        let gone = self
-            .fault
-            .step("rmdir", rel)
-            .and_then(|()| fs::unlinkat(&dir, name, AtFlags::REMOVEDIR));
-        match gone {
+        match fs::unlinkat(&dir, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => Ok(true),
             Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
             Err(e) => Err(Error::io("remove the directory", &self.full(rel), e)),
@@ -337,11 +284,7 @@ impl Tree {
         let Some((dir, name)) = self.parent(rel)? else {
             return Ok(());
         };
-        match self
-            .fault
-            .step("unlink", rel)
-            .and_then(|()| fs::unlinkat(&dir, name, AtFlags::empty()))
-        {
+        match fs::unlinkat(&dir, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(e) => Err(Error::io("remove", &self.full(rel), e)),
         }
@@ -379,12 +322,6 @@ impl Tree {
     }
 
     fn renamed(&self, from: &Path, to: &Path, flags: RenameFlags) -> rustix::io::Result<()> {
-        let step = if flags == RenameFlags::EXCHANGE {
-            "exchange"
-        } else {
-            "rename"
-        };
-        self.fault.step(step, to)?;
         let lost = |_: Error| Errno::NOENT;
         let (from_dir, from_name) = self.existing_parent(from).map_err(lost)?;
         let (to_dir, to_name) = self.existing_parent(to).map_err(lost)?;
@@ -407,12 +344,9 @@ impl Tree {
         }
         for rel in paths {
             if let Some(fd) = self.open_any(rel)? {
-                let synced = self
-                    .fault
-                    .step("sync", rel)
-                    .map_err(Into::into)
-                    .and_then(|()| File::from(fd).sync_all());
-                synced.map_err(|e| Error::io("write", &self.full(rel), e))?;
+                File::from(fd)
+                    .sync_all()
+                    .map_err(|e| Error::io("write", &self.full(rel), e))?;
             }
         }
         Ok(())

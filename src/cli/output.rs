@@ -19,6 +19,19 @@ const BAD: Style = Style::new()
     .bold();
 const OPEN: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Yellow)));
 
+/// Words on standard error, with the end of the line. What cannot be written there, because it is closed or its disk is
+/// full, is no reason to break off a journey.
+macro_rules! told {
+    ($($words:tt)*) => { $crate::cli::output::to_stderr(&format!("{}\n", format_args!($($words)*))) };
+}
+pub(super) use told;
+
+/// Writes at once, so that lines of two programs do not run into one another.
+pub fn to_stderr(text: &str) {
+    let mut stderr = anstream::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
 /// Where and how to write.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
@@ -105,7 +118,7 @@ impl Output {
     /// A remark on standard error; not said with `--quiet`.
     pub fn remark(&self, text: impl Display) {
         if self.loudness > Loudness::Quiet {
-            anstream::eprintln!("{DIM}{text}{DIM:#}");
+            told!("{DIM}{text}{DIM:#}");
         }
     }
 
@@ -116,9 +129,9 @@ impl Output {
 
     /// A failure: what failed, why, what to do.
     pub fn failure(&self, what: impl Display, remedies: &[String]) {
-        anstream::eprintln!("{BAD}{} error:{BAD:#} {what}", self.signs.bad);
+        told!("{BAD}{} error:{BAD:#} {what}", self.signs.bad);
         for remedy in remedies {
-            anstream::eprintln!("  {BOLD}→{BOLD:#} {remedy}");
+            told!("  {BOLD}→{BOLD:#} {remedy}");
         }
     }
 
@@ -126,7 +139,7 @@ impl Output {
     pub fn error(&self, error: &Error) {
         self.failure(error, &error.remedies());
         for line in error.log() {
-            anstream::eprintln!("  {DIM}server log:{DIM:#} {line}");
+            told!("  {DIM}server log:{DIM:#} {line}");
         }
     }
 
@@ -165,17 +178,16 @@ impl Output {
             match event {
                 Event::Begin(step) if self.live && self.loudness > Loudness::Quiet => {
                     let busy = self.signs.busy;
-                    anstream::eprint!("{clear}{DIM}{busy} {}…{DIM:#}", step.doing());
-                    let _ = std::io::stderr().flush();
+                    to_stderr(&format!("{clear}{DIM}{busy} {}…{DIM:#}", step.doing()));
                     *begun = true;
                     return;
                 }
                 Event::Done { note, took, .. } if self.loudness > Loudness::Quiet => {
                     let good = self.signs.good;
-                    anstream::eprintln!("{clear}{GOOD}{good}{GOOD:#} {note} {DIM}{}{DIM:#}", brief(took));
+                    told!("{clear}{GOOD}{good}{GOOD:#} {note} {DIM}{}{DIM:#}", brief(took));
                 }
-                Event::Notice(text) => anstream::eprintln!("{clear}{OPEN}note:{OPEN:#} {text}"),
-                Event::Log(line) if self.is_verbose() => anstream::eprintln!("{clear}{DIM}| {line}{DIM:#}"),
+                Event::Notice(text) => told!("{clear}{OPEN}note:{OPEN:#} {text}"),
+                Event::Log(line) if self.is_verbose() => told!("{clear}{DIM}| {line}{DIM:#}"),
                 _ => return,
             }
             *begun = false;

@@ -1,6 +1,6 @@
 //! Questions on the terminal. Without a terminal nothing is ever asked.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 
 use secrecy::SecretString;
@@ -11,6 +11,7 @@ use crate::pki::{KeyError, PrivateKey};
 use crate::server::fetch::FetchPlan;
 
 use super::args::Global;
+use super::output::{to_stderr, told};
 
 /// Asks the person, or answers for them with `--yes`.
 #[derive(Debug, Clone, Copy)]
@@ -38,8 +39,7 @@ impl Prompt {
     }
 
     fn line(prompt: &str) -> String {
-        anstream::eprint!("{prompt}");
-        let _ = std::io::stderr().flush();
+        to_stderr(prompt);
         let mut line = String::new();
         match std::io::stdin().read_line(&mut line) {
             Ok(_) => line.trim().to_ascii_lowercase(),
@@ -83,11 +83,11 @@ impl Ask for Prompt {
         if !self.terminal {
             return Answer::Stop;
         }
-        anstream::eprintln!(
+        told!(
             "\n{} was edited since pgtls wrote it, or was never pgtls's:",
             change.path.display()
         );
-        anstream::eprintln!("{}", change.diff());
+        told!("{}", change.diff());
         let leave = if change.may_be_left() {
             ", [l]eave it as it is"
         } else {

@@ -41,6 +41,7 @@ provide_packages() {
     has cc || wanted+=(gcc libc6-dev)
     has openssl || wanted+=(openssl)
     has setpriv || wanted+=(util-linux)
+    has strace || wanted+=(strace)
     [ -n "$(system_postgres)" ] || wanted+=(postgresql)
     has psql || wanted+=(postgresql-client)
     [ -n "$(venv_python)" ] || wanted+=(python3-venv)
