@@ -47,6 +47,13 @@ impl Prompt {
         }
     }
 
+    /// The passphrase of one encrypted key, typed unseen where somebody can be asked, as psql asks.
+    #[must_use]
+    pub fn typed_passphrase(self, key: &Path) -> Option<SecretString> {
+        let ask = || rpassword::prompt_password(format!("Passphrase of {}: ", key.display()));
+        self.terminal.then(ask)?.ok().map(SecretString::from)
+    }
+
     /// The passphrase of a key: from the file, the environment, or typed unseen; only where a key is encrypted.
     pub fn passphrase(self, file: Option<&Path>, keys: &[&Path]) -> Result<Option<SecretString>, Error> {
         if let Some(file) = file {

@@ -21,11 +21,8 @@ pub fn run(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Er
         None => engine::kit(&global.dir, None)?.2,
     };
     let prompt = Prompt::new(global);
-    let keys: Vec<_> = conninfo
-        .get(Keyword::Sslkey)
-        .map(std::path::Path::new)
-        .into_iter()
-        .collect();
+    let env = Environment::current();
+    let locked = engine::locked_key(conninfo.clone(), &env);
     let means = Means {
         expect: args.expect.map(|expect| match expect {
             Expect::OneWay => Mode::OneWay,
@@ -33,11 +30,15 @@ pub fn run(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Er
         }),
         other: args.other_cert.zip(args.other_key),
         dir: global.dir.clone(),
-        key_passphrase: prompt.passphrase(None, &keys)?,
+        key_passphrase: match &locked {
+            // psql knows nothing of PGTLS_KEY_PASSPHRASE.
+            Some(key) if args.probes == Probes::Connect => prompt.typed_passphrase(key),
+            Some(key) => prompt.passphrase(None, &[key])?,
+            None => None,
+        },
         timeout: timeout(args.timeout)?,
         now: OffsetDateTime::now_utc(),
     };
-    let env = Environment::current();
     let report = drive(async {
         let target = engine::target(conninfo, &env, &means).await?;
         Ok(match args.probes {

@@ -4,7 +4,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -69,6 +69,8 @@ pub(super) enum Halt {
     PlusWithoutTls,
     #[error("result too large")]
     TooLarge,
+    #[error("no client certificate was asked for, or none was sent")]
+    CertificateUnused { asked: bool },
 }
 
 /// What we are willing to do.
@@ -77,18 +79,25 @@ pub(super) struct Policy {
     pub has_password: bool,
     pub channel_binding: ChannelBinding,
     pub allowed: Option<Vec<AuthName>>,
+    pub certificate_required: bool,
 }
 
 /// What the watch has seen, shared with the session.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     result_bytes: AtomicUsize,
+    admitted: AtomicBool,
 }
 
 impl Watch {
     /// Gives the next query its allowance.
     pub fn refill(&self) {
         self.result_bytes.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the server has said `AuthenticationOk`.
+    pub fn is_admitted(&self) -> bool {
+        self.admitted.load(Ordering::Relaxed)
     }
 }
 
@@ -237,6 +246,10 @@ impl Guard {
     /// `pg_SASL_init`).
     fn authentication(&mut self, body: &[u8]) -> Result<(), Halt> {
         let code = body.first_chunk().map(|code| u32::from_be_bytes(*code));
+        if code == Some(0) {
+            self.used_certificate()?;
+            self.watch.admitted.store(true, Ordering::Relaxed);
+        }
         if matches!(code, Some(8 | 11 | 12)) || (self.asked && code == Some(0)) {
             // The middle or the end of an exchange that has been allowed.
             return Ok(());
@@ -275,6 +288,22 @@ impl Guard {
         }
         if !self.policy.has_password {
             return Err(Halt::PasswordNeeded(method));
+        }
+        Ok(())
+    }
+
+    /// `sslcertmode=require` (fe-auth.c, `check_expected_areq`): the server must have asked for a certificate, and we
+    /// must have sent one.
+    fn used_certificate(&self) -> Result<(), Halt> {
+        let (asked, sent) = match &self.link {
+            Link::Tls(session) => (
+                session.facts().asked_for_certificate,
+                session.facts().sent_certificate,
+            ),
+            Link::Plain(_) => (false, false),
+        };
+        if self.policy.certificate_required && !(asked && sent) {
+            return Err(Halt::CertificateUnused { asked });
         }
         Ok(())
     }

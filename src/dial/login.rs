@@ -30,6 +30,8 @@ pub struct Credentials<'a> {
     pub channel_binding: ChannelBinding,
     /// The methods that we consent to (`require_auth`); `None`: any.
     pub allowed: Option<&'a [AuthName]>,
+    /// Whether the server must ask for a client certificate and get one (`sslcertmode=require`).
+    pub certificate_required: bool,
     /// `options` of the startup message (`-c name=value ...`).
     pub options: Option<&'a str>,
     /// `application_name`.
@@ -46,6 +48,7 @@ impl<'a> Credentials<'a> {
             password: None,
             channel_binding: ChannelBinding::Prefer,
             allowed: None,
+            certificate_required: false,
             options: None,
             application_name: "pgtls",
         }
@@ -65,6 +68,9 @@ pub enum LoginFailure {
     /// The server said no, and why.
     #[error("the server refused the login: {0}")]
     Server(ServerMessage),
+    /// The server accepted the login and then said no: no such database, no such role, no connection left.
+    #[error("the server refused the session: {0}")]
+    Session(ServerMessage),
     /// The link ended; in TLS 1.3 this is where a refused client certificate shows as an alert.
     #[error(transparent)]
     Lost(Lost),
@@ -83,6 +89,12 @@ pub enum LoginFailure {
     /// `channel_binding=require`, and the server did not offer it.
     #[error("channel binding is required, but the server asked for {}", .0.as_ref().map_or("no proof".to_owned(), ToString::to_string))]
     NoChannelBinding(Option<AuthMethod>),
+    /// `sslcertmode=require`, and the server did not ask for a client certificate, or there was none to send.
+    #[error("a client certificate must be used, but {}", if *.asked { "there was none to send" } else { "the server did not ask for one" })]
+    CertificateUnused {
+        /// Whether the server asked.
+        asked: bool,
+    },
     /// The signature of the server's certificate has no digest to bind to.
     #[error(
         "the server offers SCRAM bound to its certificate, but channel binding is not defined for that \
@@ -134,6 +146,7 @@ pub async fn login(
         has_password: password.is_some(),
         channel_binding: credentials.channel_binding,
         allowed: credentials.allowed.map(<[_]>::to_vec),
+        certificate_required: credentials.certificate_required,
     };
     let watch = Arc::new(Watch::default());
     let connector = Connector {
@@ -146,7 +159,10 @@ pub async fn login(
         .bound(config.connect_raw(link, connector))
         .await
         .map_err(|late| LoginFailure::Lost(late.into()))?
-        .map_err(|error| LoginFailure::from(&error))?;
+        .map_err(|error| match LoginFailure::from(&error) {
+            LoginFailure::Server(message) if watch.is_admitted() => LoginFailure::Session(message),
+            failure => failure,
+        })?;
     Ok(Session::new(client, connection, tls, watch))
 }
 
@@ -201,6 +217,7 @@ impl From<Halt> for LoginFailure {
             Halt::BindingUndefined => Self::BindingUndefined,
             Halt::PlusWithoutTls => Self::PlusWithoutTls,
             Halt::TooLarge => Self::TooLarge,
+            Halt::CertificateUnused { asked } => Self::CertificateUnused { asked },
         }
     }
 }

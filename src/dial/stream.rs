@@ -1,7 +1,9 @@
 //! An open socket to a server, before any TLS.
 
+use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -70,7 +72,12 @@ async fn open_tcp(host: &str, address: SocketAddr, deadline: Deadline) -> Result
 }
 
 async fn open_unix(path: &Path, deadline: Deadline) -> Result<Stream, OpenError> {
-    let outcome = deadline.bound(UnixStream::connect(path)).await;
+    // As in PostgreSQL, `@` stands for the NUL that begins a name in Linux's abstract namespace.
+    let name = match path.as_os_str().as_bytes().strip_prefix(b"@") {
+        Some(name) => OsString::from_vec([b"\0", name].concat()).into(),
+        None => path.to_path_buf(),
+    };
+    let outcome = deadline.bound(UnixStream::connect(name)).await;
     if matches!(&outcome, Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound) {
         return Err(OpenError::NoSuchSocket {
             path: path.to_owned(),
@@ -109,6 +116,15 @@ impl Stream {
         match &self.socket {
             Socket::Tcp(tcp) => tcp.peer_addr().ok(),
             Socket::Unix(_) => None,
+        }
+    }
+
+    /// The account of the server at the other end of a Unix socket (`SO_PEERCRED`).
+    #[must_use]
+    pub fn peer_uid(&self) -> Option<u32> {
+        match &self.socket {
+            Socket::Tcp(_) => None,
+            Socket::Unix(unix) => unix.peer_cred().ok().map(|peer| peer.uid()),
         }
     }
 

@@ -9,7 +9,7 @@ mod event;
 mod files;
 mod manage;
 mod prepare;
-mod proof;
+mod target;
 mod up;
 
 pub use credentials::{Gathered, Renew, Secrets};
@@ -18,5 +18,5 @@ pub use event::{Event, Running, Step, Teller};
 pub use files::{must_read, read, secret};
 pub use manage::{Look, Renewal, certificates, look, renew, sandbox, stop, undo};
 pub use prepare::{Prepared, Request, absolute, prepare, project, setup};
-pub use proof::{Means, kit, target};
+pub use target::{Means, kit, locked_key, target};
 pub use up::{Ask, Outcome, up, write};

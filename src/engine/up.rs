@@ -11,7 +11,7 @@ use crate::setup::{Run, Setup};
 use crate::verify::{Report, prove};
 
 use super::prepare::{self, Prepared, Request};
-use super::proof::{self, Means};
+use super::target::{self, Means};
 use super::{Error, Event, Step, Teller, database};
 
 /// Whoever is asked before something that a person may not want.
@@ -340,7 +340,7 @@ async fn prove_project(
         timeout,
         now: request.now,
     };
-    let target = proof::target(outcome.conninfo.clone(), &Environment::current(), &means).await?;
+    let target = target::target(outcome.conninfo.clone(), &Environment::current(), &means).await?;
     let report = Box::pin(prove(&target, &|probe| tell.tell(Event::Probe(probe.clone())))).await;
     step.done(format!("{} promises tested", report.probes.len()));
     Ok(report)

@@ -144,6 +144,23 @@ pub(super) fn small(content: &[u8]) -> Option<u32> {
     })
 }
 
+/// An element written out.
+pub(super) fn encode(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut raw = vec![tag];
+    match u8::try_from(content.len()) {
+        Ok(short) if short < 0x80 => raw.push(short),
+        _ => {
+            let length = content.len().to_be_bytes();
+            let length = &length[length.iter().take_while(|byte| **byte == 0).count()..];
+            // At most eight bytes, so the sum fits.
+            raw.push(0x80 | u8::try_from(length.len()).unwrap_or(0x7f));
+            raw.extend_from_slice(length);
+        }
+    }
+    raw.extend_from_slice(content);
+    raw
+}
+
 fn header(bytes: &[u8]) -> Result<(u8, usize, usize), Malformed> {
     let [tag, first, ..] = *bytes else {
         return Err(Malformed("an element without a header"));

@@ -37,5 +37,5 @@ mod tls;
 pub use cause::{Cause, Identity, Refusal, VerifyError};
 pub use host::{Match, MatchedBy, NameCause, NameRefusal, judge_name};
 pub use path::{Path, Purpose, judge_chain};
-pub use store::{StoreError, TrustStore};
+pub use store::{StoreError, TrustStore, certificate_hash, list_hash};
 pub use tls::{SUPPORTED_SCHEMES, SignatureRefusal, TlsVersion, judge_own_certificate, verify_tls_signature};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::der::{Element, Malformed, OID, Reader, SEQUENCE, SET};
+use super::der::{self, Element, Malformed, OID, Reader, SEQUENCE, SET};
 use super::oid;
 
 /// One attribute: type, string type, and the bytes as they stand in the certificate.
@@ -56,6 +56,28 @@ impl Name {
         self.attributes
             .iter()
             .filter(move |attribute| attribute.oid == oid)
+    }
+
+    /// The number by which OpenSSL finds a name's files in a directory (`X509_NAME_hash(3)`): the first four bytes of
+    /// the SHA-1 over the canonical encoding.
+    pub(super) fn hash(&self) -> u32 {
+        let mut encoded = Vec::new();
+        for rdn in &self.canonical {
+            let mut entries: Vec<Vec<u8>> = rdn
+                .iter()
+                .map(|(oid, tag, value)| {
+                    let pair = [der::encode(OID, oid), der::encode(*tag, value)].concat();
+                    der::encode(SEQUENCE, &pair)
+                })
+                .collect();
+            entries.sort();
+            encoded.extend(der::encode(SET, &entries.concat()));
+        }
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, &encoded);
+        digest
+            .as_ref()
+            .first_chunk()
+            .map_or(0, |four| u32::from_le_bytes(*four))
     }
 
     pub(super) fn len(&self) -> usize {

@@ -5,7 +5,7 @@ use super::crl::Crl;
 use super::der::{Malformed, Reader};
 
 /// The contents of a trust file (and of the revocation lists next to it), read once.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct TrustStore {
     certificates: Vec<Certificate>,
     lists: Vec<Crl>,
@@ -35,6 +35,26 @@ pub enum StoreError {
     },
 }
 
+/// The name, without the `.0` or `.r0`, under which OpenSSL looks for a certificate in a directory: the hash of its
+/// subject (`openssl-rehash(1)`). `None` if it cannot be read.
+#[must_use]
+pub fn certificate_hash(der: &[u8]) -> Option<String> {
+    let certificate = Certificate::parse(first(der)).ok()?;
+    Some(format!("{:08x}", certificate.subject.hash()))
+}
+
+/// The same for a revocation list: the hash of its issuer.
+#[must_use]
+pub fn list_hash(der: &[u8]) -> Option<String> {
+    let list = Crl::parse(der).ok()?;
+    Some(format!("{:08x}", list.issuer.hash()))
+}
+
+/// Whatever follows a certificate in its PEM block is passed over, as OpenSSL does when it loads a file.
+fn first(der: &[u8]) -> &[u8] {
+    Reader::new(der).next().map_or(der, |element| element.raw)
+}
+
 impl TrustStore {
     /// Reads DER certificates and DER revocation lists, in the order of the file: among CAs of one name the first
     /// that is currently valid is taken, as OpenSSL takes it.
@@ -48,10 +68,8 @@ impl TrustStore {
             checks_revocation: !lists.is_empty(),
         };
         for (index, der) in certificates.iter().enumerate() {
-            // Whatever follows a certificate in its PEM block is passed over, as OpenSSL does when it loads a file.
-            let der = Reader::new(der).next().map_or(&der[..], |element| element.raw);
             let certificate =
-                Certificate::parse(der).map_err(|Malformed(fault)| StoreError::Certificate {
+                Certificate::parse(first(der)).map_err(|Malformed(fault)| StoreError::Certificate {
                     number: index + 1,
                     fault: fault.into(),
                 })?;

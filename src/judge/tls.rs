@@ -26,12 +26,14 @@ const PSS_PSS: [SignatureScheme; 3] = [
     SignatureScheme::Unknown(0x080b),
 ];
 
-/// What can be verified here, in OpenSSL's order of preference: what a verifier offers in its `ClientHello`.
-pub const SUPPORTED_SCHEMES: [SignatureScheme; 13] = [
+/// What a verifier offers in its `ClientHello`, in OpenSSL's order of preference. All but Ed448 can be verified here;
+/// that one is offered so that a server that has nothing else shows itself, and is then said to be undetermined.
+pub const SUPPORTED_SCHEMES: [SignatureScheme; 14] = [
     SignatureScheme::ECDSA_NISTP256_SHA256,
     SignatureScheme::ECDSA_NISTP384_SHA384,
     SignatureScheme::ECDSA_NISTP521_SHA512,
     SignatureScheme::ED25519,
+    SignatureScheme::ED448,
     PSS_PSS[0],
     PSS_PSS[1],
     PSS_PSS[2],
@@ -100,6 +102,9 @@ pub fn verify_tls_signature(
     signature: &[u8],
 ) -> Result<(), SignatureRefusal> {
     let leaf = Certificate::parse(leaf).map_err(|fault| SignatureRefusal::Malformed(fault.to_string()))?;
+    if scheme == SignatureScheme::ED448 {
+        return Err(SignatureRefusal::CannotJudge("Ed448".to_owned()));
+    }
     let algorithm = algorithm(scheme, version, &leaf.key.kind)
         .filter(|algorithm| leaf.key.can_make(algorithm))
         .ok_or_else(|| SignatureRefusal::WrongScheme {

@@ -1,4 +1,4 @@
-//! Reading private keys: PKCS#8, PKCS#1 and SEC1 in PEM, plain or encrypted.
+//! Reading private keys: PKCS#8, PKCS#1 and SEC1 in PEM, plain or encrypted, and in DER.
 
 use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
 use pkcs8::der::asn1::{AnyRef, ContextSpecific, OctetStringRef, UintRef};
@@ -44,6 +44,39 @@ impl PrivateKey {
             }),
         }
     }
+}
+
+impl PrivateKey {
+    /// Reads a key file as libpq reads `sslkey`: as PEM, and where that fails as DER, which must not be encrypted
+    /// (<https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-CONNECT-SSLKEY>).
+    pub fn from_file(file: &[u8], passphrase: Option<&SecretString>) -> Result<Self, KeyError> {
+        let refused = match Self::from_pem(file, passphrase) {
+            Err(KeyError::Pem(refused)) => refused,
+            outcome => return outcome,
+        };
+        let der = first_element(file);
+        for read in [from_pkcs8, from_pkcs1, from_sec1] {
+            match read(der) {
+                Err(KeyError::Damaged { .. }) => {}
+                outcome => return outcome,
+            }
+        }
+        Err(KeyError::Pem(refused))
+    }
+}
+
+/// The first DER element, without what may follow it.
+fn first_element(bytes: &[u8]) -> &[u8] {
+    let length = AnyRef::decode(&mut match pkcs8::der::SliceReader::new(bytes) {
+        Ok(reader) => reader,
+        Err(_) => return bytes,
+    })
+    .and_then(|any| pkcs8::der::Encode::encoded_len(&any));
+    length
+        .ok()
+        .and_then(|length| usize::try_from(length).ok())
+        .and_then(|length| bytes.get(..length))
+        .unwrap_or(bytes)
 }
 
 fn describe(blocks: &[Block]) -> String {

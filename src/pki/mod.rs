@@ -6,6 +6,7 @@
 mod algorithm;
 mod authority;
 mod authority_error;
+mod bundle;
 mod certificate;
 mod chain;
 mod der;
@@ -26,6 +27,7 @@ mod traditional;
 pub use algorithm::Algorithm;
 pub use authority::Authority;
 pub use authority_error::AuthorityError;
+pub use bundle::Bundle;
 pub use certificate::{Certificate, CertificateError};
 pub use identity::{Identity, IdentityError, Reason};
 pub use key::{KeyError, PrivateKey};

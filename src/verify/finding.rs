@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::cause::Cause;
 use super::report::{Outcome, Probe, ProbeId};
 
 /// An outcome with its sentence, its evidence and its remedy.
@@ -11,6 +12,7 @@ pub struct Finding {
     pub observed: String,
     pub evidence: Vec<String>,
     pub remedy: Option<String>,
+    pub cause: Option<Cause>,
 }
 
 impl Finding {
@@ -20,6 +22,7 @@ impl Finding {
             observed: observed.into(),
             evidence: Vec::new(),
             remedy: None,
+            cause: None,
         }
     }
 
@@ -55,6 +58,12 @@ impl Finding {
         self
     }
 
+    /// Names the cause.
+    pub fn because(mut self, cause: Cause) -> Self {
+        self.cause = Some(cause);
+        self
+    }
+
     /// The probe that reports it.
     pub fn told(self, id: ProbeId, took: Duration) -> Probe {
         let Self {
@@ -62,6 +71,7 @@ impl Finding {
             observed,
             evidence,
             remedy,
+            cause,
         } = self;
         Probe {
             id,
@@ -70,6 +80,7 @@ impl Finding {
             evidence,
             took,
             remedy,
+            cause,
         }
     }
 }

@@ -3,6 +3,9 @@
 //! A promise is `true` only when its expected sign was seen, `false` only when the opposite was seen, and
 //! open otherwise. Sockets are opened through `dial` alone; whether a certificate holds is asked of `judge`.
 
+mod cause;
+mod client;
+mod connect;
 mod finding;
 mod refusals;
 mod remedy;
@@ -17,8 +20,11 @@ use time::OffsetDateTime;
 
 use crate::pki::Certificate;
 
+pub use cause::{Cause, Words, causes_table};
+pub use client::{Client, FileFault, Peer, Place, Root, Server, Versions};
+pub use connect::connect;
 pub use report::{Group, Outcome, Probe, ProbeId, Report, Verdict};
-pub use run::{connect, prove};
+pub use run::prove;
 pub use target::{Admin, Target, client_identity};
 
 /// A day as it is told: `2026-11-22`.

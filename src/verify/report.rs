@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::cause::Cause;
+
 /// The promises that can be tested, in the order in which they are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProbeId {
@@ -200,6 +202,8 @@ pub struct Probe {
     pub took: Duration,
     /// What to do, where the promise does not hold.
     pub remedy: Option<String>,
+    /// Which of the known causes it is, where the promise does not hold.
+    pub cause: Option<Cause>,
 }
 
 impl Serialize for Probe {
@@ -213,6 +217,7 @@ impl Serialize for Probe {
             ms: f64,
             evidence: &'a [String],
             remedy: Option<&'a str>,
+            cause: Option<Cause>,
         }
         Row {
             id: self.id,
@@ -222,6 +227,7 @@ impl Serialize for Probe {
             ms: (self.took.as_secs_f64() * 1e6).round() / 1e3,
             evidence: &self.evidence,
             remedy: self.remedy.as_deref(),
+            cause: self.cause,
         }
         .serialize(serializer)
     }
@@ -246,6 +252,8 @@ pub enum Verdict {
 pub struct Report {
     /// The answer.
     pub verdict: Verdict,
+    /// Why it is not what was hoped for, where that is one of the known causes.
+    pub cause: Option<Cause>,
     /// One sentence that says it to a person.
     pub headline: String,
     /// The probes, in the order of [`ProbeId::ALL`].

@@ -68,20 +68,6 @@ pub async fn prove(target: &Target, tell: &dyn Fn(&Probe)) -> Report {
     Report::over(target, probes)
 }
 
-/// Only what a login needs: the conversation that must work.
-pub async fn connect(target: &Target) -> Report {
-    let mut talk = serving::converse(target).await;
-    if let Some(session) = talk.session.take() {
-        session.close(target.deadline()).await;
-    }
-    let probes = talk
-        .found
-        .drain(..)
-        .map(|(id, finding, took)| finding.told(id, took))
-        .collect();
-    Report::over(target, probes)
-}
-
 async fn timed(id: ProbeId, asking: impl Future<Output = Finding>, tell: &dyn Fn(&Probe)) -> Probe {
     let since = Instant::now();
     let probe = asking.await.told(id, since.elapsed());

@@ -327,7 +327,7 @@ fn offered(answer: &Result<SslAnswer, Lost>) -> Finding {
     }
 }
 
-fn agreed(facts: &TlsFacts) -> Finding {
+pub fn agreed(facts: &TlsFacts) -> Finding {
     Finding::holds(format!("{}, {}, {}", facts.protocol, facts.cipher, facts.group))
 }
 
@@ -381,13 +381,17 @@ fn not_let_in(failure: &LoginFailure, target: &Target) -> Finding {
         }
         LoginFailure::PasswordNeeded(_) => Finding::broken(failure.to_string())
             .remedy("give the password in PGPASSWORD or in a passfile of mode 0600"),
+        LoginFailure::Session(message) if !message.sqlstate.starts_with("53") => {
+            Finding::broken("the server refuses the session").evidence(message.to_string())
+        }
         LoginFailure::NotAllowed(_)
+        | LoginFailure::CertificateUnused { .. }
         | LoginFailure::NoChannelBinding(_)
         | LoginFailure::BindingUndefined
         | LoginFailure::PlusWithoutTls
         | LoginFailure::Authentication(_)
         | LoginFailure::Unsendable => Finding::broken(failure.to_string()),
-        LoginFailure::Server(message) => {
+        LoginFailure::Server(message) | LoginFailure::Session(message) => {
             Finding::open("the server refuses for a reason that is not the login's")
                 .evidence(message.to_string())
         }

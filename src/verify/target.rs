@@ -13,6 +13,8 @@ use crate::judge::TrustStore;
 use crate::pki::Identity;
 use crate::setup::Mode;
 
+use super::client::Client;
+
 /// Everything that the probes need.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -43,6 +45,8 @@ pub struct Target {
     pub admin: Option<Admin>,
     /// How long one probe may take.
     pub timeout: Duration,
+    /// What libpq would do under the conninfo, with every server that it names.
+    pub client: Client,
     /// The time by which dates are judged.
     pub now: OffsetDateTime,
 }

@@ -20,8 +20,13 @@ impl Report {
     pub(super) fn over(target: &Target, probes: Vec<Probe>) -> Self {
         let verdict = verdict(&probes);
         let headline = headline(verdict, &probes, &target.address.to_string(), target.expect);
+        let cause = probes
+            .iter()
+            .filter(|probe| matches!(probe.outcome, Outcome::Broken | Outcome::Open))
+            .find_map(|probe| probe.cause);
         Self {
             verdict,
+            cause,
             headline,
             probes,
         }
@@ -121,6 +126,7 @@ mod tests {
                 evidence: Vec::new(),
                 took: Duration::ZERO,
                 remedy: None,
+                cause: None,
             })
             .collect()
     }

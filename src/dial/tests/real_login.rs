@@ -97,7 +97,7 @@ fn a_refused_login_says_why() {
             panic!()
         };
         assert_eq!(message.sqlstate, "28P01");
-        let LoginFailure::Server(message) = attempt(Credentials::new("postgres", "no such")).await else {
+        let LoginFailure::Session(message) = attempt(Credentials::new("postgres", "no such")).await else {
             panic!()
         };
         assert_eq!(message.sqlstate, "3D000");

@@ -6,6 +6,7 @@ mod failure;
 mod identity;
 mod judgement;
 mod names;
+mod p521;
 mod session;
 mod settings;
 mod verifier;

@@ -97,6 +97,7 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     let make = || {
         let mut provider = aws_lc_rs::default_provider();
+        provider.kx_groups.push(&super::p521::P521);
         provider
             .kx_groups
             .sort_by_key(|group| group.name() != rustls::NamedGroup::secp256r1);

@@ -1,5 +1,9 @@
 //! From a connection string and the files it names to something that can be proven.
 
+mod client;
+mod identity;
+mod root;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,16 +11,14 @@ use std::time::Duration;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use crate::conninfo::{
-    Conninfo, Endpoint, Environment, Host, Resolved, RootCert, SslMode, resolve_with_default,
-};
-use crate::dial::{Address, ClientIdentity, Deadline};
+use crate::conninfo::{Conninfo, Environment, SslMode, resolve_with_default};
+use crate::dial::{Address, ClientIdentity, Deadline, open};
 use crate::judge::TrustStore;
 use crate::pki::{Algorithm, Authority, Certificate, Identity};
 use crate::plan::{Kit, Layout};
 use crate::server::{Places, Sandbox, Status};
 use crate::setup::{Mode, Setup};
-use crate::verify::{Admin, Target, client_identity};
+use crate::verify::{Admin, Cause, Client, Place, Server, Target, client_identity};
 
 use super::{Error, database, files, prepare};
 
@@ -61,123 +63,88 @@ pub fn kit(dir: &Path, name: Option<&str>) -> Result<(Setup, Kit, Conninfo), Err
 /// Reads what a connection string names, and adds what the project has to help.
 pub async fn target(conninfo: Conninfo, env: &Environment, means: &Means) -> Result<Target, Error> {
     let resolved = resolve_with_default(conninfo, env, SslMode::VerifyFull)?;
-    let host = resolved
-        .hosts
-        .first()
-        .ok_or(Error::NoProject(means.dir.clone()))?;
-    let address = address(host, Deadline::after(means.timeout)).await?;
-    let (trust, trust_file) = trust(&resolved)?;
-    let identity = identity(&resolved, means)?;
+    let client = client::client(&resolved, means.key_passphrase.as_ref());
+    let (server, address) = choose(&client, means).await?;
+    let (trust, trust_file) = trust(&client);
+    let shown = client.identity.as_ref().ok().and_then(Option::as_ref);
     let ours = ours(means, &address);
     let expect = means
         .expect
         .or(ours.as_ref().map(|(setup, _)| setup.mode))
-        .unwrap_or({
-            if identity.is_some() {
-                Mode::Mtls
-            } else {
-                Mode::OneWay
-            }
-        });
-    let admin = ours.and_then(|(_, admin)| admin);
+        .unwrap_or(if shown.is_some() { Mode::Mtls } else { Mode::OneWay });
     Ok(Target {
-        host: host.label().to_owned(),
-        address,
-        user: resolved.user.clone(),
-        dbname: resolved.dbname.clone(),
-        password: resolved.password_for(host).cloned(),
-        sslmode: checked(&resolved),
+        host: server.label.clone(),
+        user: client.user.clone(),
+        dbname: client.dbname.clone(),
+        password: server.password.clone(),
+        sslmode: checked(&client),
         trust,
         trust_file,
-        other: other(means, identity.as_ref())?,
-        identity: identity.as_ref().and_then(dialled),
+        other: other(means, shown)?,
+        identity: shown.cloned(),
         expect,
-        admin,
+        admin: ours.and_then(|(_, admin)| admin),
         timeout: means.timeout,
         now: means.now,
+        address,
+        client,
     })
+}
+
+/// The key that is encrypted and for which the conninfo has no passphrase: somebody might know it.
+#[must_use]
+pub fn locked_key(conninfo: Conninfo, env: &Environment) -> Option<PathBuf> {
+    let resolved = resolve_with_default(conninfo, env, SslMode::VerifyFull).ok()?;
+    identity::read(&resolved, None)
+        .err()
+        .filter(|fault| fault.cause == Cause::KeyPassphrase && resolved.sslpassword.is_none())
+        .map(|fault| fault.file)
+}
+
+/// The server that the probes are about: the first that answers, else the first. A name without an address stays one
+/// to be told of.
+async fn choose<'a>(client: &'a Client, means: &Means) -> Result<(&'a Server, Address), Error> {
+    let mut first = None;
+    for server in &client.servers {
+        let deadline = Deadline::after(means.timeout);
+        let address = match &server.place {
+            Place::Socket(path) => Address::Unix(path.clone()),
+            Place::Address(address) => Address::known(&server.label, *address),
+            Place::Fault(_) => continue,
+            Place::Name(name, port) => match Address::resolve(name, *port, deadline).await {
+                Ok(address) => address,
+                Err(_) => Address::Tcp {
+                    host: name.clone(),
+                    addresses: Vec::new(),
+                },
+            },
+        };
+        if client.servers.len() == 1 || open(&address, deadline).await.is_ok() {
+            return Ok((server, address));
+        }
+        first.get_or_insert((server, address));
+    }
+    first.ok_or_else(|| Error::NoProject(means.dir.clone()))
 }
 
 /// What libpq checks under this `sslmode`: with a root file, `require` judges the chain too.
-fn checked(resolved: &Resolved) -> SslMode {
-    let has_root = match &resolved.sslrootcert {
-        RootCert::System => true,
-        RootCert::File(located) => located.path().is_some_and(|path| path.exists()),
-    };
-    if resolved.sslmode == SslMode::Require && has_root {
-        SslMode::VerifyCa
-    } else {
-        resolved.sslmode
+fn checked(client: &Client) -> SslMode {
+    match (client.sslmode, &client.root) {
+        (SslMode::Require, Ok(Some(_))) => SslMode::VerifyCa,
+        (sslmode, _) => sslmode,
     }
 }
 
-async fn address(host: &Host, deadline: Deadline) -> Result<Address, Error> {
-    Ok(match host.endpoint() {
-        Endpoint::Socket(directory) => Address::unix(&directory, host.port),
-        Endpoint::Name(name) => Address::resolve(name, host.port, deadline).await?,
-        Endpoint::Address(ip) => Address::known(host.label(), std::net::SocketAddr::new(ip.ip, host.port)),
-    })
-}
-
-fn trust(resolved: &Resolved) -> Result<(Arc<TrustStore>, String), Error> {
-    let (certificates, name) = match &resolved.sslrootcert {
-        RootCert::System => {
-            let system = rustls_native_certs::load_native_certs();
-            (
-                system.certs.into_iter().map(|der| der.to_vec()).collect(),
-                "the system's roots".to_owned(),
-            )
-        }
-        RootCert::File(located) => match located.path() {
-            None => (
-                Vec::new(),
-                "no root certificate file at all (set sslrootcert)".to_owned(),
-            ),
-            Some(path) => match files::read("the root certificate file (sslrootcert)", path)? {
-                None => (
-                    Vec::new(),
-                    format!("{}, which does not exist (set sslrootcert)", path.display()),
-                ),
-                Some(pem) => (read_roots(path, &pem)?, path.display().to_string()),
-            },
-        },
-    };
-    let store = TrustStore::new(&certificates, &[]).map_err(|error| Error::File {
-        what: "the root certificate file (sslrootcert)",
-        path: PathBuf::from(&name),
-        why: error.to_string(),
-        remedy: "give the root certificate of the server's CA, in PEM".to_owned(),
-    })?;
-    Ok((Arc::new(store), name))
-}
-
-fn read_roots(path: &Path, pem: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
-    let roots = Certificate::from_pem(pem).map_err(|error| Error::File {
-        what: "the root certificate file (sslrootcert)",
-        path: path.to_path_buf(),
-        why: error.to_string(),
-        remedy: "give the root certificate of the server's CA, in PEM".to_owned(),
-    })?;
-    Ok(roots.iter().map(|root| root.der().to_vec()).collect())
-}
-
-/// The client certificate: where it is only the default place that names one, a missing file is none.
-fn identity(resolved: &Resolved, means: &Means) -> Result<Option<Identity>, Error> {
-    let (Some(certificate), Some(key)) = (resolved.sslcert.path(), resolved.sslkey.path()) else {
-        return Ok(None);
-    };
-    let Some(chain) = files::read("the client certificate (sslcert)", certificate)? else {
-        return Ok(None);
-    };
-    let passphrase = resolved.sslpassword.as_ref().or(means.key_passphrase.as_ref());
-    pair(
-        "the client certificate and key (sslcert, sslkey)",
-        certificate,
-        &chain,
-        key,
-        passphrase,
-    )
-    .map(Some)
+/// The roots; without any nothing is trusted, and the words say why there are none.
+fn trust(client: &Client) -> (Arc<TrustStore>, String) {
+    match &client.root {
+        Ok(Some(root)) => (Arc::clone(&root.store), root.from.clone()),
+        Ok(None) => (
+            Arc::default(),
+            "no root certificate file at all (set sslrootcert)".to_owned(),
+        ),
+        Err(fault) => (Arc::default(), fault.why.clone()),
+    }
 }
 
 fn pair(
@@ -201,7 +168,7 @@ fn dialled(identity: &Identity) -> Option<ClientIdentity> {
 }
 
 /// A certificate of the same CA for another name: given, or made where the project's CA has its key.
-fn other(means: &Means, identity: Option<&Identity>) -> Result<Option<ClientIdentity>, Error> {
+fn other(means: &Means, shown: Option<&ClientIdentity>) -> Result<Option<ClientIdentity>, Error> {
     if let Some((certificate, key)) = &means.other {
         let what = "the certificate for another name (--other-cert, --other-key)";
         let chain = files::must_read(what, certificate)?;
@@ -213,7 +180,10 @@ fn other(means: &Means, identity: Option<&Identity>) -> Result<Option<ClientIden
             means.key_passphrase.as_ref(),
         )?));
     }
-    let Some(identity) = identity else { return Ok(None) };
+    let leaf = shown
+        .and_then(ClientIdentity::leaf)
+        .and_then(|der| Certificate::from_der(der).ok());
+    let Some(leaf) = leaf else { return Ok(None) };
     let read = |path: &str| files::read("the CA", &means.dir.join(path)).ok().flatten();
     let (Some(certificate), Some(key)) = (read(Layout::CA_CERT), read(Layout::CA_KEY)) else {
         return Ok(None);
@@ -221,7 +191,7 @@ fn other(means: &Means, identity: Option<&Identity>) -> Result<Option<ClientIden
     let Ok(authority) = Authority::load(&certificate, &key, means.key_passphrase.as_ref(), means.now) else {
         return Ok(None);
     };
-    if !identity.leaf().is_signed_by(authority.certificate()) {
+    if !leaf.is_signed_by(authority.certificate()) {
         return Ok(None);
     }
     let made = authority.issue_client("somebody else", Algorithm::P256, 1, means.now);

@@ -1,0 +1,155 @@
+//! What psql would do under this conninfo, step by step: the servers and addresses in order, TLS and plaintext in the
+//! order that `sslmode` gives, and what libpq makes of each failure.
+//!
+//! Source: <https://www.postgresql.org/docs/18/libpq-ssl.html#LIBPQ-SSL-PROTECTION>,
+//! <https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS>, and fe-connect.c (`PQconnectPoll`).
+
+mod attempt;
+mod refusal;
+mod route;
+
+use super::report::{Outcome, Probe, ProbeId, Report, Verdict};
+use super::target::Target;
+
+use attempt::{Attempt, Proven, Way};
+
+/// Connects as psql would, and says what came of it.
+pub async fn connect(target: &Target) -> Report {
+    let mut attempts = route::follow(target).await;
+    let Some(mut last) = attempts.pop() else {
+        return Report {
+            verdict: Verdict::Undetermined,
+            cause: None,
+            headline: "Could not be found out: there is no server to try".to_owned(),
+            probes: Vec::new(),
+        };
+    };
+    if let Some(session) = last.session.take() {
+        session.close(target.deadline()).await;
+        return let_in(target, last, &attempts);
+    }
+    // Where both fail, the fault of TLS is the one to mend: plaintext was only the way around it.
+    if last.is_plaintext()
+        && let Some(at) = attempts
+            .iter()
+            .rposition(|attempt| attempt.way == Some(Way::Tls) && attempt.server == last.server)
+    {
+        let tls = attempts.remove(at);
+        attempts.push(std::mem::replace(&mut last, tls));
+    }
+    turned_away(target, last, &attempts)
+}
+
+/// psql would be in.
+fn let_in(target: &Target, attempt: Attempt, before: &[Attempt]) -> Report {
+    let where_to = target.client.servers[attempt.server].label.clone();
+    let missing = if attempt.way.is_none() {
+        Some("a Unix socket carries no TLS: nothing is proven about the network".to_owned())
+    } else if attempt.is_plaintext() {
+        Some(format!(
+            "without TLS: sslmode={} lets plaintext pass",
+            target.client.sslmode.word()
+        ))
+    } else if attempt.proven == Proven::Nothing {
+        Some(format!(
+            "over TLS to anybody: with sslmode={} and no root file the server's certificate is not judged",
+            target.client.sslmode.word()
+        ))
+    } else if attempt.proven == Proven::Chain {
+        Some(format!(
+            "with sslmode={}, which takes a certificate of the same CA for any name",
+            target.client.sslmode.word()
+        ))
+    } else {
+        None
+    };
+    let (verdict, headline) = match missing {
+        None => (
+            Verdict::Verified,
+            format!("psql would connect to {where_to}, verify-full over TLS"),
+        ),
+        Some(missing) => (
+            Verdict::Connected,
+            format!("psql would connect to {where_to}, unverified: {missing}"),
+        ),
+    };
+    Report {
+        verdict,
+        cause: None,
+        headline,
+        probes: probes(attempt, before, &target.client.notes),
+    }
+}
+
+/// psql would not be in, or that cannot be told.
+fn turned_away(target: &Target, attempt: Attempt, before: &[Attempt]) -> Report {
+    let decisive = attempt
+        .found
+        .iter()
+        .find(|(_, finding, _)| matches!(finding.outcome, Outcome::Broken | Outcome::Open));
+    let (outcome, because, cause) =
+        decisive.map_or((Outcome::Open, String::new(), None), |(id, finding, _)| {
+            (
+                finding.outcome,
+                format!("{}: {}", id.name(), finding.observed),
+                finding.cause,
+            )
+        });
+    let (verdict, headline) = if outcome == Outcome::Broken {
+        (
+            Verdict::Refused,
+            format!(
+                "psql would not connect to {}: {because}",
+                target.client.servers[attempt.server].label
+            ),
+        )
+    } else {
+        (
+            Verdict::Undetermined,
+            format!("Could not be found out: {because}"),
+        )
+    };
+    Report {
+        verdict,
+        cause,
+        headline,
+        probes: probes(attempt, before, &target.client.notes),
+    }
+}
+
+/// The steps of the attempt that decided; what came before it is evidence at its last step.
+fn probes(attempt: Attempt, before: &[Attempt], notes: &[String]) -> Vec<Probe> {
+    const STEPS: [ProbeId; 7] = [
+        ProbeId::Reach,
+        ProbeId::SslOffered,
+        ProbeId::Handshake,
+        ProbeId::Chain,
+        ProbeId::HostName,
+        ProbeId::Validity,
+        ProbeId::Authenticated,
+    ];
+    let plaintext = attempt.way != Some(Way::Tls);
+    let mut probes: Vec<Probe> = attempt
+        .found
+        .into_iter()
+        .map(|(id, finding, took)| finding.told(id, took))
+        .collect();
+    if let Some(last) = probes.last_mut() {
+        let failed = before.iter().filter_map(Attempt::summary);
+        last.evidence
+            .extend(failed.take(20).map(|line| format!("tried as well: {line}")));
+        last.evidence.extend(notes.iter().cloned());
+    }
+    let why = if plaintext {
+        "there is no TLS in this attempt"
+    } else {
+        "it did not come so far"
+    };
+    for id in STEPS {
+        if probes.iter().all(|probe| probe.id != id) {
+            probes.push(super::finding::Finding::not_tried(why).told(id, std::time::Duration::ZERO));
+        }
+    }
+    probes.sort_by_key(|probe| probe.id);
+    probes
+}

@@ -1,0 +1,443 @@
+//! What each failure means: its cause, its evidence, what to do, and what libpq does next.
+
+use crate::dial::{
+    Address, Alert, AuthMethod, Deadline, HandshakeFailure, HandshakeFault, LoginFailure, Lost, Negotiation,
+    Offer, OpenError, Refusal, ServerMessage, SslAnswer, TlsFacts, open, openssl_offer, ssl_request,
+};
+use crate::judge::{Cause as ChainCause, NameCause};
+use crate::pki::Certificate;
+
+use super::super::cause::{Cause, Words};
+use super::super::client::{FileFault, Peer, Server};
+use super::super::finding::Finding;
+use super::super::report::ProbeId;
+use super::super::target::Target;
+use super::attempt::Next;
+
+/// A refusal of a cause, with the cause's own remedy.
+fn broken(target: &Target, server: &Server, cause: Cause, observed: impl Into<String>) -> Finding {
+    blame(Finding::broken(observed), cause, &target.client.words(server))
+}
+
+/// No answer, with what that is.
+fn unknown(target: &Target, server: &Server, cause: Cause, observed: impl Into<String>) -> Finding {
+    blame(Finding::open(observed), cause, &target.client.words(server))
+}
+
+fn blame(finding: Finding, cause: Cause, words: &Words) -> Finding {
+    finding.because(cause).remedy(cause.remedy(words))
+}
+
+/// Whether libpq gives up by itself at this moment: only with a `connect_timeout`, and only if we waited so long.
+fn late(target: &Target, server: &Server, observed: impl Into<String>) -> Finding {
+    let gives_up = target
+        .client
+        .patience
+        .is_some_and(|patience| patience <= target.timeout);
+    if gives_up {
+        broken(target, server, Cause::Timeout, observed)
+    } else {
+        unknown(target, server, Cause::Timeout, observed)
+    }
+}
+
+/// The way to the server.
+pub fn unreachable(target: &Target, server: &Server, error: &OpenError) -> Finding {
+    let cause = match error {
+        OpenError::TimedOut { .. } => return late(target, server, error.to_string()),
+        OpenError::NoSuchHost { .. } => Cause::HostUnknown,
+        OpenError::Refused { .. } => Cause::ConnectionRefused,
+        OpenError::NoSuchSocket { .. } => Cause::NoSocket,
+        OpenError::Permission { .. } | OpenError::Other { .. } => Cause::Unreachable,
+    };
+    broken(target, server, cause, error.to_string())
+}
+
+/// The server at a socket runs as somebody else.
+pub fn wrong_peer(target: &Target, server: &Server, wanted: &Peer, actual: Option<u32>) -> Finding {
+    let name = crate::pki::printable(&wanted.name);
+    let actual = actual.map_or_else(|| "an unknown account".to_owned(), |uid| format!("user id {uid}"));
+    if wanted.uid.is_some() {
+        let observed = format!("the server at the socket runs as {actual}, not as {name}");
+        broken(target, server, Cause::WrongPeer, observed)
+    } else {
+        let observed = format!("this machine's list of accounts has no {name}; the server runs as {actual}");
+        unknown(target, server, Cause::WrongPeer, observed)
+    }
+}
+
+/// The answer to the request for TLS.
+pub fn offered(target: &Target, server: &Server, answer: &Result<SslAnswer, Lost>) -> Finding {
+    match answer {
+        Ok(SslAnswer::Accepts) => Finding::holds("the server offers TLS"),
+        Ok(SslAnswer::Refuses) => broken(
+            target,
+            server,
+            Cause::NoSsl,
+            "the server does not offer TLS: ssl is off, or a proxy is in between",
+        )
+        .evidence("answer to SSLRequest: N"),
+        Ok(SslAnswer::Error(message)) => broken(
+            target,
+            server,
+            Cause::ErrorBeforeTls,
+            "the server answered with an error",
+        )
+        .evidence(message.to_string()),
+        Ok(SslAnswer::Stuffed(bytes)) => broken(
+            target,
+            server,
+            Cause::StuffedBytes,
+            "somebody stuffs bytes into the connection before TLS begins",
+        )
+        .evidence(format!("after the answer to SSLRequest came: {bytes}")),
+        Ok(SslAnswer::Garbage(bytes)) => broken(
+            target,
+            server,
+            Cause::NotPostgres,
+            "the answer is not PostgreSQL's",
+        )
+        .evidence(format!("answer to SSLRequest: {bytes}")),
+        Err(lost) => ended(target, server, lost),
+    }
+}
+
+fn ended(target: &Target, server: &Server, lost: &Lost) -> Finding {
+    match lost {
+        Lost::TimedOut(_) => late(target, server, lost.to_string()),
+        Lost::Tls(_) => broken(target, server, Cause::TlsBroken, lost.to_string()),
+        _ => broken(target, server, Cause::ConnectionLost, lost.to_string()),
+    }
+}
+
+/// A file of the client's.
+pub fn file(target: &Target, server: &Server, fault: &FileFault) -> Finding {
+    let words = target
+        .client
+        .words(server)
+        .with("file", &fault.file.display().to_string());
+    let why = crate::pki::printable(&fault.why);
+    let finding = if fault.cause == Cause::TlsUnspoken {
+        Finding::open(why)
+    } else {
+        Finding::broken(why)
+    };
+    blame(finding, fault.cause, &words)
+}
+
+/// Whether the fault may be ours alone: the server found nothing that suits it in what rustls offers.
+pub const fn needs_a_second_look(fault: &HandshakeFault) -> bool {
+    matches!(
+        fault,
+        HandshakeFault::Incompatible(_)
+            | HandshakeFault::NoVersion
+            | HandshakeFault::Lost(Lost::Alert(
+                Alert::HANDSHAKE_FAILURE | Alert::PROTOCOL_VERSION | Alert::INTERNAL_ERROR | Alert(71)
+            ))
+    )
+}
+
+/// What the server says to OpenSSL's own offer; `None` if it could not be asked.
+pub async fn second_look(target: &Target, address: &Address, deadline: Deadline) -> Option<Offer> {
+    let versions = target.client.versions;
+    if !versions.tls12 && !versions.tls13 {
+        return None;
+    }
+    let mut stream = open(address, deadline).await.ok()?;
+    if target.client.negotiation == Negotiation::Request {
+        match ssl_request(&mut stream, deadline).await {
+            Ok(SslAnswer::Accepts) => {}
+            _ => return None,
+        }
+    }
+    openssl_offer(stream, versions.tls12, versions.tls13, deadline)
+        .await
+        .ok()
+}
+
+/// No common ground: with us alone, or with psql too?
+pub fn nothing_in_common(
+    target: &Target,
+    server: &Server,
+    fault: &HandshakeFault,
+    offer: Option<Offer>,
+) -> Finding {
+    let is_about_version = matches!(
+        fault,
+        HandshakeFault::NoVersion | HandshakeFault::Lost(Lost::Alert(Alert::PROTOCOL_VERSION))
+    );
+    match offer {
+        Some(Offer::Taken(suite)) => {
+            let what = match fault {
+                HandshakeFault::Incompatible(what) => what.clone(),
+                _ => format!("{suite}, which pgtls does not speak"),
+            };
+            unknown(
+                target,
+                server,
+                Cause::TlsUnspoken,
+                format!("psql would go on with TLS that pgtls does not speak: {what}"),
+            )
+            .evidence(format!("the server takes OpenSSL's offer, with {suite}"))
+            .evidence(fault.to_string())
+        }
+        // Older versions are left to OpenSSL 3 only below security level 1, which no distribution has.
+        _ if target.client.versions.older && is_about_version => unknown(
+            target,
+            server,
+            Cause::TlsUnspoken,
+            "TLS 1.2 and 1.3 are refused; psql may go down to TLS 1.0 with this conninfo, but OpenSSL 3 lets it only at \
+             security level 0",
+        )
+        .evidence(fault.to_string()),
+        Some(Offer::Refused(alert)) if alert == Alert::PROTOCOL_VERSION || is_about_version => broken(
+            target,
+            server,
+            Cause::TlsVersion,
+            "there is no TLS version that the server and this conninfo both allow",
+        )
+        .evidence(alert.to_string()),
+        None if is_about_version => {
+            broken(target, server, Cause::TlsVersion, "no TLS version is left to speak").evidence(fault.to_string())
+        }
+        Some(Offer::Refused(alert)) => broken(
+            target,
+            server,
+            Cause::NothingInCommon,
+            "the server finds nothing that suits it in what we offer, nor in what psql would",
+        )
+        .evidence(alert.to_string()),
+        Some(Offer::Closed) => broken(
+            target,
+            server,
+            Cause::NothingInCommon,
+            "the server ends the handshake, and would end psql's too",
+        )
+        .evidence(fault.to_string()),
+        Some(Offer::Garbage(bytes)) => {
+            broken(target, server, Cause::TlsBroken, "the server's answer is not TLS").evidence(bytes)
+        }
+        None => unknown(target, server, Cause::TlsUnspoken, fault.to_string()),
+    }
+}
+
+/// A handshake that failed for a reason that psql would have, too: at which step, and what libpq does next.
+pub fn handshake(target: &Target, server: &Server, failure: &HandshakeFailure) -> (ProbeId, Finding, Next) {
+    let direct = target.client.negotiation == Negotiation::Direct;
+    let at_handshake = |finding| (ProbeId::Handshake, finding, Next::OtherWay);
+    match &failure.fault {
+        HandshakeFault::Refused(refusal) => {
+            let (id, finding) = certificate(target, server, failure, refusal);
+            (id, finding, Next::OtherWay)
+        }
+        HandshakeFault::Lost(Lost::Alert(alert)) if alert.is_about_our_certificate() => (
+            ProbeId::Authenticated,
+            our_certificate(target, server, *alert),
+            Next::OtherWay,
+        ),
+        HandshakeFault::WithoutAlpn | HandshakeFault::Lost(Lost::Alert(Alert::NO_APPLICATION_PROTOCOL)) => {
+            at_handshake(broken(target, server, Cause::DirectTls, failure.to_string()))
+        }
+        HandshakeFault::NotTls | HandshakeFault::Lost(Lost::Closed | Lost::Reset) if direct => {
+            let observed = "the server does not take TLS without being asked first (sslnegotiation=direct)";
+            at_handshake(broken(target, server, Cause::DirectTls, observed).evidence(failure.to_string()))
+        }
+        HandshakeFault::Lost(lost @ Lost::TimedOut(_)) => (
+            ProbeId::Handshake,
+            late(target, server, lost.to_string()),
+            Next::Address,
+        ),
+        HandshakeFault::Lost(lost) => at_handshake(ended(target, server, lost)),
+        other => at_handshake(broken(target, server, Cause::TlsBroken, other.to_string())),
+    }
+}
+
+/// A certificate of the server's that libpq refuses.
+fn certificate(
+    target: &Target,
+    server: &Server,
+    failure: &HandshakeFailure,
+    refusal: &Refusal,
+) -> (ProbeId, Finding) {
+    let leaf = failure
+        .presented
+        .first()
+        .and_then(|der| Certificate::from_der(der).ok());
+    let names = leaf.as_ref().map(super::super::names_of).unwrap_or_default();
+    let subject = |fallback: &str| {
+        leaf.as_ref()
+            .map_or(fallback.to_owned(), |leaf| leaf.subject().to_owned())
+    };
+    let words = target.client.words(server).with("names", &names);
+    match refusal {
+        Refusal::Chain(chain) => {
+            let at_fault = chain.certificate.as_ref();
+            let subject = at_fault.map_or_else(|| subject("it"), |at_fault| at_fault.subject.clone());
+            let finding = if chain.cause.is_undetermined() {
+                Finding::open(refusal.to_string())
+            } else {
+                Finding::broken(refusal.to_string())
+            };
+            let finding = blame(
+                finding,
+                Cause::ServerCertificate(chain.cause),
+                &words.with("subject", &subject),
+            );
+            let finding = at_fault.into_iter().fold(finding, |finding, at_fault| {
+                finding.evidence(format!(
+                    "certificate {} (0 is the server's own): {} · issuer {} · SHA-256 {}",
+                    at_fault.depth, at_fault.subject, at_fault.issuer, at_fault.sha256
+                ))
+            });
+            let finding = match chain.trusted.as_slice() {
+                [] => finding.evidence("no self-signed certificate is trusted"),
+                trusted => finding.evidence(format!("trusted: {}", trusted.join("; "))),
+            };
+            let finding = chain.openssl.iter().fold(finding, |finding, error| {
+                finding.evidence(format!("OpenSSL's error {}: {}", error.code, error.text))
+            });
+            let is_about_dates = matches!(chain.cause, ChainCause::Expired | ChainCause::NotYetValid);
+            (
+                if is_about_dates {
+                    ProbeId::Validity
+                } else {
+                    ProbeId::Chain
+                },
+                finding,
+            )
+        }
+        Refusal::Name(name) => {
+            let cause = match name.cause {
+                NameCause::Malformed => Cause::ServerCertificate(ChainCause::Malformed),
+                cause => Cause::ServerName(cause),
+            };
+            let finding = blame(
+                Finding::broken(refusal.to_string()),
+                cause,
+                &words.with("subject", &subject("it")),
+            )
+            .evidence(format!("the certificate is for {names}"))
+            .evidence(format!("psql says: {}", name.libpq));
+            (ProbeId::HostName, finding)
+        }
+    }
+}
+
+/// The server's alert about our certificate.
+fn our_certificate(target: &Target, server: &Server, alert: Alert) -> Finding {
+    let sends = matches!(target.client.identity, Ok(Some(_)));
+    let cause = match alert {
+        _ if !sends => Cause::ClientRequired,
+        Alert::CERTIFICATE_REQUIRED => Cause::ClientRequired,
+        Alert::UNKNOWN_CA => Cause::ClientUntrusted,
+        Alert::CERTIFICATE_EXPIRED => Cause::ClientExpired,
+        Alert::CERTIFICATE_REVOKED => Cause::ClientRevoked,
+        Alert::UNSUPPORTED_CERTIFICATE => Cause::ClientPurpose,
+        _ => Cause::ClientBad,
+    };
+    broken(target, server, cause, "the server refuses our client certificate").evidence(alert.to_string())
+}
+
+/// A login that failed, and what libpq does next: after an error of the server's it may try the other way, after a
+/// decision of its own it does not.
+pub fn login(
+    target: &Target,
+    server: &Server,
+    facts: Option<&TlsFacts>,
+    failure: &LoginFailure,
+) -> (Finding, Next) {
+    let words = failure.to_string();
+    let give_up = |cause| (broken(target, server, cause, words.clone()), Next::Nothing);
+    match failure {
+        LoginFailure::Server(message) => {
+            let next = if message.sqlstate == NOT_READY {
+                Next::Server
+            } else {
+                Next::OtherWay
+            };
+            (refused(target, server, facts, message), next)
+        }
+        LoginFailure::Session(message) => (refused(target, server, facts, message), Next::Nothing),
+        LoginFailure::Lost(Lost::Alert(alert)) if alert.is_about_our_certificate() => {
+            (our_certificate(target, server, *alert), Next::Nothing)
+        }
+        LoginFailure::Lost(lost @ Lost::TimedOut(_)) => {
+            (late(target, server, lost.to_string()), Next::Address)
+        }
+        LoginFailure::Lost(lost) => (ended(target, server, lost), Next::Nothing),
+        LoginFailure::PasswordNeeded(_) => give_up(Cause::PasswordMissing),
+        LoginFailure::NotAllowed(_) => give_up(Cause::RequireAuth),
+        LoginFailure::NoChannelBinding(_) => give_up(Cause::ChannelBinding),
+        LoginFailure::CertificateUnused { .. } => give_up(Cause::CertMode),
+        LoginFailure::BindingUndefined => give_up(Cause::ChannelBindingNoDigest),
+        LoginFailure::PlusWithoutTls => give_up(Cause::ChannelBindingStripped),
+        LoginFailure::Authentication(_) => give_up(Cause::ServerUnproven),
+        LoginFailure::Unsendable => give_up(Cause::BadConninfo),
+        LoginFailure::Unsupported(AuthMethod::Gss | AuthMethod::Sspi | AuthMethod::Sasl(_)) => (
+            unknown(target, server, Cause::AuthUnspoken, words.clone()),
+            Next::Nothing,
+        ),
+        LoginFailure::Wire(_) | LoginFailure::TooLarge | LoginFailure::Unsupported(_) => {
+            give_up(Cause::Protocol)
+        }
+    }
+}
+
+const NOT_READY: &str = "57P03";
+
+/// An error message of the server's, by what no translation changes: SQLSTATE and reporting function
+/// (<https://www.postgresql.org/docs/current/protocol-error-fields.html>), and only where these leave it open by the text.
+fn refused(target: &Target, server: &Server, facts: Option<&TlsFacts>, message: &ServerMessage) -> Finding {
+    let sent = facts.is_some_and(|facts| facts.sent_certificate);
+    let says = |text: &str| message.message.contains(text);
+    let routine = message.routine.as_deref().unwrap_or_default();
+    let (cause, observed) = match (message.sqlstate.as_str(), routine) {
+        ("28P01", _) => (Cause::Password, "the server does not accept the password"),
+        ("28000", "InitializeSessionUserId") if says("not permitted") => {
+            (Cause::RoleMayNotLogin, "the role may not log in")
+        }
+        ("28000", "InitializeSessionUserId") => (Cause::NoRole, "there is no such role"),
+        ("28000", "ClientAuthentication") if says("rejects") => {
+            (Cause::HbaReject, "a line of pg_hba.conf rejects this login")
+        }
+        ("28000", "ClientAuthentication") if says("pg_hba.conf") && facts.is_none() => (
+            Cause::HbaNoEntryPlain,
+            "no line of pg_hba.conf is for this login without TLS",
+        ),
+        ("28000", "ClientAuthentication") if says("pg_hba.conf") => {
+            (Cause::HbaNoEntryTls, "no line of pg_hba.conf is for this login")
+        }
+        ("28000", "ClientAuthentication") => (Cause::ClientRequired, "the server wants a client certificate"),
+        ("28000", _) if sent => (
+            Cause::ClientWrongUser,
+            "the server does not take our certificate for this role",
+        ),
+        ("F0000", "ClientAuthentication") => (
+            Cause::ServerNoCa,
+            "the server wants client certificates and has no CA to judge them by",
+        ),
+        ("3D000", _) => (Cause::NoDatabase, "there is no such database"),
+        ("53300", _) => (Cause::TooManyConnections, "the server has no connection left"),
+        (NOT_READY, _) => (Cause::NotReady, "the server is not ready"),
+        _ => (Cause::LoginRefused, "the server refuses the session"),
+    };
+    let finding = broken(target, server, cause, observed).evidence(message.to_string());
+    match (cause, own_name(target)) {
+        (Cause::Password, Some(name)) if sent && name != target.client.user => finding.evidence(format!(
+            "our certificate's name is \"{}\", not \"{}\": with clientcert=verify-full the server calls that a wrong password, too",
+            crate::pki::printable(&name),
+            crate::pki::printable(&target.client.user)
+        )),
+        (Cause::ClientWrongUser, Some(name)) => {
+            finding.evidence(format!("our certificate's name is \"{}\"", crate::pki::printable(&name)))
+        }
+        _ => finding,
+    }
+}
+
+/// The common name of the certificate that we show.
+fn own_name(target: &Target) -> Option<String> {
+    let identity = target.client.identity.as_ref().ok()?.as_ref()?;
+    let leaf = Certificate::from_der(identity.leaf()?).ok()?;
+    leaf.common_name().map(str::to_owned)
+}
