@@ -202,8 +202,8 @@ pub struct VerifyArgs {
     /// connect: only what libpq would do. all: every promise.
     #[arg(long, value_name = "WHICH", default_value = "all")]
     pub probes: Probes,
-    /// Try all six sslmodes and say what each gives.
-    #[arg(long)]
+    /// Connect under each sslmode, to the server and to impostors in front of it (loopback servers only).
+    #[arg(long, conflicts_with_all = ["probes", "expect"])]
     pub modes: bool,
     /// How long a probe may take, seconds.
     #[arg(long, value_name = "SECONDS", default_value = "5")]

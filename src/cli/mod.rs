@@ -4,6 +4,7 @@ pub mod args;
 mod connect;
 mod inspect;
 mod manage;
+mod modes;
 mod output;
 mod plan;
 mod prompt;

@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::args::{Color, Global};
 use crate::engine::{Error, Event, Teller};
+use crate::verify::modes::CellOutcome;
 use crate::verify::{Group, Outcome, Probe, Report, Verdict};
 
 const BOLD: Style = Style::new().bold();
@@ -101,7 +102,9 @@ impl Output {
         self.json
     }
 
-    fn is_verbose(self) -> bool {
+    /// Whether more is wanted.
+    #[must_use]
+    pub fn is_verbose(self) -> bool {
         self.loudness == Loudness::Verbose
     }
 
@@ -166,6 +169,43 @@ impl Output {
             None => (OPEN, self.signs.open, "cannot be told"),
         };
         self.say(format_args!("  {style}{sign}{style:#} {question}: {word}: {why}"));
+    }
+
+    /// Whether a promise holds, and the sentence that says it.
+    pub fn promise(&self, holds: Option<bool>, sentence: &str) {
+        let (style, sign) = match holds {
+            Some(true) => (GOOD, self.signs.good),
+            Some(false) => (BAD, self.signs.bad),
+            None => (OPEN, self.signs.open),
+        };
+        self.say(format_args!("\n{style}{sign} {sentence}{style:#}"));
+    }
+
+    /// The heads of the matrix of modes.
+    pub fn columns(&self, corner: &str, names: impl Iterator<Item = &'static str>) {
+        let line = names.fold(format!("  {corner:<13} "), |line, name| {
+            format!("{line}{name:<13}")
+        });
+        self.say(line.trim_end());
+    }
+
+    /// A row of it.
+    pub fn cells(&self, name: &str, outcomes: impl Iterator<Item = CellOutcome>) {
+        let line = outcomes.fold(format!("  {BOLD}{name:<13}{BOLD:#} "), |line, outcome| {
+            let (style, word) = cell_word(outcome);
+            // Padded outside the colours, so that the columns stand with and without them.
+            format!("{line}{style}{word}{style:#}{:1$}", "", 13 - word.len())
+        });
+        self.say(line.trim_end());
+    }
+
+    /// A cell of that matrix with what shows it.
+    pub fn cell(&self, outcome: CellOutcome, name: &str, observed: &str, evidence: &[String]) {
+        let (style, word) = cell_word(outcome);
+        self.say(format_args!("  {name:<13} {style}{word:<12}{style:#} {observed}"));
+        for line in evidence {
+            self.say(format_args!("      {DIM}evidence{DIM:#} {line}"));
+        }
     }
 
     /// A listener that shows a journey's events as they come.
@@ -253,6 +293,17 @@ impl Output {
         {
             self.say(format_args!("      {BOLD}remedy{BOLD:#}   {remedy}"));
         }
+    }
+}
+
+/// A cell's word; capitals say what a colour would.
+const fn cell_word(outcome: CellOutcome) -> (Style, &'static str) {
+    match outcome {
+        CellOutcome::Connects => (GOOD, "connects"),
+        CellOutcome::Refuses => (GOOD, "refuses"),
+        CellOutcome::Unprotected => (BAD, "UNPROTECTED"),
+        CellOutcome::Open => (OPEN, "unclear"),
+        CellOutcome::NotTried => (DIM, "not tried"),
     }
 }
 

@@ -39,6 +39,9 @@ pub fn run(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Er
         timeout: timeout(args.timeout)?,
         now: OffsetDateTime::now_utc(),
     };
+    if args.modes {
+        return super::modes::run(conninfo, &env, &means, output);
+    }
     let report = drive(async {
         let target = engine::target(conninfo, &env, &means).await?;
         Ok(match args.probes {

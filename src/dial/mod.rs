@@ -4,7 +4,8 @@
 //! The steps, each bounded by one [`Deadline`] and each with its own typed failure:
 //! [`Address::resolve`], [`open()`], [`ssl_request`], [`handshake`], [`login`]. For probes:
 //! [`plaintext_startup`] and [`startup_over`] stop at the server's first answer, [`old_tls_hello`] offers
-//! what rustls would not. What an answer means is for `verify` to say.
+//! what rustls would not. [`Impostor`] is the other side: it listens on loopback, between a client and its
+//! server. What an answer means is for `verify` to say.
 //!
 //! Every byte of a server is untrusted: lengths are checked before anything is allocated, messages are
 //! counted, texts are escaped and cut. Every future may be dropped at any time; that closes the socket.
@@ -14,6 +15,7 @@ mod alert;
 mod binding;
 mod deadline;
 mod guard;
+mod impostor;
 mod link;
 mod login;
 mod lost;
@@ -32,6 +34,7 @@ pub use address::{Address, OpenError, OpenStage};
 pub use alert::Alert;
 pub use deadline::{Deadline, Elapsed};
 pub use guard::{AuthName, ChannelBinding};
+pub use impostor::{Disguise, Heard, Impostor, ImpostorError, Overheard, Plot};
 pub use link::Link;
 pub use login::{Credentials, LoginFailure, login};
 pub use lost::Lost;

@@ -201,6 +201,28 @@ impl AsyncWrite for Stream {
         outcome.map(|outcome| self.survive(outcome, buf.len()))
     }
 
+    /// Several records in one go: when a handshake fails, tokio-rustls writes once, and the alert that says why
+    /// stands behind another record.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let whole = bufs.iter().map(|buf| buf.len()).sum();
+        if self.write_failure.is_some() {
+            return Poll::Ready(Ok(whole));
+        }
+        let outcome = match &mut self.socket {
+            Socket::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            Socket::Unix(unix) => Pin::new(unix).poll_write_vectored(cx, bufs),
+        };
+        outcome.map(|outcome| self.survive(outcome, whole))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Sockets have nothing to flush.
         Poll::Ready(Ok(()))

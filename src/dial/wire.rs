@@ -197,8 +197,18 @@ impl std::fmt::Display for AuthMethod {
 /// `SSLRequest`: a length of 8 and the code 80877103.
 pub(super) const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
+/// `GSSENCRequest`: a length of 8 and the code 80877104.
+pub(super) const GSSENC_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30];
+
 /// Terminate.
 pub(super) const TERMINATE: [u8; 5] = [b'X', 0, 0, 0, 4];
+
+/// A message of a type with a body of these parts, which are short.
+pub(super) fn message(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let body = parts.concat();
+    let length = u32::try_from(body.len() + 4).unwrap_or_default();
+    [&[kind], &length.to_be_bytes()[..], &body].concat()
+}
 
 /// A `StartupMessage` of protocol 3.0; `None` if a value holds a NUL or the whole is over PostgreSQL's limit
 /// of 10,000 bytes (`MAX_STARTUP_PACKET_LENGTH`).

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::conninfo::SslMode;
 use crate::verify::Probe;
+use crate::verify::modes::Cell;
 
 /// A part of a journey, in the order in which they happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +68,15 @@ pub enum Event {
     Notice(String),
     /// A probe has its result.
     Probe(Probe),
+    /// A connection under some `sslmode` has been made, to the server or to an impostor.
+    Cell {
+        /// The mode.
+        sslmode: SslMode,
+        /// Whether that client has a root file.
+        root_file: bool,
+        /// What came of it.
+        cell: Cell,
+    },
 }
 
 /// Where events go. Cheap to clone; called from any task.

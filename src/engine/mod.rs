@@ -1,4 +1,4 @@
-//! The journeys: up, plan, apply, undo, renew, down. Every face of pgtls (the command line, a screen) drives
+//! The journeys: up, plan, apply, undo, renew, down, modes. Every face of pgtls (the command line, a screen) drives
 //! these and shows their events; no journey prints anything itself, and what a person may not want is asked
 //! of whoever drives it ([`Ask`]).
 
@@ -8,6 +8,7 @@ mod error;
 mod event;
 mod files;
 mod manage;
+mod modes;
 mod prepare;
 mod target;
 mod up;
@@ -17,6 +18,7 @@ pub use error::{Error, Kind};
 pub use event::{Event, Running, Step, Teller};
 pub use files::{must_read, read, secret};
 pub use manage::{Look, Renewal, certificates, look, renew, sandbox, stop, undo};
+pub use modes::modes;
 pub use prepare::{Prepared, Request, absolute, prepare, project, setup};
 pub use target::{Means, kit, locked_key, target};
 pub use up::{Ask, Outcome, up, write};

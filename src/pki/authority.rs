@@ -191,6 +191,31 @@ impl Authority {
         Ok(Identity::issued(leaf, self.intermediates(), key))
     }
 
+    /// A server certificate that signs itself: what anybody can make for any name.
+    pub fn self_signed(
+        hosts: &[HostName],
+        algorithm: Algorithm,
+        days: u32,
+        now: OffsetDateTime,
+    ) -> Result<Identity, AuthorityError> {
+        let first = hosts.first().ok_or(AuthorityError::NoHosts)?.to_string();
+        let common_name = (first.chars().count() <= MOST_COMMON_NAME).then_some(first.as_str());
+        let (not_before, not_after) = validity(days, now)?;
+        let key = PrivateKey::generate(algorithm)?;
+        let subject = dn::common_name_der(common_name);
+        let template = Template {
+            role: Role::Server(hosts),
+            issuer: &subject.clone(),
+            subject,
+            issuer_key_id: &key_id(key.public_key()),
+            not_before,
+            not_after,
+            key: &key,
+        };
+        let leaf = template.sign(&key, &key.signer()?)?;
+        Ok(Identity::issued(leaf, std::iter::empty(), key))
+    }
+
     fn signer(&self) -> Result<Signer, AuthorityError> {
         Ok(self.key.signer()?)
     }

@@ -7,6 +7,7 @@ mod cause;
 mod client;
 mod connect;
 mod finding;
+pub mod modes;
 mod refusals;
 mod remedy;
 mod report;

@@ -71,7 +71,7 @@ impl ClientIdentity {
         self.0.cert.first()
     }
 
-    pub(super) fn certified_key(&self) -> Arc<CertifiedKey> {
+    pub(in crate::dial) fn certified_key(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.0)
     }
 }

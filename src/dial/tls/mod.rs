@@ -2,6 +2,7 @@
 //! the server's certificate will do, inside the handshake, so that no client certificate and no byte of
 //! ours goes to a server that it refuses.
 
+mod accept;
 mod failure;
 mod identity;
 mod judgement;
@@ -11,8 +12,12 @@ mod session;
 mod settings;
 mod verifier;
 
+pub(super) use accept::accept_any_client;
 pub use failure::{HandshakeFailure, HandshakeFault};
 pub use identity::{ClientIdentity, IdentityError};
 pub use judgement::{Judged, Judgement, NothingVerified, Refusal, Verified};
+pub(super) use names::protocol as protocol_name;
+pub(super) use session::ALPN;
 pub use session::{TlsFacts, TlsSession, handshake};
+pub(super) use settings::provider;
 pub use settings::{Negotiation, TlsSettings, TlsVersion, sni_name};

@@ -3,7 +3,7 @@
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
 
 /// The protocol as `pg_stat_ssl.version` shows it.
-pub(super) fn protocol(version: ProtocolVersion) -> &'static str {
+pub(in crate::dial) fn protocol(version: ProtocolVersion) -> &'static str {
     match version {
         ProtocolVersion::TLSv1_3 => "TLSv1.3",
         ProtocolVersion::TLSv1_2 => "TLSv1.2",

@@ -18,7 +18,8 @@ use super::verifier::{Seen, Witness};
 use super::{Judged, TlsVersion, names};
 use crate::dial::{Deadline, Lost, Stream};
 
-const ALPN: &[u8] = b"postgresql";
+/// What libpq 17 and later and PostgreSQL 17 and later call their protocol.
+pub(in crate::dial) const ALPN: &[u8] = b"postgresql";
 
 /// What was agreed on in a handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]

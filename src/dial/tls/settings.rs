@@ -93,7 +93,7 @@ pub fn sni_name(host: &str) -> Option<&str> {
 
 /// The one crypto provider, made once. P-256 stands first: it is the only group of a PostgreSQL before 18
 /// with default settings, and a right first guess saves a round trip (`HelloRetryRequest`).
-pub(super) fn provider() -> Arc<CryptoProvider> {
+pub(in crate::dial) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     let make = || {
         let mut provider = aws_lc_rs::default_provider();

@@ -8,6 +8,9 @@ mod attempt;
 mod refusal;
 mod route;
 
+use crate::dial::Session;
+
+use super::finding::Finding;
 use super::report::{Outcome, Probe, ProbeId, Report, Verdict};
 use super::target::Target;
 
@@ -38,6 +41,35 @@ pub async fn connect(target: &Target) -> Report {
         attempts.push(std::mem::replace(&mut last, tls));
     }
     turned_away(target, last, &attempts)
+}
+
+/// Where a connection led.
+pub enum End {
+    /// To a session.
+    In(Box<Session>),
+    /// To nothing: the step that decided.
+    Out(Finding),
+}
+
+/// Connects as psql would; what was tried before the attempt that decided, in words, and where that led.
+pub async fn follow(target: &Target) -> (Vec<String>, End) {
+    let mut attempts = route::follow(target).await;
+    let last = attempts.pop();
+    let before = attempts.iter().filter_map(Attempt::summary).collect();
+    let end = match last {
+        None => End::Out(Finding::open("there is no server to try")),
+        Some(last) => match last.session {
+            Some(session) => End::In(Box::new(session)),
+            None => End::Out(
+                last.found
+                    .into_iter()
+                    .map(|(_, finding, _)| finding)
+                    .find(|finding| matches!(finding.outcome, Outcome::Broken | Outcome::Open))
+                    .unwrap_or_else(|| Finding::open("it is not known why")),
+            ),
+        },
+    };
+    (before, end)
 }
 
 /// psql would be in.
@@ -147,7 +179,7 @@ fn probes(attempt: Attempt, before: &[Attempt], notes: &[String]) -> Vec<Probe> 
     };
     for id in STEPS {
         if probes.iter().all(|probe| probe.id != id) {
-            probes.push(super::finding::Finding::not_tried(why).told(id, std::time::Duration::ZERO));
+            probes.push(Finding::not_tried(why).told(id, std::time::Duration::ZERO));
         }
     }
     probes.sort_by_key(|probe| probe.id);

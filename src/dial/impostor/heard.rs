@@ -1,0 +1,96 @@
+//! What an impostor overhears.
+
+use secrecy::SecretString;
+use tokio::sync::mpsc;
+
+use crate::dial::Alert;
+
+/// Something overheard, in one of the conversations.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// Which conversation, counted from 1.
+    pub conversation: u64,
+    /// What.
+    pub what: Overheard,
+}
+
+impl Heard {
+    /// How many conversations are open after this, if it was `open` before.
+    pub(super) fn open_after(&self, open: usize) -> usize {
+        match self.what {
+            Overheard::Connected => open + 1,
+            Overheard::Ended(_) => open.saturating_sub(1),
+            _ => open,
+        }
+    }
+}
+
+/// One thing that an impostor noticed or read. Every text is cut and safe to print.
+#[derive(Debug, Clone)]
+pub enum Overheard {
+    /// A client has connected.
+    Connected,
+    /// The client asked for TLS (`SSLRequest`, or a TLS hello at once).
+    AskedForTls,
+    /// The client completed a TLS handshake with the impostor: it took its certificate.
+    TlsCompleted {
+        /// As `pg_stat_ssl.version` names it.
+        protocol: &'static str,
+        /// Whether the client showed a certificate of its own.
+        showed_certificate: bool,
+    },
+    /// The client broke the handshake off with an alert: it refused the impostor's certificate.
+    Alert(Alert),
+    /// TLS records that a wiretap cannot read: bytes of the client and of the server.
+    Encrypted {
+        /// From the client.
+        sent: u64,
+        /// From the server.
+        received: u64,
+    },
+    /// The startup packet, read.
+    Startup {
+        /// The role.
+        user: String,
+        /// The database.
+        database: String,
+        /// Whether it came over the impostor's own TLS; else in plaintext.
+        tls: bool,
+    },
+    /// A password, read in clear. Never shown by `Debug`.
+    Password(SecretString),
+    /// Proof of a password that is not the password itself (a SCRAM or MD5 exchange), of so many bytes.
+    Proof(usize),
+    /// The server let the impostor in with what it had read; the client now talks to the server through it.
+    Relayed,
+    /// The server did not let the impostor in; it answers in the server's place.
+    Pretends {
+        /// Why.
+        why: String,
+    },
+    /// A query, read.
+    Query(String),
+    /// The conversation is over, in words.
+    Ended(String),
+}
+
+/// Where one conversation's events go.
+#[derive(Debug, Clone)]
+pub(super) struct Teller {
+    conversation: u64,
+    to: mpsc::Sender<Heard>,
+}
+
+impl Teller {
+    pub fn new(conversation: u64, to: mpsc::Sender<Heard>) -> Self {
+        Self { conversation, to }
+    }
+
+    /// Nobody is waited for: an event that finds no place is lost.
+    pub fn tell(&self, what: Overheard) {
+        let _ = self.to.try_send(Heard {
+            conversation: self.conversation,
+            what,
+        });
+    }
+}
