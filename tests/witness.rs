@@ -327,3 +327,27 @@ fn interrupted_in_initdb() {
 fn interrupted_when_the_server_starts() {
     interrupted(".pgtls/data/postmaster.pid");
 }
+
+/// Two that look for the first free port at the same time are not given the same one.
+#[test]
+fn two_at_once_find_a_port_each() {
+    let Some(postgres) = Postgres::any() else { return };
+    let projects = [(); 3].map(|()| Project::new(&Account::ordinary()));
+    let running: Vec<_> = projects
+        .iter()
+        .map(|project| {
+            project
+                .pgtls(&["up", "--mode", "one-way", "--run", "sandbox", "--yes", "--json"])
+                .arg("--pg-bin")
+                .arg(&postgres.bin)
+                .start()
+        })
+        .collect();
+    let mut ports: Vec<_> = running
+        .into_iter()
+        .map(|up| up.wait().expect_status(0).json()["server"]["port"].as_u64())
+        .collect();
+    ports.sort_unstable();
+    ports.dedup();
+    assert_eq!(ports.len(), projects.len(), "{ports:?}");
+}

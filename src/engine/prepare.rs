@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use crate::apply::{Changes, Project, compare};
 use crate::conninfo::Conninfo;
 use crate::plan::{Found, Kit, Layout, Plan};
-use crate::server::{Binaries, Places, Sandbox, Wanted, free_port, port_taken_by};
+use crate::server::{Binaries, FreePort, Places, Sandbox, Wanted, free_port, port_taken_by};
 use crate::setup::{Answers, Run, Setup};
 
 use super::credentials::{Gathered, Renew, Secrets, gather};
@@ -50,6 +50,8 @@ pub struct Prepared {
     pub sandbox: Option<Sandbox>,
     /// PostgreSQL's programs, where they were found.
     pub binaries: Option<Binaries>,
+    /// The port, where we chose it, kept until the server takes it.
+    pub held: Option<FreePort>,
 }
 
 impl std::fmt::Debug for Prepared {
@@ -146,7 +148,7 @@ pub async fn prepare(
         (Some(sandbox), None) => find(&setup, sandbox, &places).await.ok(),
         (_, binaries) => binaries,
     };
-    let port = port(&setup, sandbox.as_ref())?;
+    let (port, held) = port(&setup, sandbox.as_ref())?;
     let step = tell.begin(Step::Certificates);
     let gathered = gather(&setup, &dir, &request.secrets, request.renew, request.now)?;
     let found = Found {
@@ -185,6 +187,7 @@ pub async fn prepare(
         gathered,
         sandbox,
         binaries,
+        held,
     })
 }
 
@@ -198,24 +201,25 @@ pub async fn find(setup: &Setup, sandbox: &Sandbox, places: &Places) -> Result<B
 }
 
 /// The port: the one asked for, the one our own server has, or the first that is free.
-fn port(setup: &Setup, sandbox: Option<&Sandbox>) -> Result<u16, Error> {
+fn port(setup: &Setup, sandbox: Option<&Sandbox>) -> Result<(u16, Option<FreePort>), Error> {
     const USUAL: u16 = 5432;
     let Some(sandbox) = sandbox else {
-        return Ok(setup.port.unwrap_or(USUAL));
+        return Ok((setup.port.unwrap_or(USUAL), None));
     };
     let ours = match sandbox.status() {
         crate::server::Status::Running(server) => Some(server.port),
         _ => None,
     };
-    match setup.port {
-        Some(port) if ours == Some(port) => Ok(port),
-        Some(port) => match port_taken_by(port) {
+    match (setup.port, ours) {
+        (Some(port), ours) if ours == Some(port) => Ok((port, None)),
+        (Some(port), _) => match port_taken_by(port) {
             Some(by) => Err(Error::PortTaken(by)),
-            None => Ok(port),
+            None => Ok((port, None)),
         },
-        None => match ours {
-            Some(port) => Ok(port),
-            None => Ok(free_port(USUAL)?.port),
-        },
+        (None, Some(port)) => Ok((port, None)),
+        (None, None) => {
+            let held = free_port(USUAL)?;
+            Ok((held.port, Some(held)))
+        }
     }
 }

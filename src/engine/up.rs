@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::apply::{self, Answer, Change, Locked, Policy, Project, Written};
 use crate::conninfo::{Conninfo, Environment};
 use crate::server::fetch::{self, FetchPlan};
-use crate::server::{self, Binaries, Places, Sandbox, Server, ServerError, Status};
+use crate::server::{self, Binaries, FreePort, Places, Sandbox, Server, ServerError, Status};
 use crate::setup::{Run, Setup};
 use crate::verify::{Report, prove};
 
@@ -57,7 +57,7 @@ pub async fn up(
         Run::None => None,
     };
     let prepared = prepare::prepare(request, &project, binaries, tell).await?;
-    let (prepared, written) = write(prepared, &project, ask, tell)?;
+    let (mut prepared, written) = write(prepared, &project, ask, tell)?;
     let conninfo = prepared.conninfo();
     let mut outcome = Outcome {
         dir: prepared.dir.clone(),
@@ -68,7 +68,7 @@ pub async fn up(
         conninfo,
         report: None,
     };
-    let Some(running) = start(&prepared, tell).await? else {
+    let Some(running) = start(&mut prepared, tell).await? else {
         return Ok(outcome);
     };
     if let Some(timeout) = verify {
@@ -228,7 +228,8 @@ fn counted(written: &Written) -> String {
 
 /// Starts the sandbox's server with what was written, or has a running one read it again; makes roles and
 /// databases.
-async fn start(prepared: &Prepared, tell: &Teller) -> Result<Option<Live>, Error> {
+async fn start(prepared: &mut Prepared, tell: &Teller) -> Result<Option<Live>, Error> {
+    let held = prepared.held.take();
     let (Some(sandbox), Some(binaries)) = (&prepared.sandbox, &prepared.binaries) else {
         return Ok(None);
     };
@@ -239,7 +240,7 @@ async fn start(prepared: &Prepared, tell: &Teller) -> Result<Option<Live>, Error
     let live = if let Some(server) = running {
         Live::Was(server)
     } else {
-        launch(sandbox, binaries, tell).await?
+        launch(sandbox, binaries, held, tell).await?
     };
     let step = tell.begin(Step::Database);
     let mut session = database::enter(live.server()).await?;
@@ -260,7 +261,12 @@ async fn start(prepared: &Prepared, tell: &Teller) -> Result<Option<Live>, Error
     Ok(Some(live))
 }
 
-async fn launch(sandbox: &Sandbox, binaries: &Binaries, tell: &Teller) -> Result<Live, Error> {
+async fn launch(
+    sandbox: &Sandbox,
+    binaries: &Binaries,
+    port: Option<FreePort>,
+    tell: &Teller,
+) -> Result<Live, Error> {
     let events = listener(tell);
     let step = tell.begin(Step::Init);
     let cluster = sandbox.init(binaries, &events).await?;
@@ -268,6 +274,7 @@ async fn launch(sandbox: &Sandbox, binaries: &Binaries, tell: &Teller) -> Result
         step.done("database cluster made");
     }
     let step = tell.begin(Step::Start);
+    drop(port);
     let running = sandbox.start(cluster, binaries, &events).await?;
     let version = &binaries.version.text;
     step.done(format!(

@@ -9,13 +9,15 @@ use std::time::Duration;
 use super::ServerError;
 use super::log::printable;
 
-/// A free port, and what was passed over to find it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A free port, kept for whoever found it until this is dropped, and what was passed over to find it.
+#[derive(Debug)]
 pub struct FreePort {
     /// The port.
     pub port: u16,
     /// The ports before it that were taken, first to last.
     pub taken: Vec<u16>,
+    /// Two runs at once would otherwise both be given the first free one, long before either of their servers has it.
+    _held: Vec<TcpListener>,
 }
 
 /// The first port from `preferred` upward that is free on `127.0.0.1` and, where the machine has it, on `::1`.
@@ -23,8 +25,13 @@ pub fn free_port(preferred: u16) -> Result<FreePort, ServerError> {
     let addresses = loopbacks();
     let mut taken = Vec::new();
     for port in preferred.max(1)..=u16::MAX {
-        if addresses.iter().all(|&address| is_free(address, port)) {
-            return Ok(FreePort { port, taken });
+        let held: Option<Vec<_>> = addresses.iter().map(|&address| hold(address, port)).collect();
+        if let Some(held) = held {
+            return Ok(FreePort {
+                port,
+                taken,
+                _held: held,
+            });
         }
         taken.push(port);
     }
@@ -34,7 +41,9 @@ pub fn free_port(preferred: u16) -> Result<FreePort, ServerError> {
 /// Who has `port` on a loopback address, in words; `None` if it is free.
 #[must_use]
 pub fn port_taken_by(port: u16) -> Option<String> {
-    let address = loopbacks().into_iter().find(|&address| !is_free(address, port))?;
+    let address = loopbacks()
+        .into_iter()
+        .find(|&address| hold(address, port).is_none())?;
     let whom = owner::of(port).map_or_else(
         || "another program".to_owned(),
         |(name, pid)| format!("`{}` (process {pid})", printable(&name)),
@@ -49,11 +58,15 @@ fn loopbacks() -> Vec<IpAddr> {
         .collect()
 }
 
-fn is_free(address: IpAddr, port: u16) -> bool {
+/// Takes the port on an address; `None` if somebody else has it.
+fn hold(address: IpAddr, port: u16) -> Option<TcpListener> {
     // Only Linux refuses a loopback address while somebody listens on the wildcard one; elsewhere, ask.
     let answers =
         || TcpStream::connect_timeout(&SocketAddr::new(address, port), Duration::from_millis(100)).is_ok();
-    TcpListener::bind((address, port)).is_ok() && (cfg!(target_os = "linux") || !answers())
+    if !cfg!(target_os = "linux") && answers() {
+        return None;
+    }
+    TcpListener::bind((address, port)).ok()
 }
 
 #[cfg(target_os = "linux")]
@@ -128,6 +141,16 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_port_is_found_once_while_it_is_held() {
+        let first = free_port(30_000).unwrap();
+        let second = free_port(first.port).unwrap();
+        assert_ne!(first.port, second.port);
+        let port = second.port;
+        drop(second);
+        assert_eq!(port_taken_by(port), None);
     }
 
     #[test]
