@@ -8,6 +8,7 @@
 //! | [`judge`] | whether a certificate chain and a name hold, by libpq's and OpenSSL's rules | none |
 //! | [`conninfo`] | libpq connection strings, `PG*` variables, service and password files | reads those files |
 //! | [`setup`] | what the person wants: [`setup::Setup`], its layers and its validation | none |
+//! | [`clients`] | how every driver and tool connects: descriptions, snippets, key formats | none |
 //! | [`plan`] | the files that follow from a setup, and why each line is there | none |
 //! | [`apply`] | difference against the disk, journal, atomic write, undo | the only writer of a person's files |
 //! | [`dial`] | sockets to PostgreSQL, TLS, login | the only one that opens sockets to PostgreSQL |
@@ -18,6 +19,7 @@
 
 pub mod apply;
 pub mod cli;
+pub mod clients;
 pub mod conninfo;
 pub mod dial;
 pub mod engine;

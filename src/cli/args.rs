@@ -89,15 +89,8 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Issue new certificates by the same CA, put them in force, and prove that they are served.
     Renew(RenewArgs),
-    /// Print how to connect.
-    Connect {
-        /// psql, uri, conninfo or env.
-        #[arg(value_name = "LANGUAGE", default_value = "psql")]
-        language: String,
-        /// Which client kit, where there are several.
-        #[arg(long, value_name = "NAME")]
-        client: Option<String>,
-    },
+    /// Print how to connect: a snippet for a driver or tool, ready to run.
+    Connect(ConnectArgs),
     /// Print the completion script of a shell.
     Completions {
         /// Which shell.
@@ -249,6 +242,20 @@ pub struct InspectArgs {
     /// How long the server may take, seconds.
     #[arg(long, value_name = "SECONDS", default_value = "5")]
     pub timeout: f64,
+}
+
+/// `connect`.
+#[derive(Debug, Args)]
+pub struct ConnectArgs {
+    /// A driver or tool, such as psql, psycopg, node-pg or jdbc; --list names them all.
+    #[arg(value_name = "LANGUAGE", default_value = "psql")]
+    pub language: String,
+    /// Name every driver and tool.
+    #[arg(long)]
+    pub list: bool,
+    /// Which client kit, where there are several.
+    #[arg(long, value_name = "NAME")]
+    pub client: Option<String>,
 }
 
 /// `renew`.

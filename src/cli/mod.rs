@@ -98,7 +98,7 @@ fn dispatch(cli: Cli, output: Output) -> Result<Exit, Error> {
         Command::Verify(args) => verify::run(&global, args, output),
         Command::Inspect(args) => inspect::run(&args, output),
         Command::Renew(args) => manage::renew(&global, &args, output),
-        Command::Connect { language, client } => connect::run(&global, &language, client.as_deref(), output),
+        Command::Connect(args) => connect::run(&global, &args, output),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "pgtls", &mut std::io::stdout());
             Ok(Exit::Holds)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::setup::Problem;
-use crate::{apply, conninfo, dial, pki, server};
+use crate::{apply, clients, conninfo, dial, pki, server};
 
 /// What kind of failure it is: decides the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +91,9 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
+    /// A snippet cannot be written.
+    #[error(transparent)]
+    Snippet(#[from] clients::Unwritable),
     /// A server address could not be reached or resolved.
     #[error(transparent)]
     Open(#[from] dial::OpenError),
@@ -124,6 +127,7 @@ impl Error {
             | Self::Conninfo(_)
             | Self::NoProject(_)
             | Self::DoesNotFit { .. }
+            | Self::Snippet(_)
             | Self::NeedsConsent { .. } => Kind::Usage,
             Self::Environment { .. }
             | Self::Half { .. }
