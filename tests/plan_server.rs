@@ -100,6 +100,7 @@ fn credentials(setup: &Setup) -> Credentials {
                     .unwrap()
             }),
             password: kit.wants_password.then(|| PASSWORD.to_owned().into()),
+            stores: pgtls::plan::Stores::default(),
             kit,
         })
         .collect();

@@ -57,6 +57,8 @@ pub struct Changes {
     files: Vec<Change>,
     pub(super) manifest: Manifest,
     pub(super) manifest_before: Option<FileState>,
+    /// Whether files of ours that are not among `files` stay ours.
+    pub(super) beside: bool,
 }
 
 impl Changes {
@@ -168,7 +170,15 @@ impl Change {
     }
 }
 
-/// Compares a plan with the disk. Reads only.
+/// Compares files that come beside what pgtls wrote before: whatever else is ours is left as it is. Reads only.
+pub fn compare_beside(project: &Project, files: &[Artifact]) -> Result<Changes> {
+    let mut changes = compare(project, files)?;
+    changes.files.retain(|change| change.action != Action::Removed);
+    changes.beside = true;
+    Ok(changes)
+}
+
+/// Compares a plan with the disk: a file of ours that it no longer has is to be removed. Reads only.
 pub fn compare(project: &Project, plan: &[Artifact]) -> Result<Changes> {
     check(plan)?;
     let (manifest, manifest_before) = match project.tree() {
@@ -200,6 +210,7 @@ pub fn compare(project: &Project, plan: &[Artifact]) -> Result<Changes> {
         files,
         manifest,
         manifest_before,
+        beside: false,
     })
 }
 

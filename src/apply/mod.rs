@@ -38,7 +38,7 @@ mod tree;
 mod undo;
 mod write;
 
-pub use compare::{Action, Change, Changes, compare};
+pub use compare::{Action, Change, Changes, compare, compare_beside};
 pub use error::{Error, Found, Trouble};
 pub use project::{Locked, Project, Recovery};
 pub use transaction::KeptCopy;

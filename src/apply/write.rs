@@ -115,7 +115,9 @@ fn record(tree: &Tree, changes: Changes, left: &BTreeSet<PathBuf>) -> Result<Rec
         .filter(|c| c.action != Action::Removed)
         .map(|c| c.path.clone())
         .collect();
-    manifest.files.retain(|path, _| planned.contains(path));
+    if !changes.beside {
+        manifest.files.retain(|path, _| planned.contains(path));
+    }
     let mut record = Record::default();
     for change in changes.into_files() {
         if left.contains(&change.path) {

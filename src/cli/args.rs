@@ -256,6 +256,9 @@ pub struct ConnectArgs {
     /// Which client kit, where there are several.
     #[arg(long, value_name = "NAME")]
     pub client: Option<String>,
+    /// Make the kit's key in this format too, and print the file's name: pk8, p12, p12-legacy or truststore; repeatable.
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Vec<String>,
 }
 
 /// `renew`.

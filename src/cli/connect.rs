@@ -1,16 +1,21 @@
 //! `pgtls connect`: how to connect, one way on standard output.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::clients::{self, Client};
+use crate::apply::Action;
+use crate::clients::{self, Client, Format};
 use crate::conninfo::{Conninfo, Keyword};
 use crate::engine::{self, Error};
+use crate::pki::printable;
+use crate::plan::Kit;
 
 use super::Exit;
 use super::args::{ConnectArgs, Global};
 use super::output::{Output, object};
+use super::prompt::Prompt;
 use super::up::Connect;
 
 /// The one object of `connect --json`.
@@ -48,8 +53,16 @@ pub fn run(global: &Global, args: &ConnectArgs, output: Output) -> Result<Exit, 
         return Ok(Exit::Holds);
     }
     let client = client(&args.language)?;
-    let (_, _, conninfo) = engine::kit(&global.dir, args.client.as_deref())?;
+    let (_, kit, conninfo) = engine::kit(&global.dir, args.client.as_deref())?;
     let snippet = clients::render(client, &conninfo)?;
+    let asked = formats(args)?;
+    let mut wanted = asked.clone();
+    if kit.cn.is_some() {
+        wanted.extend(&client.formats);
+    }
+    if !wanted.is_empty() {
+        make(global, &kit, &wanted, output)?;
+    }
     if output.json() {
         object(&Told {
             client: &client.name,
@@ -57,7 +70,7 @@ pub fn run(global: &Global, args: &ConnectArgs, output: Output) -> Result<Exit, 
             snippet,
             file: &client.file,
             run: client.run.as_deref(),
-            files: files(&conninfo),
+            files: files(&conninfo, &wanted),
             properties: clients::properties(client, &conninfo)?,
             versions: &client.versions,
             doc: &client.doc,
@@ -65,6 +78,12 @@ pub fn run(global: &Global, args: &ConnectArgs, output: Output) -> Result<Exit, 
             tested: client.tested,
             connect: Connect::new(&conninfo),
         });
+        return Ok(Exit::Holds);
+    }
+    if !asked.is_empty() {
+        for format in &asked {
+            output.say(beside(&conninfo, format.file()).display());
+        }
         return Ok(Exit::Holds);
     }
     output.say(snippet.trim_end_matches('\n'));
@@ -89,7 +108,7 @@ fn client(name: &str) -> Result<&'static Client, Error> {
         Error::DoesNotFit {
             what: format!(
                 "\"{}\" is no way to connect that pgtls can write",
-                crate::pki::printable(name)
+                printable(name)
             ),
             remedy: match near {
                 Some(near) => format!("did you mean {near}? `pgtls connect --list` names them all"),
@@ -119,9 +138,44 @@ fn list(output: Output) {
     }
 }
 
-/// The files of the kit that the connection uses.
-fn files(conninfo: &Conninfo) -> BTreeMap<&'static str, String> {
-    [
+/// The formats that were asked for.
+fn formats(args: &ConnectArgs) -> Result<Vec<Format>, Error> {
+    args.format
+        .iter()
+        .map(|name| {
+            name.parse().map_err(|()| Error::DoesNotFit {
+                what: format!(
+                    "\"{}\" is no format of keys that pgtls can write",
+                    printable(name)
+                ),
+                remedy: "name one of: pk8, p12, p12-legacy, truststore".to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// Has the formats made, and says what was written.
+fn make(global: &Global, kit: &Kit, formats: &[Format], output: Output) -> Result<(), Error> {
+    let written = engine::make_formats(&global.dir, kit, formats, &Prompt::new(global))?;
+    for file in written.files.iter().filter(|file| file.action != Action::Kept) {
+        output.remark(format_args!(
+            "wrote {} (mode {:04o})",
+            file.path.display(),
+            file.mode
+        ));
+    }
+    for kept in &written.kept {
+        output.remark(format_args!(
+            "kept a copy of what was there before: {}",
+            kept.copy.display()
+        ));
+    }
+    Ok(())
+}
+
+/// The files of the kit that the connection uses, by keyword or format.
+fn files(conninfo: &Conninfo, formats: &[Format]) -> BTreeMap<&'static str, String> {
+    let mut files: BTreeMap<_, _> = [
         Keyword::Sslrootcert,
         Keyword::Sslcert,
         Keyword::Sslkey,
@@ -129,5 +183,18 @@ fn files(conninfo: &Conninfo) -> BTreeMap<&'static str, String> {
     ]
     .into_iter()
     .filter_map(|keyword| Some((keyword.name(), conninfo.get(keyword)?.to_owned())))
-    .collect()
+    .collect();
+    let mut add = |name, file| _ = files.insert(name, beside(conninfo, file).to_string_lossy().into_owned());
+    for format in formats {
+        add(format.name(), format.file());
+        if format.wants_password() {
+            add("p12-password", Format::PASSWORD_FILE);
+        }
+    }
+    files
+}
+
+/// A file beside the kit's root certificate.
+fn beside(conninfo: &Conninfo, file: &str) -> PathBuf {
+    Path::new(conninfo.get(Keyword::Sslrootcert).unwrap_or_default()).with_file_name(file)
 }

@@ -11,7 +11,7 @@ use crate::pki::{Algorithm, Authority, Certificate, HostName, Identity, Reason};
 use crate::plan::{Credentials, Kit, KitCredentials, Layout};
 use crate::setup::{CertificateSource, Mode, Setup};
 
-use super::{Error, files};
+use super::{Error, files, formats};
 
 /// What may not be saved: it comes by file, environment or prompt, each time.
 #[derive(Debug, Clone, Default)]
@@ -241,10 +241,12 @@ impl Gathering<'_> {
         } else {
             None
         };
+        let stores = formats::found(self.dir, &kit.name)?;
         Ok(KitCredentials {
             kit,
             identity,
             password,
+            stores,
         })
     }
 
@@ -374,7 +376,7 @@ fn last_field(file: &[u8]) -> Option<SecretString> {
 }
 
 /// Thirty letters and digits: 178 bits, and nothing that a shell, a URI or an env file would take for its own.
-fn random_password() -> Result<SecretString, Error> {
+pub(super) fn random_password() -> Result<SecretString, Error> {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut password = Zeroizing::new(String::with_capacity(30));
     while password.len() < 30 {

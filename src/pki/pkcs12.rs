@@ -28,7 +28,8 @@ pub enum Strength {
 const ITERATIONS: u32 = 2048;
 /// That count in DER, and as its own type for PBKDF2.
 const ITERATIONS_DER: [u8; 4] = [INTEGER, 2, 0x08, 0x00];
-const ITERATIONS_NONZERO: std::num::NonZeroU32 = std::num::NonZeroU32::new(ITERATIONS).expect("it is not zero");
+const ITERATIONS_NONZERO: std::num::NonZeroU32 =
+    std::num::NonZeroU32::new(ITERATIONS).expect("it is not zero");
 
 const DATA: &str = "1.2.840.113549.1.7.1";
 const ENCRYPTED_DATA: &str = "1.2.840.113549.1.7.6";
@@ -46,15 +47,30 @@ const NULL: [u8; 2] = [0x05, 0x00];
 
 /// A key and its chain under that alias. Java drivers look for the alias `user`.
 #[must_use]
-pub fn key_store(identity: &Identity, alias: &str, password: &SecretString, strength: Strength) -> Zeroizing<Vec<u8>> {
+pub fn key_store(
+    identity: &Identity,
+    alias: &str,
+    password: &SecretString,
+    strength: Strength,
+) -> Zeroizing<Vec<u8>> {
     let sealer = Sealer { password, strength };
     let id = digest(&digest::SHA256, identity.leaf().der());
-    let marks = [friendly_name(alias), attribute(LOCAL_KEY_ID, &tlv(OCTET_STRING, &id.as_ref()[..20]))];
+    let marks = [
+        friendly_name(alias),
+        attribute(LOCAL_KEY_ID, &tlv(OCTET_STRING, &id.as_ref()[..20])),
+    ];
     let certificates: Vec<_> = (identity.chain().iter().enumerate())
         .map(|(index, certificate)| certificate_bag(certificate, if index == 0 { &marks } else { &[] }))
         .collect();
-    let key = bag(SHROUDED_KEY_BAG, &sealer.shroud(identity.key().pkcs8_der()), &marks);
-    sealer.pfx(&[sealer.encrypted(&certificates.concat()), plain(&tlv(SEQUENCE, &key))])
+    let key = bag(
+        SHROUDED_KEY_BAG,
+        &sealer.shroud(identity.key().pkcs8_der()),
+        &marks,
+    );
+    sealer.pfx(&[
+        sealer.encrypted(&certificates.concat()),
+        plain(&tlv(SEQUENCE, &key)),
+    ])
 }
 
 /// Roots that Java trusts, under the aliases `root`, `root-2`, ….
@@ -66,7 +82,10 @@ pub fn trust_store(roots: &[Certificate], password: &SecretString) -> Zeroizing<
     };
     let trusted = attribute(
         TRUSTED_KEY_USAGE,
-        &tlv(OID, ObjectIdentifier::new_unwrap(ANY_EXTENDED_KEY_USAGE).as_bytes()),
+        &tlv(
+            OID,
+            ObjectIdentifier::new_unwrap(ANY_EXTENDED_KEY_USAGE).as_bytes(),
+        ),
     );
     let certificates: Vec<_> = (roots.iter().enumerate())
         .map(|(index, root)| {
@@ -102,7 +121,10 @@ impl Sealer<'_> {
         let key = derive(hash, Purpose::Mac, self.password, &salt, hash.output_len());
         let mac = hmac::sign(&hmac::Key::new(key_algorithm, &key), &safe);
         let mac_data = sequence(&[
-            &sequence(&[&sequence(&[&named(digest_oid), &NULL]), &tlv(OCTET_STRING, mac.as_ref())]),
+            &sequence(&[
+                &sequence(&[&named(digest_oid), &NULL]),
+                &tlv(OCTET_STRING, mac.as_ref()),
+            ]),
             &tlv(OCTET_STRING, &salt),
             &ITERATIONS_DER,
         ]);
@@ -154,7 +176,10 @@ impl Sealer<'_> {
             ]),
         ]);
         let cipher = sequence(&[&named("2.16.840.1.101.3.4.1.42"), &tlv(OCTET_STRING, &iv)]);
-        let algorithm = sequence(&[&named("1.2.840.113549.1.5.13"), &sequence(&[&derivation, &cipher])]);
+        let algorithm = sequence(&[
+            &named("1.2.840.113549.1.5.13"),
+            &sequence(&[&derivation, &cipher]),
+        ]);
         (algorithm, ciphertext)
     }
 
@@ -169,7 +194,10 @@ impl Sealer<'_> {
         let ciphertext = cbc::Encryptor::<des::TdesEde3>::new((&*key).into(), (&iv).into())
             .encrypt_padded_vec_mut::<Pkcs7>(plaintext);
         let parameters = sequence(&[&tlv(OCTET_STRING, &salt), &ITERATIONS_DER]);
-        (sequence(&[&named("1.2.840.113549.1.12.1.3"), &parameters]), ciphertext)
+        (
+            sequence(&[&named("1.2.840.113549.1.12.1.3"), &parameters]),
+            ciphertext,
+        )
     }
 
     /// Sixteen bytes that only who has the password could tell, other ones for each use and content.
@@ -244,7 +272,11 @@ fn plain(content: &[u8]) -> Vec<u8> {
 
 fn certificate_bag(certificate: &Certificate, attributes: &[Vec<u8>]) -> Vec<u8> {
     let value = tlv(context(0), &tlv(OCTET_STRING, certificate.der()));
-    bag(CERT_BAG, &sequence(&[&named(X509_CERTIFICATE), &value]), attributes)
+    bag(
+        CERT_BAG,
+        &sequence(&[&named(X509_CERTIFICATE), &value]),
+        attributes,
+    )
 }
 
 /// A bag (section 4.2); the attributes are a set, which DER sorts.
@@ -300,7 +332,8 @@ mod tests {
         let now = datetime!(2026-01-01 00:00 UTC);
         let authority = Authority::create("CA", Algorithm::P256, 100, now).unwrap();
         let identity = authority.issue_client("app", Algorithm::P256, 10, now).unwrap();
-        let file = |password: &str, strength| key_store(&identity, "user", &SecretString::from(password), strength);
+        let file =
+            |password: &str, strength| key_store(&identity, "user", &SecretString::from(password), strength);
         assert_eq!(*file("one", Strength::Modern), *file("one", Strength::Modern));
         assert_ne!(*file("one", Strength::Modern), *file("two", Strength::Modern));
         assert_ne!(*file("one", Strength::Modern), *file("one", Strength::Legacy));

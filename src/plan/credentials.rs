@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::artifact::{Artifact, Content, Line};
 use super::kit::{Kit, dialled};
 use super::layout::Layout;
+use super::stores::Stores;
 use crate::pki::{Authority, Certificate, Identity, PrivateKey, printable};
 use crate::setup::{Mode, Setup};
 
@@ -35,6 +36,8 @@ pub struct KitCredentials {
     pub identity: Option<Identity>,
     /// The role's password; `None` where it has none.
     pub password: Option<SecretString>,
+    /// The formats beside PEM that some driver wanted.
+    pub stores: Stores,
 }
 
 /// What was found on this machine, and must not be asked again while planning.
@@ -125,6 +128,10 @@ impl KitCredentials {
             artifacts.push(private(path("client.key"), identity.key()));
         }
         artifacts.push(roots(path("root.crt"), &credentials.server_roots));
+        artifacts.extend(
+            self.stores
+                .artifacts(&kit.name, self.identity.as_ref(), &credentials.server_roots),
+        );
         let conninfo = kit.conninfo(setup, &found.project_dir, found.port);
         artifacts.push(Artifact::text(
             path("conninfo"),

@@ -4,12 +4,14 @@ use super::artifact::Line;
 
 const BEGIN: &str = "# pgtls: secrets, never to be committed";
 const END: &str = "# pgtls: end";
-const PATTERNS: [&str; 6] = [
+const PATTERNS: [&str; 8] = [
     "/ca/*.key",
     "/server/*.key",
     "/clients/*/*.key",
     "/clients/*/passfile",
     "/clients/*/*.p12",
+    "/clients/*/*.pk8",
+    "/clients/*/p12.password",
     "/.pgtls/",
 ];
 

@@ -13,6 +13,7 @@ mod ignore;
 mod kit;
 mod layout;
 mod regex;
+mod stores;
 mod why;
 
 pub use artifact::{Artifact, Content, Line};
@@ -20,6 +21,7 @@ pub use conf::socket_directories;
 pub use credentials::{Credentials, Found, KitCredentials};
 pub use kit::Kit;
 pub use layout::Layout;
+pub use stores::Stores;
 pub use why::{Why, why};
 
 use crate::setup::{Run, Setup};

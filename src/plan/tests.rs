@@ -35,6 +35,7 @@ fn credentials(setup: &Setup) -> Credentials {
             .map(|kit| KitCredentials {
                 identity: kit.cn.as_ref().map(issue),
                 password: kit.wants_password.then(|| PASSWORD.to_owned().into()),
+                stores: Stores::default(),
                 kit,
             })
             .collect(),
