@@ -77,9 +77,8 @@ impl Style {
             Self::Sql | Self::Pgbouncer => format!("'{}'", text.replace('\'', "''")),
             Self::Identifier => format!("\"{}\"", text.replace('"', "\"\"")),
             Self::Conninfo => conninfo(text),
-            Self::Url => percent(text),
             Self::UrlHost if text.contains(':') => format!("[{text}]"),
-            Self::UrlHost => percent(text),
+            Self::Url | Self::UrlHost => percent(text),
             Self::Xml => text
                 .replace('&', "&amp;")
                 .replace('<', "&lt;")
@@ -167,5 +166,48 @@ fn conninfo(text: &str) -> String {
         text.to_owned()
     } else {
         format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_language_has_its_own_way() {
+        let text = "it's \"a\" \\ d\u{e9} #{x} $y\n\u{1}";
+        for (style, wanted) in [
+            (Style::Raw, text),
+            (Style::Sh, "'it'\\''s \"a\" \\ d\u{e9} #{x} $y\n\u{1}'"),
+            (Style::Json, r#""it's \"a\" \\ dé #{x} $y\n\u0001""#),
+            (Style::Java, r#""it's \"a\" \\ d\u00e9 #{x} $y\n\u0001""#),
+            (Style::Properties, r#"it's "a" \\ d\u00e9 #{x} $y\n\u0001"#),
+            (Style::Rust, r#""it's \"a\" \\ dé #{x} $y\n\u{1}""#),
+            (Style::Elixir, r#""it's \"a\" \\ dé \#{x} $y\n\u0001""#),
+            (Style::Single, "'it\\'s \"a\" \\\\ d\u{e9} #{x} $y\n\u{1}'"),
+            (Style::Sql, "E'it''s \"a\" \\\\ d\u{e9} #{x} $y\n\u{1}'"),
+            (Style::Pgbouncer, "'it''s \"a\" \\ d\u{e9} #{x} $y\n\u{1}'"),
+            (Style::Identifier, "\"it's \"\"a\"\" \\ d\u{e9} #{x} $y\n\u{1}\""),
+            (Style::Conninfo, "'it\\'s \"a\" \\\\ d\u{e9} #{x} $y\n\u{1}'"),
+            (
+                Style::Url,
+                "it%27s%20%22a%22%20%5C%20d%C3%A9%20%23%7Bx%7D%20%24y%0A%01",
+            ),
+            (Style::Xml, "it&apos;s &quot;a&quot; \\ d\u{e9} #{x} $y\n\u{1}"),
+        ] {
+            assert_eq!(style.quote(text), wanted, "{style:?}");
+        }
+    }
+
+    #[test]
+    fn what_needs_no_quotes_has_none() {
+        assert_eq!(Style::Sh.quote("/srv/a-b.crt"), "/srv/a-b.crt");
+        assert_eq!(Style::Sh.quote(""), "''");
+        assert_eq!(Style::Conninfo.quote("/srv/a-b.crt"), "/srv/a-b.crt");
+        assert_eq!(Style::Sql.quote("a'b"), "'a''b'");
+        assert_eq!(Style::UrlHost.quote("::1"), "[::1]");
+        assert_eq!(Style::UrlHost.quote("db.example.org"), "db.example.org");
+        assert_eq!(Style::Properties.quote(" a"), "\\ a");
+        assert_eq!(Style::Java.quote("\u{1f600}"), "\"\\ud83d\\ude00\"");
     }
 }

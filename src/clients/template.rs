@@ -22,6 +22,28 @@ pub(super) enum Fault {
     Malformed(String),
 }
 
+/// What stands between the braces.
+enum Tag<'t> {
+    /// A section begins, wanted where the value is there, or where it is not.
+    Begin { name: &'t str, where_there: bool },
+    /// It ends.
+    End(&'t str),
+    /// A value.
+    Value(&'t str),
+}
+
+impl<'t> Tag<'t> {
+    fn read(text: &'t str) -> Self {
+        let section = |name, where_there| Self::Begin { name, where_there };
+        match text.split_at_checked(1) {
+            Some(("#", name)) => section(name, true),
+            Some(("^", name)) => section(name, false),
+            Some(("/", name)) => Self::End(name),
+            _ => Self::Value(text),
+        }
+    }
+}
+
 /// Fills a template in. `value` gives what a name stands for.
 pub(super) fn fill(
     template: &str,
@@ -33,7 +55,7 @@ pub(super) fn fill(
     let mut sections: Vec<(&str, bool)> = Vec::new();
     let mut rest = template;
     // Whether `rest` begins where a line of the template begins.
-    let mut fresh = true;
+    let mut at_line = true;
     while let Some((before, after)) = rest.split_once("{{") {
         let (tag, after) = after
             .split_once("}}")
@@ -42,38 +64,27 @@ pub(super) fn fill(
         if wanted {
             out.push_str(before);
         }
+        let tag = Tag::read(tag);
+        let indent = before.rfind('\n').map_or(before, |at| &before[at + 1..]);
+        let is_alone = (at_line || before.contains('\n')) && indent.trim().is_empty();
         rest = after;
-        match tag.as_bytes().first() {
-            Some(b'#' | b'^' | b'/') => {
-                let name = &tag[1..];
-                if tag.starts_with('/') {
-                    match sections.pop() {
-                        Some((open, _)) if open == name => {}
-                        _ => return Err(Fault::Malformed(format!("{{{{/{name}}}}} closes nothing"))),
-                    }
-                } else {
-                    sections.push((name, value(name).is_some() == tag.starts_with('#')));
-                }
-                let indent = before.rfind('\n').map_or(before, |at| &before[at + 1..]);
-                let begins_line = fresh || before.contains('\n');
-                fresh = false;
-                if let Some(after) = rest.strip_prefix('\n')
-                    && begins_line
-                    && indent.trim().is_empty()
-                {
-                    if wanted {
-                        out.truncate(out.len() - indent.len());
-                    }
-                    rest = after;
-                    fresh = true;
-                }
+        at_line = false;
+        if let (false, true, Some(next)) = (matches!(tag, Tag::Value(_)), is_alone, after.strip_prefix('\n'))
+        {
+            if wanted {
+                out.truncate(out.len() - indent.len());
             }
-            _ => {
-                fresh = false;
-                if wanted {
-                    out.push_str(&expression(tag, style, value)?);
-                }
-            }
+            rest = next;
+            at_line = true;
+        }
+        match tag {
+            Tag::Begin { name, where_there } => sections.push((name, value(name).is_some() == where_there)),
+            Tag::End(name) => match sections.pop() {
+                Some((open, _)) if open == name => {}
+                _ => return Err(Fault::Malformed(format!("the end of {name} ends nothing"))),
+            },
+            Tag::Value(text) if wanted => out.push_str(&expression(text, style, value)?),
+            Tag::Value(_) => {}
         }
     }
     if !sections.is_empty() {

@@ -203,11 +203,11 @@ impl Sealer<'_> {
     /// Sixteen bytes that only who has the password could tell, other ones for each use and content.
     fn derived(&self, purpose: &str, content: &[u8]) -> [u8; 16] {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.password.expose_secret().as_bytes());
-        let mut context = hmac::Context::with_key(&key);
-        context.update(format!("pgtls pkcs12 {purpose} {:?}\0", self.strength).as_bytes());
-        context.update(content);
+        let mut mac = hmac::Context::with_key(&key);
+        mac.update(format!("pgtls pkcs12 {purpose} {:?}\0", self.strength).as_bytes());
+        mac.update(content);
         let mut bytes = [0; 16];
-        bytes.copy_from_slice(&context.sign().as_ref()[..16]);
+        bytes.copy_from_slice(&mac.sign().as_ref()[..16]);
         bytes
     }
 }

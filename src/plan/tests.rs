@@ -6,7 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use time::macros::datetime;
 
-use super::{Content, Credentials, Found, Kit, KitCredentials, Plan, why};
+use super::{Content, Credentials, Found, Kit, KitCredentials, Plan, Stores, why};
 use crate::pki::{Algorithm, Authority};
 use crate::setup::{Answers, ClientAnswer, Setup};
 

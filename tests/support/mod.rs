@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 
 pub use account::Account;
 pub use pki::{Ca, Leaf};
-pub use postgres::{Postgres, psql, psql_as, psycopg};
+pub use postgres::{Postgres, cache, psql, psql_as, psycopg};
 pub use process::{Job, Outcome, Running, pgtls, pgtls_bin, spawn_tied};
 pub use project::Project;
 pub use server::{Builder, TestServer, template};

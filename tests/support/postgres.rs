@@ -67,7 +67,7 @@ impl Postgres {
 }
 
 /// Where `tests/run` keeps servers and Python packages.
-fn cache() -> PathBuf {
+pub fn cache() -> PathBuf {
     if let Some(cache) = std::env::var_os("PGTLS_TEST_CACHE") {
         return cache.into();
     }

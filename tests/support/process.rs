@@ -91,6 +91,11 @@ impl Job {
         }
     }
 
+    /// The program that is run.
+    pub fn program(&self) -> PathBuf {
+        self.command.get_program().into()
+    }
+
     /// Adds an argument.
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.command.arg(arg);

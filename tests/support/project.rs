@@ -35,6 +35,15 @@ impl Project {
         }
     }
 
+    /// The same in a directory of that name, whose characters may be anything.
+    pub fn named(account: &Account, name: &str) -> Self {
+        let mut project = Self::new(account);
+        project.dir.push(name);
+        fs::create_dir(&project.dir).unwrap();
+        account.own(&project.dir);
+        project
+    }
+
     /// `pgtls COMMAND ARGS --dir DIR`, run by the account.
     pub fn pgtls(&self, args: &[&str]) -> Job {
         pgtls(args).arg("--dir").arg(&self.dir).account(&self.account)

@@ -4,6 +4,7 @@
 # provide_packages   Debian packages, as root only and only those that are missing
 # provide_postgres   the servers of postgres.lock that the system lacks, into $cache/postgresql/MAJOR
 # provide_python     a virtual environment with psycopg and its own libpq, into $cache/python
+# provide_drivers    the drivers that snippets are run with, into $cache/drivers (see drivers.sh)
 # provide_tmp        $PGTLS_TEST_TMP: one directory for this run that another account can reach; removed by provide_cleanup
 #
 # Each says what it could not get and returns 0: the tests that need it say that they are skipped.
@@ -16,6 +17,9 @@ else
 fi
 export PGTLS_TEST_CACHE=$cache
 psycopg='psycopg[binary]==3.3.9'
+
+# shellcheck source=tests/support/drivers.sh
+. "$here/tests/support/drivers.sh"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -46,6 +50,7 @@ provide_packages() {
     has psql || wanted+=(postgresql-client)
     [ -n "$(venv_python)" ] || wanted+=(python3-venv)
     has npm || wanted+=(npm)
+    mapfile -t -O "${#wanted[@]}" wanted < <(drivers_packages | tr ' ' '\n')
     [ ${#wanted[@]} = 0 ] && return
     if [ "$(id -u)" != 0 ] || ! has apt-get; then
         say "missing here: ${wanted[*]}"

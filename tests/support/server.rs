@@ -33,6 +33,7 @@ pub struct Builder {
     files: Vec<(PathBuf, &'static str)>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    port: Option<u16>,
 }
 
 impl TestServer {
@@ -47,6 +48,7 @@ impl TestServer {
             files: Vec::new(),
             arguments: Vec::new(),
             environment: Vec::new(),
+            port: None,
         }
     }
 
@@ -129,6 +131,12 @@ impl Builder {
         self
     }
 
+    /// Listens on that port, where another server was before.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
     /// Starts it and waits until it accepts connections.
     ///
     /// # Panics
@@ -185,11 +193,10 @@ impl Builder {
     }
 
     fn launch(&self, dir: &Path, data: &Path) -> TestServer {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = self.port.unwrap_or_else(|| {
+            let free = TcpListener::bind("127.0.0.1:0").unwrap();
+            free.local_addr().unwrap().port()
+        });
         let account = Account::server();
         let mut command = Command::new("setpriv");
         // SIGQUIT, immediate shutdown, if the tests are killed.

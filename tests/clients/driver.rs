@@ -1,0 +1,192 @@
+//! How each snippet is run: by the interpreter, compiler or program that it is for.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::support::{Job, cache, open_to_all};
+
+/// A driver that is on this machine.
+pub struct Driver {
+    kind: Kind,
+    /// Its version, as the page says it.
+    pub version: String,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    /// A shell script.
+    Shell,
+    /// An argument of `psql -d`.
+    Psql,
+    /// Variables, sourced before psql.
+    Env,
+    /// A service file.
+    Service,
+    Python,
+    Node,
+    Java,
+    Rust,
+    Ruby,
+    Php,
+}
+
+const QUERY: &str = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+
+impl Driver {
+    /// The driver of that client, or why it cannot be run here.
+    pub fn find(name: &str) -> Result<Self, String> {
+        let (kind, version) = match name {
+            "psql" => (Kind::Shell, ask(Job::new("psql").arg("--version"))),
+            "pg_dump" => (Kind::Shell, ask(Job::new("pg_dump").arg("--version"))),
+            "uri" | "conninfo" => (Kind::Psql, ask(Job::new("psql").arg("--version"))),
+            "env" => (Kind::Env, ask(Job::new("psql").arg("--version"))),
+            "service" => (Kind::Service, ask(Job::new("psql").arg("--version"))),
+            "psycopg" | "asyncpg" | "sqlalchemy" | "django" => (Kind::Python, python_version(name)),
+            "node-pg" => (Kind::Node, node_version("pg")),
+            "postgres-js" => (Kind::Node, node_version("postgres")),
+            "jdbc" => (Kind::Java, jar_version("postgresql")),
+            "tokio-postgres" => (Kind::Rust, crate_version("tokio-postgres-rustls")),
+            "ruby-pg" => (
+                Kind::Ruby,
+                ask(Job::new("ruby").args(["-e", "require 'pg'; puts PG::VERSION"])),
+            ),
+            "php-pdo" => (
+                Kind::Php,
+                ask(Job::new("php").args(["-r", "echo phpversion('pdo_pgsql');"])),
+            ),
+            _ => return Err("the tests do not know how to run it".to_owned()),
+        };
+        let version = version.ok_or("it is not installed here: tests/run installs it")?;
+        Ok(Self { kind, version })
+    }
+
+    /// Gets a snippet ready in a directory of its own; what comes back makes a run of it, from another directory.
+    pub fn prepare(&self, dir: &Path, file: &str, snippet: &str) -> Box<dyn Fn() -> Job + Send> {
+        let path = dir.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, snippet).unwrap();
+        let program = |name: &'static str, arguments: Vec<PathBuf>| -> Box<dyn Fn() -> Job + Send> {
+            Box::new(move || Job::new(name).args(&arguments))
+        };
+        match self.kind {
+            Kind::Shell => program("sh", vec![path]),
+            Kind::Psql => {
+                let conninfo = snippet.trim_end().to_owned();
+                Box::new(move || Job::new("psql").args(["-X", "-At", "-c", QUERY, "-d", &conninfo]))
+            }
+            Kind::Env => Box::new(move || {
+                Job::new("sh")
+                    .args(["-c", &format!(". \"$1\"; exec psql -X -At -c '{QUERY}'"), "sh"])
+                    .arg(&path)
+            }),
+            Kind::Service => {
+                let (header, _) = snippet.split_once('\n').unwrap();
+                let name = header.trim_matches(['[', ']']).to_owned();
+                Box::new(move || {
+                    Job::new("psql")
+                        .args(["-X", "-At", "-c", QUERY, "-d", &format!("service={name}")])
+                        .env("PGSERVICEFILE", &path)
+                })
+            }
+            Kind::Python => {
+                let python = cache().join("drivers/python/bin/python");
+                Box::new(move || Job::new(&python).arg(&path))
+            }
+            Kind::Node => {
+                // Node.js looks for packages beside the file that imports them.
+                let modules = cache().join("drivers/node/node_modules");
+                std::os::unix::fs::symlink(modules, dir.join("node_modules")).unwrap();
+                program("node", vec![path])
+            }
+            Kind::Java => Box::new(move || {
+                Job::new("java")
+                    // One processor's worth of threads: the tests beside this one want some too.
+                    .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"])
+                    .arg("/usr/share/java/postgresql.jar")
+                    .arg(&path)
+            }),
+            Kind::Rust => {
+                let program = compile(dir, snippet);
+                Box::new(move || Job::new(&program))
+            }
+            Kind::Ruby => program("ruby", vec![path]),
+            Kind::Php => program("php", vec![path]),
+        }
+    }
+}
+
+/// The first line that a program prints.
+fn ask(job: Job) -> Option<String> {
+    let program = job.program();
+    let on_path = std::env::split_paths(&std::env::var_os("PATH")?).any(|dir| dir.join(&program).exists());
+    if !on_path && !program.exists() {
+        return None;
+    }
+    let outcome = job.run();
+    let line = outcome.stdout.lines().next()?.trim();
+    // `psql (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`
+    let version = line
+        .split_whitespace()
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    outcome.ok.then(|| version.to_owned())
+}
+
+fn python_version(package: &str) -> Option<String> {
+    let script = format!("import importlib.metadata as m; print(m.version('{package}'))");
+    ask(Job::new(cache().join("drivers/python/bin/python")).args(["-c", &script]))
+}
+
+fn node_version(package: &str) -> Option<String> {
+    let manifest = cache().join(format!("drivers/node/node_modules/{package}/package.json"));
+    let manifest: serde_json::Value = serde_json::from_slice(&fs::read(manifest).ok()?).ok()?;
+    Some(manifest["version"].as_str()?.to_owned())
+}
+
+/// Debian has `postgresql-42.5.5.jar` beside `postgresql.jar`.
+fn jar_version(name: &str) -> Option<String> {
+    ask(Job::new("java").args(["-XX:TieredStopAtLevel=1", "--version"]))?;
+    fs::read_dir("/usr/share/java").ok()?.flatten().find_map(|jar| {
+        let jar = jar.file_name();
+        let version = jar
+            .to_str()?
+            .strip_prefix(name)?
+            .strip_prefix('-')?
+            .strip_suffix(".jar")?;
+        version
+            .starts_with(|c: char| c.is_ascii_digit())
+            .then(|| version.to_owned())
+    })
+}
+
+fn crate_version(name: &str) -> Option<String> {
+    let dir = cache().join("drivers/rust");
+    let lock: toml::Table = fs::read_to_string(dir.join("Cargo.lock")).ok()?.parse().ok()?;
+    let package = lock["package"]
+        .as_array()?
+        .iter()
+        .find(|one| one["name"].as_str() == Some(name))?;
+    dir.join("target")
+        .exists()
+        .then(|| package["version"].as_str().map(str::to_owned))?
+}
+
+/// Compiles a whole `main.rs` where its dependencies are compiled already.
+fn compile(dir: &Path, snippet: &str) -> PathBuf {
+    let rust = cache().join("drivers/rust");
+    let lock = File::create(rust.join("lock")).unwrap();
+    lock.lock().unwrap();
+    fs::write(rust.join("src/main.rs"), snippet).unwrap();
+    Job::new("cargo")
+        .args(["build", "--quiet", "--locked", "--offline"])
+        .env("HOME", std::env::var_os("HOME").unwrap_or_default())
+        .env("CARGO_HOME", std::env::var_os("CARGO_HOME").unwrap_or_default())
+        .dir(&rust)
+        .limit(Duration::from_secs(300))
+        .run()
+        .expect_ok("cargo build of a snippet");
+    let program = dir.join("connect");
+    fs::copy(rust.join("target/debug/connect"), &program).unwrap();
+    open_to_all(&program);
+    program
+}

@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# The drivers that the snippets of `pgtls connect` are run with: sourced by provide.sh.
+#
+# drivers_packages   prints the Debian packages that are missing
+# provide_drivers    Python, Node.js and Rust drivers, pinned in tests/drivers, into $cache/drivers
+#
+# Each is installed once for each version of its pins. Other accounts run what is installed here.
+
+drivers_packages() {
+    has java || echo openjdk-17-jdk-headless
+    [ -e /usr/share/java/postgresql.jar ] || echo libpostgresql-jdbc-java
+    ruby -e 'require "pg"' 2>/dev/null || echo ruby-pg
+    php -r 'exit(extension_loaded("pdo_pgsql") ? 0 : 1);' 2>/dev/null || echo php-cli php-pgsql
+}
+
+provide_drivers() {
+    mkdir -p "$cache/drivers"
+    driver_kit python 'requirements.txt' drivers_python
+    driver_kit node 'package.json package-lock.json' drivers_node
+    driver_kit rust 'Cargo.toml Cargo.lock' drivers_rust
+}
+
+# driver_kit NAME PINS COMMAND: runs COMMAND in a fresh $cache/drivers/NAME with copies of the pins, unless that was
+# done before with the same ones.
+driver_kit() {
+    local name=$1 command=$3 pins=() pin dir version
+    for pin in $2; do pins+=("$here/tests/drivers/$name/$pin"); done
+    dir=$cache/drivers/$name
+    version=$(cat "${pins[@]}" | cksum)
+    [ "$(cat "$dir/VERSION" 2>/dev/null)" = "$version" ] && return
+    say "installing the $name drivers into $dir"
+    rm -rf "${dir:?}"
+    mkdir -p "$dir"
+    cp "${pins[@]}" "$dir"
+    if (cd "$dir" && "$command") >&2; then
+        chmod -R go+rX "$dir"
+        echo "$version" >"$dir/VERSION"
+    else
+        say "the $name drivers could not be installed"
+    fi
+}
+
+drivers_python() {
+    "$(venv_python)" -m venv . && bin/pip -q --disable-pip-version-check install -r requirements.txt
+}
+
+drivers_node() {
+    npm ci --silent --no-audit --no-fund --ignore-scripts
+}
+
+drivers_rust() {
+    mkdir -p src
+    echo 'fn main() {}' >src/main.rs
+    cargo build --quiet --locked
+}
