@@ -15,6 +15,7 @@
 //! | [`server`] | where PostgreSQL runs: the sandbox | the only one that starts processes |
 //! | [`verify`] | probes, verdict, diagnosis with remedies | through [`dial`] |
 //! | [`engine`] | the journeys (up, plan, apply, undo, renew, down), told as events | through the rooms above |
+//! | [`wizard`] | the journeys on a full screen | the terminal |
 //! | [`cli`] | one file a command; text and JSON | stdout, stderr, prompts |
 
 pub mod apply;
@@ -29,3 +30,4 @@ pub mod plan;
 pub mod server;
 pub mod setup;
 pub mod verify;
+pub mod wizard;

@@ -11,9 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     version,
     about,
     propagate_version = true,
-    subcommand_required = true,
-    arg_required_else_help = true,
-    after_help = "Examples:\n  \
+    after_help = "Without a command, on a terminal: the wizard, step by step (Enter goes on, F1 shows the keys).\n\n\
+        Examples:\n  \
+        pgtls                                                the wizard, in this directory\n  \
         pgtls up --mode one-way --run sandbox --dir demo     a database with verified TLS, here and now\n  \
         pgtls up --mode mtls --run sandbox --dir demo        the same, and clients prove themselves too\n  \
         pgtls plan --dir demo --host db.example.org          what would change; writes nothing\n  \
@@ -26,9 +26,9 @@ pub struct Cli {
     /// What every command understands.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// What to do; without it the wizard opens.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// What every command understands.

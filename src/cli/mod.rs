@@ -11,6 +11,7 @@ mod prompt;
 mod request;
 mod up;
 mod verify;
+mod wizard;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -89,6 +90,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(cli: Cli, output: Output) -> Result<Exit, Error> {
     let Cli { global, command } = cli;
+    let Some(command) = command else {
+        return wizard::run(&global, output);
+    };
     match command {
         Command::Up(args) => up::run(&global, &args, output),
         Command::Plan(args) => plan::plan(&global, &args, output),

@@ -327,7 +327,20 @@ pub fn brief(took: Duration) -> String {
     }
 }
 
-fn utf8_locale() -> bool {
+/// Whether colours are wanted on standard output.
+#[must_use]
+pub fn colour(when: Color) -> bool {
+    match when {
+        Color::Always => true,
+        Color::Never => false,
+        // An empty NO_COLOR is none (https://no-color.org).
+        Color::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    }
+}
+
+/// Whether the locale's encoding is UTF-8.
+#[must_use]
+pub fn utf8_locale() -> bool {
     ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))

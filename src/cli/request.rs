@@ -5,7 +5,7 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use crate::engine::{self, Error, Renew, Request, Secrets};
-use crate::setup::{Answers, CertificateSource, ClientAnswer, Problem};
+use crate::setup::{Answers, CertificateSource, ClientAnswer, whole_number};
 
 use super::args::{Global, SetupArgs};
 use super::prompt::Prompt;
@@ -18,6 +18,7 @@ pub fn request(global: &Global, args: &SetupArgs, prompt: Prompt) -> Result<Requ
         answers_file: args.answers.clone(),
         secrets: Secrets::default(),
         renew: Renew::Nothing,
+        gathered: None,
         now: OffsetDateTime::now_utc(),
     };
     let setup = engine::setup(&request)?;
@@ -35,19 +36,10 @@ pub fn request(global: &Global, args: &SetupArgs, prompt: Prompt) -> Result<Requ
 fn answers(args: &SetupArgs) -> Result<Answers, Error> {
     let args = args.clone();
     let mut problems = Vec::new();
-    let mut number = |flag, key: &str, text: Option<String>| {
-        let text = text?;
-        let parsed = text.parse().ok();
-        if parsed.is_none() {
-            problems.push(Problem {
-                flag,
-                key: key.to_owned(),
-                value: Some(format!("\"{}\"", crate::pki::printable(&text))),
-                reason: "it is no whole number".to_owned(),
-                remedy: "give digits only".to_owned(),
-            });
-        }
-        parsed
+    let mut number = |flag, key, text: Option<String>| {
+        whole_number(flag, key, &text?)
+            .map_err(|problem| problems.push(problem))
+            .ok()
     };
     let answers = Answers {
         port: number("--port", "port", args.port),

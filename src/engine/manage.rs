@@ -100,6 +100,7 @@ pub async fn renew(
         answers_file: None,
         secrets: secrets.clone(),
         renew: what,
+        gathered: None,
         now,
     };
     let prepared = prepare::prepare(&request, &project, None, tell).await?;

@@ -1,6 +1,7 @@
 //! From answers to changes: what would be written, without writing any of it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
@@ -26,6 +27,8 @@ pub struct Request {
     pub secrets: Secrets,
     /// What is to be made anew.
     pub renew: Renew,
+    /// Keys and certificates that were made for a preview of the same setup: they are written, instead of others.
+    pub gathered: Option<Arc<Gathered>>,
     /// The time.
     pub now: OffsetDateTime,
 }
@@ -45,7 +48,7 @@ pub struct Prepared {
     /// The logins, in order.
     pub kits: Vec<Kit>,
     /// Keys and certificates.
-    pub gathered: Gathered,
+    pub gathered: Arc<Gathered>,
     /// The sandbox, where there is one.
     pub sandbox: Option<Sandbox>,
     /// PostgreSQL's programs, where they were found.
@@ -86,7 +89,8 @@ pub fn setup(request: &Request) -> Result<Setup, Error> {
     Setup::from_answers(&answers).map_err(Error::Answers)
 }
 
-fn saved(dir: &Path) -> Result<Option<Answers>, Error> {
+/// What a project's own answers file says, where there is one.
+pub fn saved(dir: &Path) -> Result<Option<Answers>, Error> {
     let path = dir.join(Layout::SETUP);
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     files::read("the saved answers", &path)?
@@ -150,7 +154,16 @@ pub async fn prepare(
     };
     let (port, held) = port(&setup, sandbox.as_ref())?;
     let step = tell.begin(Step::Certificates);
-    let gathered = gather(&setup, &dir, &request.secrets, request.renew, request.now)?;
+    let gathered = match &request.gathered {
+        Some(gathered) => Arc::clone(gathered),
+        None => Arc::new(gather(
+            &setup,
+            &dir,
+            &request.secrets,
+            request.renew,
+            request.now,
+        )?),
+    };
     let found = Found {
         project_dir: dir.clone(),
         port,

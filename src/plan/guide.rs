@@ -230,7 +230,8 @@ fn identifier(name: &str) -> String {
 }
 
 /// A word for a POSIX shell: in quotes unless plainly a word.
-fn shell(text: &str) -> String {
+#[must_use]
+pub fn shell(text: &str) -> String {
     if !text.is_empty()
         && text
             .bytes()

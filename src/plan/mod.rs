@@ -19,6 +19,7 @@ mod why;
 pub use artifact::{Artifact, Content, Line};
 pub use conf::socket_directories;
 pub use credentials::{Credentials, Found, KitCredentials};
+pub use guide::shell;
 pub use kit::Kit;
 pub use layout::Layout;
 pub use stores::Stores;

@@ -16,7 +16,7 @@ mod write;
 
 pub use answers::{AccessAnswer, Answers, ClientAnswer};
 pub use model::{Access, Algorithm, Auth, CertificateSource, ClientCert, Mode, Run, Setup};
-pub use problem::Problem;
+pub use problem::{Problem, whole_number};
 
 #[cfg(test)]
 mod tests;

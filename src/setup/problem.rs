@@ -62,6 +62,15 @@ impl Field {
     }
 }
 
+/// A number that was typed, for an answer that is one.
+///
+/// # Errors
+/// That it is none, for this flag and key.
+pub fn whole_number(flag: &'static str, key: &'static str, text: &str) -> Result<i64, Problem> {
+    text.parse()
+        .map_err(|_| Field::new(flag, key).problem(Some(text), "it is no whole number", "give digits only"))
+}
+
 pub(super) const MODE: Field = Field::new("--mode", "mode");
 pub(super) const AUTH: Field = Field::new("--auth", "auth");
 pub(super) const RUN: Field = Field::new("--run", "run");

@@ -21,6 +21,7 @@ mod process;
 mod project;
 pub mod scene;
 mod server;
+mod terminal;
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
@@ -36,6 +37,7 @@ pub use postgres::{Postgres, cache, psql, psql_as, psycopg};
 pub use process::{Job, Outcome, Running, pgtls, pgtls_bin, spawn_tied};
 pub use project::Project;
 pub use server::{Builder, TestServer, template};
+pub use terminal::Pty;
 
 /// Environment variable in every process that tests start: `tests/run` finds the ones left behind by it.
 pub const MARK: &str = "PGTLS_TEST_MARK";

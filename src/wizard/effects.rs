@@ -1,0 +1,417 @@
+//! Carries out what the pure part asks for. Journeys run on a thread of their own, with a runtime of their own: making
+//! an RSA key or waiting for a server never holds up the screen. What comes of it goes back as messages.
+
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc as answers;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::apply::{Answer, Change, Project};
+use crate::conninfo::{Conninfo, Environment};
+use crate::engine::{self, Ask, Error, Event, Gathered, Means, Renew, Request, Secrets, Step, Teller};
+use crate::pki::printable;
+use crate::plan::shell;
+use crate::server::fetch::FetchPlan;
+use crate::server::{Places, Sandbox};
+use crate::setup::Setup;
+use crate::verify::prove;
+
+use super::look::{Seen, look};
+use super::message::{Effect, Fault, Job, Landed, Message, Question, Reply};
+use super::review::Preview;
+
+/// How long one probe may take.
+const PROBE: Duration = Duration::from_secs(5);
+/// How often time is told while something runs.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Keys and certificates that were made, and for which setup.
+type Made = Arc<Mutex<Option<(Setup, Arc<Gathered>)>>>;
+
+/// Runs effects.
+pub struct Runner {
+    dir: PathBuf,
+    messages: mpsc::UnboundedSender<Message>,
+    /// What runs and may be broken off.
+    current: Option<Current>,
+    /// Keys and certificates that were made for a preview, and for which setup: what was reviewed is what is written.
+    made: Made,
+    replies: Arc<Mutex<Option<answers::Sender<Reply>>>>,
+}
+
+struct Current {
+    stop: Option<oneshot::Sender<()>>,
+    thread: JoinHandle<()>,
+}
+
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner")
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Runner {
+    /// Effects in this directory; messages go to `messages`.
+    #[must_use]
+    pub fn new(dir: PathBuf, messages: mpsc::UnboundedSender<Message>) -> Self {
+        Self {
+            dir,
+            messages,
+            current: None,
+            made: Arc::default(),
+            replies: Arc::default(),
+        }
+    }
+
+    /// Begins one effect; those of the terminal itself are not for here.
+    pub fn run(&mut self, effect: Effect) {
+        match effect {
+            Effect::Look => {
+                let dir = self.dir.clone();
+                let messages = self.messages.clone();
+                spawn(&self.messages, Message::Seen(Seen::default()), || async move {
+                    let _ = messages.send(Message::Seen(look(&dir).await));
+                });
+            }
+            Effect::Preview(number, job) => self.preview(number, job),
+            Effect::Up(job) => self.up(job),
+            Effect::Cancel => self.cancel(),
+            Effect::Answer(reply) => {
+                let waiting = self.replies.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(waiting) = waiting {
+                    let _ = waiting.send(reply);
+                }
+            }
+            Effect::Prove(conninfo) => self.prove(conninfo),
+            Effect::Copy(_) | Effect::Keep | Effect::Suspend | Effect::Quit => {}
+        }
+    }
+
+    /// Breaks off what runs, and waits until nothing of it is left.
+    pub fn end(&mut self) {
+        self.cancel();
+        if let Some(current) = self.current.take() {
+            let until = Instant::now() + Duration::from_secs(20);
+            while !current.thread.is_finished() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+
+    fn cancel(&mut self) {
+        // Whoever waits for an answer gets none, and stops.
+        self.replies.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(stop) = self.current.as_mut().and_then(|current| current.stop.take()) {
+            let _ = stop.send(());
+        }
+    }
+
+    fn preview(&self, number: u64, job: Job) {
+        let (dir, messages, made) = (self.dir.clone(), self.messages.clone(), Arc::clone(&self.made));
+        spawn(
+            &self.messages,
+            Message::Preview(number, Err(defect())),
+            move || async move {
+                let result = preview(dir, job, &made).await;
+                let _ = messages.send(Message::Preview(
+                    number,
+                    result.map_err(|error| Fault::from(&error)),
+                ));
+            },
+        );
+    }
+
+    fn up(&mut self, job: Job) {
+        self.end();
+        let (stop, stopped) = oneshot::channel();
+        let journey = Journey {
+            dir: self.dir.clone(),
+            messages: self.messages.clone(),
+            made: Arc::clone(&self.made),
+            ask: Asker {
+                messages: self.messages.clone(),
+                replies: Arc::clone(&self.replies),
+            },
+        };
+        let thread = spawn(&self.messages, Message::Done(Err(defect())), || async move {
+            let done = ticking(&journey.messages.clone(), journey.go(job, stopped)).await;
+            let _ = journey.messages.send(done);
+        });
+        self.current = Some(Current {
+            stop: Some(stop),
+            thread,
+        });
+    }
+
+    fn prove(&self, conninfo: Option<String>) {
+        let (dir, messages) = (self.dir.clone(), self.messages.clone());
+        spawn(&self.messages, Message::Proven(Err(defect())), || async move {
+            let proof = async {
+                let conninfo = match conninfo {
+                    Some(text) => Conninfo::parse(&text)?,
+                    None => engine::kit(&dir, None)?.2,
+                };
+                let means = Means {
+                    expect: None,
+                    other: None,
+                    dir,
+                    key_passphrase: None,
+                    timeout: PROBE,
+                    now: OffsetDateTime::now_utc(),
+                };
+                let target = engine::target(conninfo, &Environment::current(), &means).await?;
+                let tell = |probe: &crate::verify::Probe| {
+                    let _ = messages.send(Message::Probe(probe.clone()));
+                };
+                Ok::<_, Error>(Box::pin(prove(&target, &tell)).await)
+            };
+            let result = ticking(&messages, proof).await;
+            let _ = messages.send(Message::Proven(result.map_err(|error| Fault::from(&error))));
+        });
+    }
+}
+
+/// Runs a future on a thread of its own. A defect of ours there ends that thread only: `lost` then says so.
+fn spawn<F: Future<Output = ()>>(
+    messages: &mpsc::UnboundedSender<Message>,
+    lost: Message,
+    work: impl FnOnce() -> F + Send + 'static,
+) -> JoinHandle<()> {
+    let messages = messages.clone();
+    std::thread::spawn(move || {
+        let run = AssertUnwindSafe(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.is_ok_and(|runtime| {
+                runtime.block_on(work());
+                // A name that is being looked up must not hold up the end.
+                runtime.shutdown_background();
+                true
+            })
+        });
+        if !catch_unwind(run).unwrap_or(false) {
+            let _ = messages.send(lost);
+        }
+    })
+}
+
+/// What is told of a defect of ours.
+fn defect() -> Fault {
+    Fault {
+        what: "pgtls itself failed here: this is a defect of it".to_owned(),
+        remedies: vec!["try again; if it stays, please report it with what you answered".to_owned()],
+        log: Vec::new(),
+    }
+}
+
+/// Tells the time while something runs.
+async fn ticking<T>(messages: &mpsc::UnboundedSender<Message>, work: impl Future<Output = T>) -> T {
+    let began = Instant::now();
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = tokio::time::sleep(TICK) => {
+                let _ = messages.send(Message::Tick(began.elapsed()));
+            }
+        }
+    }
+}
+
+fn request(dir: &std::path::Path, job: &Job, secrets: Secrets) -> Request {
+    Request {
+        dir: dir.to_owned(),
+        flags: job.flags.clone(),
+        answers_file: None,
+        secrets,
+        renew: Renew::Nothing,
+        gathered: None,
+        now: OffsetDateTime::now_utc(),
+    }
+}
+
+/// The request of a job, with the secrets that its files hold.
+fn with_secrets(dir: &std::path::Path, job: &Job) -> Result<(Request, Setup), Error> {
+    let mut request = request(dir, job, Secrets::default());
+    let setup = engine::setup(&request)?;
+    if let Some(file) = &setup.password_file {
+        request.secrets.password = Some(engine::secret("the password file", file)?);
+    }
+    if let Some(file) = &job.passphrase_file {
+        request.secrets.key_passphrase = Some(engine::secret("the passphrase file", file)?);
+    } else if let Ok(passphrase) = std::env::var("PGTLS_KEY_PASSPHRASE") {
+        request.secrets.key_passphrase = Some(passphrase.into());
+    }
+    Ok((request, setup))
+}
+
+async fn preview(dir: PathBuf, job: Job, made: &Made) -> Result<Preview, Error> {
+    let (request, setup) = with_secrets(&dir, &job)?;
+    let project = Project::look(&request.dir)?;
+    let prepared = engine::prepare(&request, &project, None, &Teller::silent()).await?;
+    let preview = Preview::of(&prepared);
+    *made.lock().unwrap_or_else(PoisonError::into_inner) = Some((setup, Arc::clone(&prepared.gathered)));
+    Ok(preview)
+}
+
+/// One way through: write, start, make the role and the database.
+struct Journey {
+    dir: PathBuf,
+    messages: mpsc::UnboundedSender<Message>,
+    made: Made,
+    ask: Asker,
+}
+
+impl Journey {
+    async fn go(&self, job: Job, stopped: oneshot::Receiver<()>) -> Message {
+        let before = Before::of(&self.dir);
+        let wrote = Arc::new(Mutex::new(false));
+        let teller = self.teller(Arc::clone(&wrote));
+        tokio::select! {
+            biased;
+            result = self.up(&job, &teller) => {
+                Message::Done(result.map_err(|error| Fault::from(&error)))
+            }
+            // Dropped without a word, the sender still lives as long as the journey is wanted.
+            Ok(()) = stopped => {
+                let wrote = *wrote.lock().unwrap_or_else(PoisonError::into_inner);
+                Message::Cancelled(before.restore(&self.dir, wrote).await)
+            }
+        }
+    }
+
+    fn teller(&self, wrote: Arc<Mutex<bool>>) -> Teller {
+        let messages = self.messages.clone();
+        Teller::new(move |event| {
+            if matches!(
+                event,
+                Event::Done {
+                    step: Step::Write,
+                    ..
+                }
+            ) {
+                *wrote.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            }
+            let _ = messages.send(Message::Told(event));
+        })
+    }
+
+    async fn up(&self, job: &Job, teller: &Teller) -> Result<Landed, Error> {
+        let (mut request, setup) = with_secrets(&self.dir, job)?;
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner).take();
+        request.gathered = made.filter(|(of, _)| *of == setup).map(|(_, gathered)| gathered);
+        let outcome = Box::pin(engine::up(&request, &self.ask, None, teller)).await?;
+        let conninfo = &outcome.conninfo;
+        let mut env = String::new();
+        for (name, value) in conninfo.to_env() {
+            // Writing to a String cannot fail.
+            let _ = writeln!(env, "export {name}={}", shell(&value));
+        }
+        Ok(Landed {
+            dir: outcome.dir.display().to_string(),
+            port: outcome.server.as_ref().map(|server| server.port),
+            ways: [
+                ("psql", conninfo.psql_command()),
+                ("URI", conninfo.to_uri()),
+                ("conninfo", conninfo.to_keyword_value()),
+                ("environment", env),
+            ]
+            .map(|(name, text)| (name.to_owned(), text))
+            .into(),
+            notes: Vec::new(),
+        })
+    }
+}
+
+/// What there was before a journey began, to leave things as they were when it is broken off.
+struct Before {
+    had_data: bool,
+}
+
+impl Before {
+    fn of(dir: &std::path::Path) -> Self {
+        let sandbox = Sandbox::locate(&engine::absolute(dir), &Places::of_this_machine());
+        Self {
+            had_data: sandbox.is_ok_and(|sandbox| sandbox.data_version().is_some()),
+        }
+    }
+
+    /// Takes back what was written, and removes the data directory that was made. The server that was started is gone
+    /// with the journey.
+    async fn restore(&self, dir: &std::path::Path, wrote: bool) -> String {
+        if !wrote {
+            return "Broken off before anything was written.".to_owned();
+        }
+        let sandbox = Sandbox::locate(&engine::absolute(dir), &Places::of_this_machine());
+        let undone = engine::undo(dir, &Teller::silent()).await;
+        let removed = match sandbox {
+            Ok(sandbox) if !self.had_data => sandbox.delete().map(|_| ()).map_err(|error| error.to_string()),
+            _ => Ok(()),
+        };
+        match (undone, removed) {
+            (Ok(_), Ok(())) => {
+                "Broken off. What was written is taken back, and no server was left.".to_owned()
+            }
+            (Err(error), _) => {
+                format!("Broken off; no server was left. Taking back what was written failed: {error}")
+            }
+            (_, Err(why)) => {
+                format!("Broken off, and what was written is taken back. Its data directory stays: {why}")
+            }
+        }
+    }
+}
+
+/// Asks on the screen, and waits for the answer.
+struct Asker {
+    messages: mpsc::UnboundedSender<Message>,
+    replies: Arc<Mutex<Option<answers::Sender<Reply>>>>,
+}
+
+impl Asker {
+    /// A screen that has gone away says no.
+    fn ask(&self, question: Question) -> Reply {
+        let (sender, receiver) = answers::channel();
+        *self.replies.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        if self.messages.send(Message::Asked(question)).is_err() {
+            return Reply::No;
+        }
+        receiver.recv().unwrap_or(Reply::No)
+    }
+}
+
+impl Ask for Asker {
+    fn edited(&self, change: &Change) -> Answer {
+        let reply = self.ask(Question::Edited {
+            path: printable(&change.path.to_string_lossy()),
+            diff: change.diff(),
+            may_be_left: change.may_be_left(),
+        });
+        match reply {
+            Reply::Yes => Answer::Replace,
+            Reply::Leave => Answer::Leave,
+            Reply::No => Answer::Stop,
+        }
+    }
+
+    fn fetch(&self, plan: &FetchPlan) -> bool {
+        let size = plan
+            .size
+            .map(|bytes| format!(", {} MB", bytes / 1_000_000))
+            .unwrap_or_default();
+        let reply = self.ask(Question::Fetch {
+            what: format!("{} through {}{size}", plan.package, plan.client.name()),
+            into: plan.into.display().to_string(),
+            caveat: plan.caveat.clone(),
+        });
+        reply == Reply::Yes
+    }
+}

@@ -1,0 +1,366 @@
+//! Every question: its label, its flag, its choices, and when it is asked.
+
+use crate::setup::{Auth, Mode, Run};
+
+use super::form::{CA, CHECK, Form, GIVEN, OWN};
+
+/// A question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Field {
+    /// Where PostgreSQL runs.
+    Run,
+    /// Which server is checked.
+    Conninfo,
+    /// Which major version.
+    PgVersion,
+    /// Where PostgreSQL's programs are.
+    PgBin,
+    /// Who proves who they are.
+    Mode,
+    /// How people log in.
+    Auth,
+    /// Names that clients dial.
+    Host,
+    /// The port.
+    Port,
+    /// The database.
+    Database,
+    /// The role.
+    User,
+    /// Where clients may come from.
+    Allow,
+    /// The role's password, in a file.
+    PasswordFile,
+    /// Where certificates come from.
+    Source,
+    /// The person's CA.
+    CaCert,
+    /// Its key.
+    CaKey,
+    /// The certificate that the person was given.
+    ServerCert,
+    /// Its key.
+    ServerKey,
+    /// Its root.
+    Root,
+    /// The passphrase of that key, in a file.
+    PassphraseFile,
+    /// The key algorithm.
+    Algorithm,
+    /// Lifetime of leaves.
+    Days,
+    /// Lifetime of a new CA.
+    CaDays,
+    /// Client certificates.
+    Client,
+}
+
+/// How a question is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One of these.
+    Choice(&'static [Choice]),
+    /// One line of text; empty means that the default holds.
+    Text,
+    /// Lines of text.
+    List,
+}
+
+/// One answer to choose.
+#[derive(Debug, Clone, Copy)]
+pub struct Choice {
+    /// As setup takes it.
+    pub value: &'static str,
+    /// In a word or two.
+    pub label: &'static str,
+    /// What it means, in one short sentence.
+    pub says: &'static str,
+    /// Whether it can be carried out: one that cannot is not shown.
+    pub possible: fn(&Form) -> bool,
+}
+
+impl PartialEq for Choice {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl Eq for Choice {}
+
+/// What there is to know about a question.
+#[derive(Debug, Clone, Copy)]
+pub struct Spec {
+    /// In a word or two.
+    pub label: &'static str,
+    /// The flag that gives the same answer.
+    pub flag: &'static str,
+    /// The key in an answers file.
+    pub key: &'static str,
+    /// How it is answered.
+    pub kind: Kind,
+    /// What holds where nothing is answered and nothing is saved, in words.
+    pub without: &'static str,
+    /// When it is asked.
+    pub asked: fn(&Form) -> bool,
+}
+
+const fn always(_: &Form) -> bool {
+    true
+}
+
+const fn choice(value: &'static str, label: &'static str, says: &'static str) -> Choice {
+    Choice {
+        value,
+        label,
+        says,
+        possible: always,
+    }
+}
+
+const RUNS: &[Choice] = &[
+    Choice {
+        possible: Form::can_run_here,
+        ..choice(
+            Run::Sandbox.name(),
+            "A database here, now",
+            "a development server from PostgreSQL's own programs",
+        )
+    },
+    choice(
+        Run::None.name(),
+        "Only the files",
+        "certificates and configuration for a server of yours",
+    ),
+    choice(
+        CHECK,
+        "Check a server",
+        "prove what a running server promises; changes nothing",
+    ),
+];
+
+const MODES: &[Choice] = &[
+    choice(
+        Mode::OneWay.name(),
+        "One-way TLS",
+        "the server proves itself; people log in with a password",
+    ),
+    choice(
+        Mode::Mtls.name(),
+        "Mutual TLS",
+        "both sides prove themselves with certificates",
+    ),
+];
+
+const AUTHS: &[Choice] = &[
+    Choice {
+        possible: |form| !form.is_mtls(),
+        ..choice(Auth::Scram.name(), "Password", "SCRAM: proven without being sent")
+    },
+    Choice {
+        possible: Form::is_mtls,
+        ..choice(
+            Auth::Cert.name(),
+            "Certificate",
+            "the certificate is the login; no password",
+        )
+    },
+    Choice {
+        possible: Form::is_mtls,
+        ..choice(
+            Auth::ScramCert.name(),
+            "Both",
+            "a stolen key alone, or a password alone, opens nothing",
+        )
+    },
+];
+
+const SOURCES: &[Choice] = &[
+    Choice {
+        possible: |form| form.default_rows(Field::Source) == [OWN],
+        ..choice(OWN, "A new CA", "made here, its key stays in ca/")
+    },
+    choice(CA, "Your CA", "its certificate and key are files of yours"),
+    choice(
+        GIVEN,
+        "A certificate you were given",
+        "with its key and root; no CA key needed",
+    ),
+];
+
+const ALGORITHMS: &[Choice] = &[
+    choice("p256", "P-256", "made at once; every client reads it"),
+    choice(
+        "p384",
+        "P-384",
+        "made at once; for rules that ask for more than 128 bits",
+    ),
+    choice("rsa2048", "RSA-2048", "made in a moment; for very old clients"),
+    choice("rsa3072", "RSA-3072", "takes up to a few seconds to make"),
+    choice(
+        "rsa4096",
+        "RSA-4096",
+        "takes 2 to 10 s to make, and every login a little longer",
+    ),
+    choice(
+        "ed25519",
+        "Ed25519",
+        "small and fast; clients before OpenSSL 1.1.1 cannot read it",
+    ),
+];
+
+const fn spec(label: &'static str, flag: &'static str, key: &'static str, kind: Kind) -> Spec {
+    Spec {
+        label,
+        flag,
+        key,
+        kind,
+        without: "nothing",
+        asked: makes,
+    }
+}
+
+fn makes(form: &Form) -> bool {
+    !form.only_checks()
+}
+
+fn runs_here(form: &Form) -> bool {
+    form.text(Field::Run) == Run::Sandbox.name()
+}
+
+fn own_ca(form: &Form) -> bool {
+    makes(form) && form.text(Field::Source) == CA
+}
+
+fn given(form: &Form) -> bool {
+    makes(form) && form.text(Field::Source) == GIVEN
+}
+
+fn makes_ca(form: &Form) -> bool {
+    makes(form) && (form.text(Field::Source) == OWN || (given(form) && form.is_mtls()))
+}
+
+fn makes_keys(form: &Form) -> bool {
+    makes(form) && (!given(form) || form.is_mtls())
+}
+
+impl Field {
+    /// Every question, in the order in which they are asked.
+    pub const ALL: [Self; 23] = [
+        Self::Run,
+        Self::Conninfo,
+        Self::PgVersion,
+        Self::PgBin,
+        Self::Mode,
+        Self::Auth,
+        Self::Host,
+        Self::Port,
+        Self::Database,
+        Self::User,
+        Self::Allow,
+        Self::PasswordFile,
+        Self::Source,
+        Self::CaCert,
+        Self::CaKey,
+        Self::ServerCert,
+        Self::ServerKey,
+        Self::Root,
+        Self::PassphraseFile,
+        Self::Algorithm,
+        Self::Days,
+        Self::CaDays,
+        Self::Client,
+    ];
+
+    /// What there is to know about it.
+    #[must_use]
+    pub fn spec(self) -> Spec {
+        use Kind::{Choice, List, Text};
+        match self {
+            Self::Run => Spec {
+                asked: always,
+                ..spec("What do you want?", "--run", "run", Choice(RUNS))
+            },
+            Self::Conninfo => Spec {
+                asked: Form::only_checks,
+                without: "this project's own server",
+                ..spec("Server", "", "conninfo", Text)
+            },
+            Self::PgVersion => Spec {
+                asked: runs_here,
+                without: "the newest that is here",
+                ..spec("PostgreSQL", "--pg-version", "pg-version", Text)
+            },
+            Self::PgBin => Spec {
+                asked: runs_here,
+                without: "wherever they are found",
+                ..spec("Its programs", "--pg-bin", "pg-bin", Text)
+            },
+            Self::Mode => spec("Who has to prove who they are?", "--mode", "mode", Choice(MODES)),
+            Self::Auth => spec("How do people log in?", "--auth", "auth", Choice(AUTHS)),
+            Self::Host => spec("Clients dial", "--host", "hosts", List),
+            Self::Port => Spec {
+                without: "the first free one from 5432",
+                ..spec("Port", "--port", "port", Text)
+            },
+            Self::Database => spec("Database", "--database", "database", Text),
+            Self::User => spec("Role", "--user", "user", Text),
+            Self::Allow => spec("They come from", "--allow", "allow", List),
+            Self::PasswordFile => Spec {
+                asked: |form| makes(form) && form.wants_password(),
+                without: "a new one is made",
+                ..spec("Password in", "--password-file", "password-file", Text)
+            },
+            Self::Source => Spec {
+                ..spec("Who issues the certificates?", "", "source", Choice(SOURCES))
+            },
+            Self::CaCert => Spec {
+                asked: own_ca,
+                ..spec("CA certificate", "--ca-cert", "ca-cert", Text)
+            },
+            Self::CaKey => Spec {
+                asked: own_ca,
+                ..spec("CA key", "--ca-key", "ca-key", Text)
+            },
+            Self::ServerCert => Spec {
+                asked: given,
+                ..spec("Certificate", "--server-cert", "server-cert", Text)
+            },
+            Self::ServerKey => Spec {
+                asked: given,
+                ..spec("Its key", "--server-key", "server-key", Text)
+            },
+            Self::Root => Spec {
+                asked: given,
+                ..spec("Its root", "--root", "root", Text)
+            },
+            Self::PassphraseFile => Spec {
+                asked: |form| own_ca(form) || given(form),
+                without: "the key is not encrypted",
+                ..spec("Passphrase in", "--passphrase-file", "passphrase-file", Text)
+            },
+            Self::Algorithm => Spec {
+                asked: makes_keys,
+                ..spec("Keys", "--algorithm", "algorithm", Choice(ALGORITHMS))
+            },
+            Self::Days => Spec {
+                asked: makes_keys,
+                ..spec("Valid for days", "--days", "days", Text)
+            },
+            Self::CaDays => Spec {
+                asked: makes_ca,
+                ..spec("The CA for days", "--ca-days", "ca-days", Text)
+            },
+            Self::Client => Spec {
+                asked: |form| makes(form) && form.is_mtls(),
+                ..spec("Clients", "--client", "client", List)
+            },
+        }
+    }
+}
+
+impl Form {
+    /// Whether a server can be run on this machine; until it was looked up, hope.
+    fn can_run_here(&self) -> bool {
+        self.seen.as_ref().is_none_or(super::look::Seen::can_run_here)
+    }
+}

@@ -1,0 +1,409 @@
+//! The questions as data: what can be answered, by which label, with which choices, and what holds where nothing
+//! is answered. Every face that asks (the screen, prompts on lines) asks from here.
+//!
+//! A [`Form`] holds text as it was typed. What it means is judged by [`crate::setup`] alone: [`Form::check`] hands
+//! the answers there and sorts each problem to the question, and to the row of a list, that it is about.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::pki::{Algorithm, printable};
+use crate::setup::{Answers, Auth, ClientAnswer, Mode, Problem, Run, Setup, whole_number};
+
+use super::field::{Choice, Field, Kind};
+use super::look::Seen;
+
+/// Everything that is answered, over what the project's `pgtls.toml` says.
+#[derive(Debug, Clone, Default)]
+pub struct Form {
+    /// What the project's own `pgtls.toml` says; answers win over it.
+    pub saved: Answers,
+    /// What was found on this machine, once it was looked up.
+    pub seen: Option<Seen>,
+    given: BTreeMap<Field, Vec<String>>,
+}
+
+/// What [`crate::setup`] says of the answers.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The setup, where nothing is wrong.
+    pub setup: Option<Setup>,
+    /// What is wrong, question by question.
+    pub faults: Vec<Fault>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// With which question.
+    pub field: Field,
+    /// With which row of it, in a list.
+    pub row: Option<usize>,
+    /// What, in setup's words.
+    pub problem: Problem,
+}
+
+impl Checked {
+    /// What is wrong with this question.
+    pub fn of(&self, field: Field) -> impl Iterator<Item = &Fault> {
+        self.faults.iter().filter(move |fault| fault.field == field)
+    }
+}
+
+impl Form {
+    /// A form over what is saved.
+    #[must_use]
+    pub fn new(saved: Answers) -> Self {
+        Self {
+            saved,
+            ..Self::default()
+        }
+    }
+
+    /// What was answered, row by row; empty where nothing was.
+    #[must_use]
+    pub fn given(&self, field: Field) -> &[String] {
+        self.given.get(&field).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every answer, for keeping.
+    pub fn all_given(&self) -> impl Iterator<Item = (Field, &[String])> {
+        self.given.iter().map(|(field, rows)| (*field, rows.as_slice()))
+    }
+
+    /// Answers a question; no rows at all take the answer back.
+    pub fn give(&mut self, field: Field, rows: Vec<String>) {
+        if rows.is_empty() || (field.spec().kind == Kind::Text && rows == [""]) {
+            self.given.remove(&field);
+        } else {
+            self.given.insert(field, rows);
+        }
+    }
+
+    /// The rows that hold: what was answered, else what holds without an answer.
+    #[must_use]
+    pub fn rows(&self, field: Field) -> Vec<String> {
+        match self.standing(field) {
+            [] => self.default_rows(field),
+            rows => rows.to_vec(),
+        }
+    }
+
+    /// What was answered and can still be: a choice that another answer has taken away does not stand.
+    fn standing(&self, field: Field) -> &[String] {
+        let rows = self.given(field);
+        let Kind::Choice(choices) = field.spec().kind else {
+            return rows;
+        };
+        let possible = |row: &String| {
+            choices
+                .iter()
+                .any(|choice| choice.value == row && (choice.possible)(self))
+        };
+        if rows.iter().all(possible) { rows } else { &[] }
+    }
+
+    /// The first of [`Form::rows`], or nothing.
+    #[must_use]
+    pub fn text(&self, field: Field) -> String {
+        self.rows(field).into_iter().next().unwrap_or_default()
+    }
+
+    /// What holds where nothing is answered: what is saved, else what setup would take.
+    #[must_use]
+    pub fn default_rows(&self, field: Field) -> Vec<String> {
+        let saved = &self.saved;
+        let first = saved.access.first();
+        let usual = usual();
+        let access = usual.as_ref().and_then(|usual| usual.access.first());
+        let path = |path: &Option<PathBuf>| path.iter().map(|path| path.display().to_string()).collect();
+        let number = |number: Option<i64>| number.iter().map(ToString::to_string).collect();
+        let or = |own: Vec<String>, other: Option<Vec<String>>| {
+            if own.is_empty() {
+                other.unwrap_or_default()
+            } else {
+                own
+            }
+        };
+        match field {
+            Field::Run => vec![saved.run.clone().unwrap_or_else(|| self.best_run().to_owned())],
+            Field::Mode => vec![
+                saved
+                    .mode
+                    .clone()
+                    .unwrap_or_else(|| Mode::OneWay.name().to_owned()),
+            ],
+            Field::Auth => vec![self.usual_auth().to_owned()],
+            Field::Source => vec![self.saved_source().to_owned()],
+            Field::Host => or(
+                saved.hosts.clone(),
+                usual.map(|usual| usual.hosts.iter().map(ToString::to_string).collect()),
+            ),
+            Field::Port => number(saved.port),
+            Field::Database => or(
+                saved.database.iter().cloned().collect(),
+                first
+                    .and_then(|first| first.databases.first())
+                    .or_else(|| access.and_then(|access| access.databases.first()))
+                    .map(|name| vec![name.clone()]),
+            ),
+            Field::User => or(
+                saved.user.iter().cloned().collect(),
+                first
+                    .and_then(|first| first.role.as_ref())
+                    .or_else(|| access.map(|access| &access.role))
+                    .map(|name| vec![name.clone()]),
+            ),
+            Field::Allow => or(
+                saved.allow.clone(),
+                first
+                    .map(|first| first.addresses.clone())
+                    .filter(|addresses| !addresses.is_empty())
+                    .or_else(|| {
+                        access.map(|access| access.addresses.iter().map(ToString::to_string).collect())
+                    }),
+            ),
+            Field::Client => or(
+                saved.clients.iter().map(client_text).collect(),
+                Some(vec![self.text(Field::User)]),
+            ),
+            Field::Algorithm => {
+                vec![
+                    saved
+                        .algorithm
+                        .clone()
+                        .unwrap_or_else(|| Algorithm::P256.name().to_owned()),
+                ]
+            }
+            Field::Days => or(
+                number(saved.days),
+                usual.map(|usual| vec![usual.days.to_string()]),
+            ),
+            Field::CaDays => or(
+                number(saved.ca_days),
+                usual.map(|usual| vec![usual.ca_days.to_string()]),
+            ),
+            Field::PgVersion => number(saved.pg_version),
+            Field::PgBin => path(&saved.pg_bin),
+            Field::CaCert => path(&saved.ca_cert),
+            Field::CaKey => path(&saved.ca_key),
+            Field::ServerCert => path(&saved.server_cert),
+            Field::ServerKey => path(&saved.server_key),
+            Field::Root => path(&saved.root),
+            Field::PasswordFile | Field::PassphraseFile | Field::Conninfo => Vec::new(),
+        }
+    }
+
+    /// What holds without an answer, said in words, for whoever cannot see it dimmed in its place.
+    #[must_use]
+    pub fn default_in_words(&self, field: Field) -> String {
+        let rows = self.default_rows(field);
+        let spec = field.spec();
+        if let Kind::Choice(choices) = spec.kind {
+            let chosen = choices
+                .iter()
+                .find(|choice| rows.first().is_some_and(|row| row == choice.value));
+            return chosen.map_or_else(String::new, |choice| choice.label.to_owned());
+        }
+        if rows.iter().all(String::is_empty) {
+            return spec.without.to_owned();
+        }
+        let rows: Vec<_> = rows.iter().map(|row| printable(row)).collect();
+        rows.join(", ")
+    }
+
+    /// The choices of a question that can be carried out here.
+    #[must_use]
+    pub fn choices(&self, field: Field) -> Vec<&'static Choice> {
+        match field.spec().kind {
+            Kind::Choice(choices) => choices.iter().filter(|choice| (choice.possible)(self)).collect(),
+            Kind::Text | Kind::List => Vec::new(),
+        }
+    }
+
+    /// Whether this question is asked, given the other answers.
+    #[must_use]
+    pub fn asks(&self, field: Field) -> bool {
+        (field.spec().asked)(self)
+    }
+
+    /// Whether a server is only to be checked, and nothing made.
+    #[must_use]
+    pub fn only_checks(&self) -> bool {
+        self.text(Field::Run) == CHECK
+    }
+
+    /// Whether both sides prove themselves.
+    #[must_use]
+    pub fn is_mtls(&self) -> bool {
+        self.text(Field::Mode) == Mode::Mtls.name()
+    }
+
+    /// Whether anybody logs in with a password.
+    #[must_use]
+    pub fn wants_password(&self) -> bool {
+        self.text(Field::Auth) != Auth::Cert.name()
+    }
+
+    /// The answers as flags would give them: only what was answered and is asked; `mode` is always said, since
+    /// setup has no default for it.
+    #[must_use]
+    pub fn flags(&self) -> Answers {
+        self.read(&mut Vec::new())
+    }
+
+    fn read(&self, problems: &mut Vec<Problem>) -> Answers {
+        let rows = |field: Field| -> Vec<String> {
+            if !self.asks(field) {
+                return Vec::new();
+            }
+            self.standing(field)
+                .iter()
+                .filter(|row| !row.trim().is_empty())
+                .cloned()
+                .collect()
+        };
+        let one = |field: Field| rows(field).into_iter().next();
+        let file = |field: Field| one(field).map(PathBuf::from);
+        // Files that were asked for and not named: setup says that they are missing.
+        let must = |field: Field| {
+            let named = file(field).or_else(|| self.default_rows(field).first().map(PathBuf::from));
+            if self.asks(field) {
+                named.or_else(|| Some(PathBuf::new()))
+            } else {
+                None
+            }
+        };
+        let mut number = |field: Field| {
+            let text = one(field)?;
+            let spec = field.spec();
+            whole_number(spec.flag, spec.key, &text)
+                .map_err(|problem| problems.push(problem))
+                .ok()
+        };
+        let (port, days, ca_days) = (number(Field::Port), number(Field::Days), number(Field::CaDays));
+        let pg_version = number(Field::PgVersion);
+        Answers {
+            mode: one(Field::Mode).or_else(|| {
+                let unsaid = self.saved.mode.is_none();
+                unsaid.then(|| self.text(Field::Mode))
+            }),
+            auth: one(Field::Auth),
+            run: one(Field::Run).filter(|run| run != CHECK).or_else(|| {
+                let usual = self.saved.run.is_some() || self.best_run() == Run::Sandbox.name();
+                (!usual).then(|| self.best_run().to_owned())
+            }),
+            hosts: rows(Field::Host),
+            port,
+            user: one(Field::User),
+            database: one(Field::Database),
+            allow: rows(Field::Allow),
+            access: Vec::new(),
+            clients: rows(Field::Client)
+                .iter()
+                .map(|text| ClientAnswer::from_flag(text))
+                .collect(),
+            pg_version,
+            pg_bin: file(Field::PgBin),
+            image: None,
+            algorithm: one(Field::Algorithm),
+            days,
+            ca_days,
+            ca_cert: must(Field::CaCert),
+            ca_key: must(Field::CaKey),
+            server_cert: must(Field::ServerCert),
+            server_key: must(Field::ServerKey),
+            root: must(Field::Root),
+            password_file: file(Field::PasswordFile),
+        }
+    }
+
+    /// What setup says of the answers, laid over what is saved.
+    #[must_use]
+    pub fn check(&self) -> Checked {
+        let mut problems = Vec::new();
+        let flags = self.read(&mut problems);
+        let judged = Setup::from_answers(&self.saved.clone().overlay(flags));
+        let setup = match judged {
+            Ok(setup) => problems.is_empty().then_some(setup),
+            Err(more) => {
+                problems.extend(more);
+                None
+            }
+        };
+        let faults = problems.into_iter().map(|problem| self.sort(problem)).collect();
+        Checked { setup, faults }
+    }
+
+    /// Which question a problem is about, and which row.
+    fn sort(&self, problem: Problem) -> Fault {
+        let field = Field::ALL
+            .into_iter()
+            .find(|field| !problem.flag.is_empty() && field.spec().flag == problem.flag)
+            .unwrap_or_else(|| match problem.key.rsplit('.').next() {
+                Some("databases") => Field::Database,
+                Some("addresses") => Field::Allow,
+                _ => Field::User,
+            });
+        // Setup quotes the row as it was given: the first row that reads so is meant.
+        let row = problem.value.as_ref().and_then(|value| {
+            let value = value.trim_matches('"');
+            self.rows(field).iter().position(|row| {
+                printable(row) == value || row.rsplit_once('=').is_some_and(|(cn, _)| printable(cn) == value)
+            })
+        });
+        Fault { field, row, problem }
+    }
+
+    fn best_run(&self) -> &'static str {
+        match &self.seen {
+            Some(seen) if !seen.can_run_here() => Run::None.name(),
+            _ => Run::Sandbox.name(),
+        }
+    }
+
+    fn usual_auth(&self) -> &'static str {
+        let saved = self.saved.auth.as_deref();
+        match (self.is_mtls(), saved) {
+            (true, Some("scram+cert")) => Auth::ScramCert.name(),
+            (true, _) => Auth::Cert.name(),
+            (false, _) => Auth::Scram.name(),
+        }
+    }
+
+    fn saved_source(&self) -> &'static str {
+        if self.saved.server_cert.is_some() {
+            GIVEN
+        } else if self.saved.ca_cert.is_some() {
+            CA
+        } else {
+            OWN
+        }
+    }
+}
+
+/// `Field::Run`: only a check of a server that is there.
+pub const CHECK: &str = "check";
+/// `Field::Source`: a CA of pgtls's making.
+pub const OWN: &str = "own";
+/// `Field::Source`: a CA that the person holds.
+pub const CA: &str = "ca";
+/// `Field::Source`: a server certificate that the person was given.
+pub const GIVEN: &str = "given";
+
+/// What setup takes where nothing is said but the mode.
+fn usual() -> Option<Setup> {
+    Setup::from_answers(&Answers {
+        mode: Some(Mode::OneWay.name().to_owned()),
+        ..Answers::default()
+    })
+    .ok()
+}
+
+fn client_text(client: &ClientAnswer) -> String {
+    let cn = client.cn.clone().unwrap_or_default();
+    match &client.role {
+        Some(role) if *role != cn => format!("{cn}={role}"),
+        _ => cn,
+    }
+}

@@ -1,0 +1,610 @@
+//! The keys: one table that handles them, fills the footer and is the help. Nowhere else does a key have a meaning,
+//! and so what is shown cannot drift from what is done.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use tui_input::InputRequest;
+
+use super::field::Kind;
+use super::model::{JourneyState, Model, Popup, ProofState};
+use super::steps::place;
+
+/// What a key means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Go on.
+    Continue,
+    /// Go back, or close the window.
+    Back,
+    /// One up.
+    Up,
+    /// One down.
+    Down,
+    /// One to the left.
+    Left,
+    /// One to the right.
+    Right,
+    /// To the next question or pane.
+    Next,
+    /// To the one before.
+    Previous,
+    /// To this step of the rail, counted from one.
+    Step(usize),
+    /// Take a row out of a list.
+    Remove,
+    /// Take the suggestion.
+    Suggested,
+    /// Change the text under the cursor.
+    Edit(InputRequest),
+    /// Explain what the cursor is on.
+    Why,
+    /// Show the keys.
+    Help,
+    /// Show the difference, or the file.
+    Diff,
+    /// Go to the step that decided this.
+    Decided,
+    /// Do it again.
+    Again,
+    /// Break it off.
+    Cancel,
+    /// Copy it.
+    Copy,
+    /// Leave.
+    Quit,
+    /// Give the terminal back for a while.
+    Suspend,
+}
+
+/// A key with its modifiers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key(KeyCode, KeyModifiers);
+
+/// Keys that mean the same, and when they do.
+struct Binding {
+    keys: &'static [Key],
+    action: Action,
+    /// What it does, in a word or two.
+    says: &'static str,
+    /// Whether the footer shows it.
+    shown: bool,
+    when: fn(&Model) -> bool,
+}
+
+const fn key(code: KeyCode) -> Key {
+    Key(code, KeyModifiers::NONE)
+}
+
+const fn char(c: char) -> Key {
+    key(KeyCode::Char(c))
+}
+
+const fn ctrl(c: char) -> Key {
+    Key(KeyCode::Char(c), KeyModifiers::CONTROL)
+}
+
+const fn alt(code: KeyCode) -> Key {
+    Key(code, KeyModifiers::ALT)
+}
+
+const fn shown(
+    keys: &'static [Key],
+    action: Action,
+    says: &'static str,
+    when: fn(&Model) -> bool,
+) -> Binding {
+    Binding {
+        keys,
+        action,
+        says,
+        shown: true,
+        when,
+    }
+}
+
+const fn also(keys: &'static [Key], action: Action, says: &'static str, when: fn(&Model) -> bool) -> Binding {
+    Binding {
+        shown: false,
+        ..shown(keys, action, says, when)
+    }
+}
+
+const fn open(model: &Model) -> bool {
+    model.popup.is_none()
+}
+
+/// Keys that are letters act where no text is typed.
+fn free(model: &Model) -> bool {
+    open(model) && !model.is_typing()
+}
+
+fn choosing(model: &Model) -> bool {
+    open(model)
+        && model
+            .focused()
+            .is_some_and(|field| matches!(field.spec().kind, Kind::Choice(_)))
+}
+
+fn several(model: &Model) -> bool {
+    open(model) && model.asked().len() > 1
+}
+
+fn in_list(model: &Model) -> bool {
+    model.is_typing()
+        && model
+            .focused()
+            .is_some_and(|field| field.spec().kind == Kind::List)
+}
+
+fn suggests(model: &Model) -> bool {
+    in_list(model)
+        && model.editor.value().is_empty()
+        && model
+            .focused()
+            .is_some_and(|field| model.suggestion(field).is_some())
+}
+
+fn on(model: &Model, step: &str) -> bool {
+    free(model) && model.at == place(step)
+}
+
+fn in_review(model: &Model) -> bool {
+    on(model, "review") && model.review.preview().is_some()
+}
+
+fn running(model: &Model) -> bool {
+    on(model, "write") && matches!(model.journey.state, JourneyState::Running)
+}
+
+fn stuck(model: &Model) -> bool {
+    on(model, "write")
+        && matches!(
+            model.journey.state,
+            JourneyState::Failed(_) | JourneyState::Cancelled(_)
+        )
+}
+
+fn proven(model: &Model) -> bool {
+    on(model, "verify") && !matches!(model.proof.state, ProofState::Running)
+}
+
+fn probing(model: &Model) -> bool {
+    on(model, "verify") && !model.proof.probes.is_empty()
+}
+
+fn may_go_on(model: &Model) -> bool {
+    open(model) && model.step().may_go_on(model) && model.next_step().is_some()
+}
+
+fn at_the_end(model: &Model) -> bool {
+    open(model) && model.next_step().is_none()
+}
+
+fn may_go_back(model: &Model) -> bool {
+    open(model) && model.at > 0
+}
+
+fn may_explain(model: &Model) -> bool {
+    open(model) && (model.focused().is_some() || in_review(model) || probing(model))
+}
+
+const fn asking(model: &Model) -> bool {
+    matches!(model.popup, Some(Popup::Leave(_) | Popup::Asked(..)))
+}
+
+const fn reading(model: &Model) -> bool {
+    matches!(model.popup, Some(Popup::Help | Popup::Why(..)))
+}
+
+const fn always(_: &Model) -> bool {
+    true
+}
+
+/// The table; the first that fits counts.
+const BINDINGS: &[Binding] = &[
+    // Windows.
+    shown(
+        &[key(KeyCode::Enter), char(' ')],
+        Action::Continue,
+        "choose",
+        asking,
+    ),
+    shown(
+        &[
+            key(KeyCode::Left),
+            key(KeyCode::Up),
+            key(KeyCode::BackTab),
+            char('h'),
+            char('k'),
+        ],
+        Action::Left,
+        "move",
+        asking,
+    ),
+    shown(
+        &[
+            key(KeyCode::Right),
+            key(KeyCode::Down),
+            key(KeyCode::Tab),
+            char('l'),
+            char('j'),
+        ],
+        Action::Right,
+        "move",
+        asking,
+    ),
+    shown(&[key(KeyCode::Esc)], Action::Back, "no", asking),
+    shown(
+        &[
+            key(KeyCode::Esc),
+            key(KeyCode::Enter),
+            char('?'),
+            char('q'),
+            char(' '),
+            key(KeyCode::F(1)),
+        ],
+        Action::Back,
+        "close",
+        reading,
+    ),
+    // Steps of their own.
+    shown(&[key(KeyCode::Up), char('k')], Action::Up, "file", in_files),
+    shown(&[key(KeyCode::Down), char('j')], Action::Down, "file", in_files),
+    shown(&[key(KeyCode::Up), char('k')], Action::Up, "line", in_lines),
+    shown(&[key(KeyCode::Down), char('j')], Action::Down, "line", in_lines),
+    shown(
+        &[
+            key(KeyCode::Tab),
+            key(KeyCode::BackTab),
+            key(KeyCode::Right),
+            key(KeyCode::Left),
+            char('l'),
+            char('h'),
+        ],
+        Action::Next,
+        "lines",
+        in_files,
+    ),
+    shown(
+        &[
+            key(KeyCode::Tab),
+            key(KeyCode::BackTab),
+            key(KeyCode::Left),
+            key(KeyCode::Right),
+            char('h'),
+            char('l'),
+        ],
+        Action::Next,
+        "files",
+        in_lines,
+    ),
+    shown(&[char('d')], Action::Diff, "diff", in_review),
+    shown(&[char('g')], Action::Decided, "go to the step", in_review),
+    shown(&[char('c'), key(KeyCode::Esc)], Action::Cancel, "cancel", running),
+    shown(&[char('r')], Action::Again, "try again", stuck),
+    shown(&[key(KeyCode::Up), char('k')], Action::Up, "probe", probing),
+    shown(&[key(KeyCode::Down), char('j')], Action::Down, "probe", probing),
+    shown(&[char('r')], Action::Again, "run again", proven),
+    shown(
+        &[key(KeyCode::Left), key(KeyCode::BackTab), char('h')],
+        Action::Left,
+        "way",
+        connecting,
+    ),
+    shown(
+        &[key(KeyCode::Right), key(KeyCode::Tab), char('l')],
+        Action::Right,
+        "way",
+        connecting,
+    ),
+    shown(&[char('c'), char('y')], Action::Copy, "copy", connecting),
+    // Questions.
+    shown(&[key(KeyCode::Up)], Action::Up, "choose", choosing),
+    shown(&[key(KeyCode::Down)], Action::Down, "choose", choosing),
+    also(
+        &[char('k'), char('h'), key(KeyCode::Left)],
+        Action::Up,
+        "choose the one before",
+        choosing,
+    ),
+    also(
+        &[char('j'), char('l'), key(KeyCode::Right), char(' ')],
+        Action::Down,
+        "choose the next",
+        choosing,
+    ),
+    shown(&[key(KeyCode::Up)], Action::Up, "move", Model::is_typing),
+    shown(&[key(KeyCode::Down)], Action::Down, "move", Model::is_typing),
+    shown(&[key(KeyCode::Right)], Action::Suggested, "take it", suggests),
+    shown(&[ctrl('d')], Action::Remove, "remove", in_list),
+    also(&[key(KeyCode::Tab)], Action::Next, "next question", several),
+    also(
+        &[key(KeyCode::BackTab)],
+        Action::Previous,
+        "question before",
+        several,
+    ),
+    also(
+        &[key(KeyCode::Left), ctrl('b')],
+        Action::Edit(InputRequest::GoToPrevChar),
+        "one to the left",
+        Model::is_typing,
+    ),
+    also(
+        &[key(KeyCode::Right), ctrl('f')],
+        Action::Edit(InputRequest::GoToNextChar),
+        "one to the right",
+        Model::is_typing,
+    ),
+    also(
+        &[
+            Key(KeyCode::Left, KeyModifiers::CONTROL),
+            alt(KeyCode::Left),
+            alt(KeyCode::Char('b')),
+        ],
+        Action::Edit(InputRequest::GoToPrevWord),
+        "word to the left",
+        Model::is_typing,
+    ),
+    also(
+        &[
+            Key(KeyCode::Right, KeyModifiers::CONTROL),
+            alt(KeyCode::Right),
+            alt(KeyCode::Char('f')),
+        ],
+        Action::Edit(InputRequest::GoToNextWord),
+        "word to the right",
+        Model::is_typing,
+    ),
+    also(
+        &[key(KeyCode::Home), ctrl('a')],
+        Action::Edit(InputRequest::GoToStart),
+        "to the start",
+        Model::is_typing,
+    ),
+    also(
+        &[key(KeyCode::End), ctrl('e')],
+        Action::Edit(InputRequest::GoToEnd),
+        "to the end",
+        Model::is_typing,
+    ),
+    also(
+        &[key(KeyCode::Backspace), ctrl('h')],
+        Action::Edit(InputRequest::DeletePrevChar),
+        "delete before",
+        Model::is_typing,
+    ),
+    also(
+        &[key(KeyCode::Delete)],
+        Action::Edit(InputRequest::DeleteNextChar),
+        "delete after",
+        Model::is_typing,
+    ),
+    also(
+        &[ctrl('w'), alt(KeyCode::Backspace)],
+        Action::Edit(InputRequest::DeletePrevWord),
+        "delete the word",
+        Model::is_typing,
+    ),
+    also(
+        &[ctrl('u')],
+        Action::Edit(InputRequest::DeleteLine),
+        "delete all",
+        Model::is_typing,
+    ),
+    also(
+        &[ctrl('k')],
+        Action::Edit(InputRequest::DeleteTillEnd),
+        "delete to the end",
+        Model::is_typing,
+    ),
+    // Everywhere.
+    shown(&[key(KeyCode::Enter)], Action::Continue, "continue", may_go_on),
+    shown(
+        &[key(KeyCode::Enter), char('q')],
+        Action::Quit,
+        "leave",
+        at_the_end,
+    ),
+    also(
+        &[key(KeyCode::Enter)],
+        Action::Continue,
+        "continue, once it may",
+        open,
+    ),
+    shown(&[key(KeyCode::Esc)], Action::Back, "back", may_go_back),
+    shown(
+        &[key(KeyCode::F(2)), char('w')],
+        Action::Why,
+        "why",
+        explaining_free,
+    ),
+    shown(&[key(KeyCode::F(2))], Action::Why, "why", may_explain),
+    shown(&[char('?'), key(KeyCode::F(1))], Action::Help, "keys", free),
+    shown(&[key(KeyCode::F(1))], Action::Help, "keys", open),
+    shown(&[char('q'), ctrl('c')], Action::Quit, "leave", free),
+    also(&[ctrl('c'), ctrl('q')], Action::Quit, "leave", always),
+    also(
+        &[ctrl('z')],
+        Action::Suspend,
+        "to the shell, `fg` comes back",
+        always,
+    ),
+    also(
+        &[char('1'), alt(KeyCode::Char('1'))],
+        Action::Step(1),
+        "to step 1",
+        free,
+    ),
+    also(
+        &[char('2'), alt(KeyCode::Char('2'))],
+        Action::Step(2),
+        "to step 2",
+        free,
+    ),
+    also(
+        &[char('3'), alt(KeyCode::Char('3'))],
+        Action::Step(3),
+        "to step 3",
+        free,
+    ),
+    also(
+        &[char('4'), alt(KeyCode::Char('4'))],
+        Action::Step(4),
+        "to step 4",
+        free,
+    ),
+    also(
+        &[char('5'), alt(KeyCode::Char('5'))],
+        Action::Step(5),
+        "to step 5",
+        free,
+    ),
+    also(
+        &[char('6'), alt(KeyCode::Char('6'))],
+        Action::Step(6),
+        "to step 6",
+        free,
+    ),
+    also(
+        &[char('7'), alt(KeyCode::Char('7'))],
+        Action::Step(7),
+        "to step 7",
+        free,
+    ),
+    also(
+        &[char('8'), alt(KeyCode::Char('8'))],
+        Action::Step(8),
+        "to step 8",
+        free,
+    ),
+    also(&[alt(KeyCode::Char('1'))], Action::Step(1), "to step 1", open),
+    also(&[alt(KeyCode::Char('2'))], Action::Step(2), "to step 2", open),
+    also(&[alt(KeyCode::Char('3'))], Action::Step(3), "to step 3", open),
+    also(&[alt(KeyCode::Char('4'))], Action::Step(4), "to step 4", open),
+    also(&[alt(KeyCode::Char('5'))], Action::Step(5), "to step 5", open),
+    also(&[alt(KeyCode::Char('6'))], Action::Step(6), "to step 6", open),
+    also(&[alt(KeyCode::Char('7'))], Action::Step(7), "to step 7", open),
+    also(&[alt(KeyCode::Char('8'))], Action::Step(8), "to step 8", open),
+];
+
+fn in_files(model: &Model) -> bool {
+    in_review(model) && !model.review.inside
+}
+
+fn in_lines(model: &Model) -> bool {
+    in_review(model) && model.review.inside
+}
+
+fn connecting(model: &Model) -> bool {
+    on(model, "connect") && !super::steps::ways(model).is_empty()
+}
+
+fn explaining_free(model: &Model) -> bool {
+    may_explain(model) && free(model)
+}
+
+/// What this key means here.
+#[must_use]
+pub fn find(model: &Model, event: &KeyEvent) -> Option<Action> {
+    let event = normal(event);
+    BINDINGS
+        .iter()
+        .find(|binding| binding.keys.contains(&event) && (binding.when)(model))
+        .map(|binding| binding.action)
+}
+
+/// Shift is part of the character already, and Shift-Tab comes in two spellings.
+fn normal(event: &KeyEvent) -> Key {
+    let shift = event.modifiers.contains(KeyModifiers::SHIFT);
+    match event.code {
+        KeyCode::Tab if shift => key(KeyCode::BackTab),
+        KeyCode::Char(_) | KeyCode::BackTab => Key(event.code, event.modifiers - KeyModifiers::SHIFT),
+        code => Key(code, event.modifiers),
+    }
+}
+
+/// The footer: keys and what they do here. Keys that do the same stand together.
+#[must_use]
+pub fn hints(model: &Model) -> Vec<(String, &'static str)> {
+    let mut hints: Vec<(String, &'static str)> = Vec::new();
+    for (binding, fresh) in acting(model) {
+        let Some(first) = fresh.first().filter(|_| binding.shown) else {
+            continue;
+        };
+        match hints.iter_mut().find(|(_, says)| *says == binding.says) {
+            Some((keys, _)) if keys.chars().count() == 1 => keys.push_str(&name(*first)),
+            Some(_) => {}
+            None => hints.push((name(*first), binding.says)),
+        }
+    }
+    hints
+}
+
+/// Every key that acts here.
+#[must_use]
+pub fn help(model: &Model) -> Vec<(String, &'static str)> {
+    let closed = Model {
+        popup: None,
+        ..model.clone()
+    };
+    acting(&closed)
+        .into_iter()
+        .filter(|(binding, _)| !matches!(binding.action, Action::Step(2..)))
+        .map(|(binding, keys)| {
+            let names: Vec<_> = keys.iter().take(4).map(|key| name(*key)).collect();
+            match binding.action {
+                Action::Step(_) => (format!("{} … Alt-8", names.join(" ")), "to a step of the rail"),
+                _ => (names.join("  "), binding.says),
+            }
+        })
+        .collect()
+}
+
+/// The bindings that act here, with those of their keys that no earlier one has taken.
+fn acting(model: &Model) -> Vec<(&'static Binding, Vec<Key>)> {
+    let mut taken: Vec<Key> = Vec::new();
+    let mut acting = Vec::new();
+    for binding in BINDINGS.iter().filter(|binding| (binding.when)(model)) {
+        let fresh: Vec<Key> = binding
+            .keys
+            .iter()
+            .copied()
+            .filter(|key| !taken.contains(key))
+            .collect();
+        if !fresh.is_empty() {
+            taken.extend(&fresh);
+            acting.push((binding, fresh));
+        }
+    }
+    acting
+}
+
+fn name(Key(code, modifiers): Key) -> String {
+    let plain = match code {
+        KeyCode::Enter => "Enter".to_owned(),
+        KeyCode::Esc => "Esc".to_owned(),
+        KeyCode::Up => "↑".to_owned(),
+        KeyCode::Down => "↓".to_owned(),
+        KeyCode::Left => "←".to_owned(),
+        KeyCode::Right => "→".to_owned(),
+        KeyCode::Tab => "Tab".to_owned(),
+        KeyCode::BackTab => "Shift-Tab".to_owned(),
+        KeyCode::Backspace => "Backspace".to_owned(),
+        KeyCode::Delete => "Del".to_owned(),
+        KeyCode::Home => "Home".to_owned(),
+        KeyCode::End => "End".to_owned(),
+        KeyCode::F(number) => format!("F{number}"),
+        KeyCode::Char(' ') => "Space".to_owned(),
+        KeyCode::Char(c) if modifiers.contains(KeyModifiers::CONTROL) => c.to_ascii_uppercase().to_string(),
+        KeyCode::Char(c) => c.to_string(),
+        _ => String::new(),
+    };
+    let mut text = String::new();
+    if modifiers.contains(KeyModifiers::CONTROL) {
+        text.push_str("Ctrl-");
+    }
+    if modifiers.contains(KeyModifiers::ALT) {
+        text.push_str("Alt-");
+    }
+    text + &plain
+}

@@ -1,0 +1,88 @@
+//! What is on this machine already: looked up in the background, once.
+
+use std::path::Path;
+
+use crate::engine::{self, Error};
+use crate::plan::Layout;
+use crate::server::{Binaries, Places, Sandbox, Status, fetch, port_taken_by};
+use crate::setup::Answers;
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// PostgreSQL's programs, newest first: version and directory.
+    pub postgres: Vec<(String, String)>,
+    /// How a private copy would be fetched, where there are none.
+    pub fetch: Option<String>,
+    /// Who listens on PostgreSQL's usual port.
+    pub usual_port: Option<String>,
+    /// The project's server, if it runs: its port.
+    pub running: Option<u16>,
+    /// Names of this machine that clients may dial.
+    pub names: Vec<String>,
+}
+
+impl Seen {
+    /// Whether a server can be run here at all.
+    #[must_use]
+    pub fn can_run_here(&self) -> bool {
+        !self.postgres.is_empty() || self.fetch.is_some()
+    }
+}
+
+/// The project's answers, where there is a project.
+pub fn saved(dir: &Path) -> Result<Option<Answers>, Error> {
+    if dir.join(Layout::SETUP).exists() {
+        engine::saved(dir)
+    } else {
+        Ok(None)
+    }
+}
+
+/// Looks around.
+pub async fn look(dir: &Path) -> Seen {
+    let places = Places::of_this_machine();
+    let all = Binaries::all(&places).await;
+    let fetch = if all.is_empty() {
+        fetch::plans(None, &places)
+            .await
+            .first()
+            .map(|plan| format!("{} through {}", plan.package, plan.client.name()))
+    } else {
+        None
+    };
+    let running = Sandbox::locate(&engine::absolute(dir), &places)
+        .ok()
+        .and_then(|sandbox| match sandbox.status() {
+            Status::Running(server) => Some(server.port),
+            _ => None,
+        });
+    Seen {
+        postgres: all
+            .iter()
+            .map(|binaries| (binaries.version.text.clone(), binaries.dir.display().to_string()))
+            .collect(),
+        fetch,
+        usual_port: port_taken_by(5432),
+        running,
+        names: names(),
+    }
+}
+
+/// The machine's name and the address by which the network reaches it.
+fn names() -> Vec<String> {
+    let host = whoami::hostname().ok();
+    let address = lan();
+    host.into_iter()
+        .chain(address)
+        .filter(|name| name.parse::<crate::pki::HostName>().is_ok() && name != "localhost")
+        .collect()
+}
+
+/// The address that the kernel would send from; nothing is sent (RFC 5737 keeps 192.0.2.0/24 for nobody).
+fn lan() -> Option<String> {
+    let socket = std::net::UdpSocket::bind(("0.0.0.0", 0)).ok()?;
+    socket.connect(("192.0.2.1", 9)).ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then(|| address.to_string())
+}

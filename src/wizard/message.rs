@@ -1,0 +1,166 @@
+//! What happens to the wizard ([`Message`]), and what it asks the world to do ([`Effect`]). Nothing else passes
+//! between the pure part and the rest.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crossterm::event::KeyEvent;
+
+use crate::engine::Event;
+use crate::setup::Answers;
+use crate::verify::{Probe, Report};
+
+use super::look::Seen;
+use super::review::Preview;
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub enum Message {
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// Text was pasted.
+    Paste(String),
+    /// Something that was drawn was clicked.
+    Click(Target),
+    /// The wheel was turned by so many lines.
+    Scroll(i16),
+    /// The terminal has this size.
+    Resize(u16, u16),
+    /// Time has passed since the running job began.
+    Tick(Duration),
+    /// This machine was looked at.
+    Seen(Seen),
+    /// The files were worked out, or why not. The number is that of the request.
+    Preview(u64, Result<Preview, Fault>),
+    /// The journey tells.
+    Told(Event),
+    /// A question of the journey, which waits for the answer.
+    Asked(Question),
+    /// The journey ended.
+    Done(Result<Landed, Fault>),
+    /// The journey was cancelled, and this is how things are now.
+    Cancelled(String),
+    /// A probe has its result.
+    Probe(Probe),
+    /// The proof ended.
+    Proven(Result<Report, Fault>),
+    /// Something that was to be done by the way was done, or not; one sentence.
+    Noted(String),
+}
+
+/// What the wizard wants done.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// Look at this machine.
+    Look,
+    /// Work out the files, without writing.
+    Preview(u64, Job),
+    /// Write, start, make the role and the database.
+    Up(Job),
+    /// Break off what runs.
+    Cancel,
+    /// Answer the question that the journey waits on.
+    Answer(Reply),
+    /// Prove a server: this conninfo, or the project's own.
+    Prove(Option<String>),
+    /// Put text on the clipboard.
+    Copy(String),
+    /// Keep the answers for the next time.
+    Keep,
+    /// Give the terminal back for a while (Ctrl-Z).
+    Suspend,
+    /// Leave.
+    Quit,
+}
+
+/// What a journey starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// The answers, as flags.
+    pub flags: Answers,
+    /// A file with the passphrase of an encrypted key.
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// A failure, for people: what failed and why, what to do, and what shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What failed and why.
+    pub what: String,
+    /// What to do.
+    pub remedies: Vec<String>,
+    /// Lines of a log that show it.
+    pub log: Vec<String>,
+}
+
+impl From<&crate::engine::Error> for Fault {
+    fn from(error: &crate::engine::Error) -> Self {
+        Self {
+            what: error.to_string(),
+            remedies: error.remedies(),
+            log: error.log().to_vec(),
+        }
+    }
+}
+
+/// What a journey came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Landed {
+    /// The project directory, absolute.
+    pub dir: String,
+    /// The port that clients dial, where a server was started.
+    pub port: Option<u16>,
+    /// How to connect: the name of a language, and the text.
+    pub ways: Vec<(String, String)>,
+    /// Remarks that should be known.
+    pub notes: Vec<String>,
+}
+
+/// A question that a journey waits on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// A file that somebody edited would be replaced.
+    Edited {
+        /// Which.
+        path: String,
+        /// The change.
+        diff: String,
+        /// Whether it may stay as it is.
+        may_be_left: bool,
+    },
+    /// PostgreSQL would be fetched.
+    Fetch {
+        /// What, by whom, how large.
+        what: String,
+        /// Where to.
+        into: String,
+        /// What to know about it.
+        caveat: Option<String>,
+    },
+}
+
+/// The answer to a [`Question`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    /// Go on: replace the file (a copy is kept), fetch.
+    Yes,
+    /// Leave the file as it is.
+    Leave,
+    /// Stop.
+    No,
+}
+
+/// Something on the screen that can be clicked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// A step of the rail, by its place in the list.
+    Step(usize),
+    /// A row of a question on this step: the question's place in the step, and the row.
+    Row(usize, usize),
+    /// An item of a list: a file, a probe, a tab.
+    Item(usize),
+    /// A line beside it.
+    Line(usize),
+    /// A button of the window that is open.
+    Button(usize),
+}

@@ -1,0 +1,76 @@
+//! The wizard: every journey as a full screen, step by step.
+//!
+//! | Part | Owns |
+//! |---|---|
+//! | [`field`], [`form`] | the questions as data, the answers, and what setup says of them; for every face that asks |
+//! | [`teach`] | the texts that teach, from `assets/` |
+//! | [`model`], [`message`], [`mod@update`] | the pure part: `update(&mut Model, Message) -> Vec<Effect>` |
+//! | [`keymap`] | the one table of keys |
+//! | [`steps`] | one file a step; a line in a list each |
+//! | [`widgets`], [`theme`], [`mod@view`] | drawing, also pure: a model and a buffer |
+//! | [`effects`], [`mod@look`] | the engine's journeys on threads of their own |
+//! | [`terminal`] | the terminal and the loop |
+//!
+//! It draws when something has happened, and never else. What a server, a file or a certificate says is made visible
+//! before it is drawn. No secret is in the model. It drives the engine as the command line does, and must not do by
+//! itself what the engine does.
+
+pub mod effects;
+pub mod field;
+pub mod form;
+pub mod keymap;
+pub mod look;
+pub mod message;
+pub mod model;
+pub mod review;
+pub mod steps;
+pub mod teach;
+pub mod terminal;
+pub mod theme;
+pub mod update;
+pub mod view;
+pub mod widgets;
+
+use std::path::{Path, PathBuf};
+
+use crate::engine::Error;
+
+use message::Effect;
+use model::Model;
+pub use terminal::End;
+use theme::Theme;
+
+/// Opens the wizard in a project directory; the terminal must be one.
+pub fn run(dir: &Path, theme: Theme) -> Result<End, Error> {
+    let saved = look::saved(dir)?.unwrap_or_default();
+    let size = crossterm::terminal::size().unwrap_or((80, 24));
+    let model = Model::new(dir.to_owned(), &shown(dir), saved, theme, size);
+    // Its own colours are taken off: crossterm's way of doing that would take bold and reversed off too.
+    crossterm::style::force_color_output(true);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| broken(&error))?;
+    let end = runtime.block_on(terminal::run(model, vec![Effect::Look]));
+    runtime.shutdown_background();
+    end.map_err(|error| broken(&error))
+}
+
+fn broken(error: &std::io::Error) -> Error {
+    Error::Environment {
+        what: format!("the terminal cannot be used: {}", crate::server::words(error)),
+    }
+}
+
+/// A directory as people name it: below their home with `~`.
+fn shown(dir: &Path) -> String {
+    let dir = crate::engine::absolute(dir);
+    let home = std::env::var_os("HOME")
+        .map(PathBuf::from)
+        .filter(|home| home.is_absolute());
+    match home.as_ref().and_then(|home| dir.strip_prefix(home).ok()) {
+        Some(rest) if rest.as_os_str().is_empty() => "~".to_owned(),
+        Some(rest) => format!("~/{}", rest.display()),
+        None => dir.display().to_string(),
+    }
+}

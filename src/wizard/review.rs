@@ -1,0 +1,157 @@
+//! The files as the review shows them: made from the engine's plan, without any secret.
+
+use ratatui::style::Style;
+
+use crate::apply::Action;
+use crate::engine::Prepared;
+use crate::plan::{Content, Line};
+
+use super::message::{Fault, Job};
+use super::theme::Theme;
+
+/// What would be written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Preview {
+    /// The files, in the plan's order.
+    pub files: Vec<File>,
+    /// What was made, kept or should be known.
+    pub notes: Vec<String>,
+    /// The port that clients would dial.
+    pub port: u16,
+}
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Relative to the project directory.
+    pub path: String,
+    /// What happens to it.
+    pub action: Action,
+    /// Whether somebody edited what is there.
+    pub edited: bool,
+    /// Permission bits.
+    pub mode: u32,
+    /// Its text, with the key of each line's explanation; empty where it is not for reading.
+    pub lines: Vec<Line>,
+    /// What it is, where it is not for reading.
+    pub description: Option<String>,
+    /// Its difference against the disk.
+    pub diff: Vec<String>,
+}
+
+/// The review of a plan.
+#[derive(Debug, Clone, Default)]
+pub struct Review {
+    /// Which request for it was the last.
+    pub number: u64,
+    /// From which answers.
+    pub job: Option<Job>,
+    /// What came of it.
+    pub state: State,
+    /// The file that is looked at.
+    pub file: usize,
+    /// The line of it.
+    pub line: usize,
+    /// Whether the keys move within the file.
+    pub inside: bool,
+    /// Whether the difference is shown.
+    pub diff: bool,
+}
+
+/// How far a preview is.
+#[derive(Debug, Clone, Default)]
+pub enum State {
+    /// Not asked for.
+    #[default]
+    None,
+    /// Being worked out.
+    Pending,
+    /// Here.
+    Ready(Preview),
+    /// It cannot be.
+    Failed(Fault),
+}
+
+impl Review {
+    /// The preview, once it is there.
+    #[must_use]
+    pub const fn preview(&self) -> Option<&Preview> {
+        match &self.state {
+            State::Ready(preview) => Some(preview),
+            _ => None,
+        }
+    }
+
+    /// The file that is looked at.
+    #[must_use]
+    pub fn looked_at(&self) -> Option<&File> {
+        self.preview()?.files.get(self.file)
+    }
+}
+
+impl Preview {
+    /// From what the engine prepared.
+    #[must_use]
+    pub fn of(prepared: &Prepared) -> Self {
+        let changes = prepared
+            .changes
+            .as_ref()
+            .map_or(&[][..], |changes| changes.files());
+        let files = changes
+            .iter()
+            .map(|change| {
+                let planned = change.path.to_str().and_then(|path| prepared.plan.get(path));
+                let (lines, description) = match planned.map(|artifact| &artifact.content) {
+                    Some(Content::Text(lines)) => (lines.clone(), None),
+                    Some(Content::Public { description, .. } | Content::Secret { description, .. }) => {
+                        (Vec::new(), Some(description.clone()))
+                    }
+                    None => (Vec::new(), Some("no longer needed".to_owned())),
+                };
+                File {
+                    path: crate::pki::printable(&change.path.to_string_lossy()),
+                    action: change.action,
+                    edited: change.edited,
+                    mode: change.mode,
+                    lines,
+                    description,
+                    diff: change.diff().lines().map(str::to_owned).collect(),
+                }
+            })
+            .collect();
+        Self {
+            files,
+            notes: prepared.gathered.notes.clone(),
+            port: prepared.found.port,
+        }
+    }
+
+    /// How many files are new, changed, removed, kept.
+    #[must_use]
+    pub fn counts(&self) -> [usize; 4] {
+        let count = |wanted: &[Action]| {
+            self.files
+                .iter()
+                .filter(|file| wanted.contains(&file.action))
+                .count()
+        };
+        [
+            count(&[Action::New]),
+            count(&[Action::Changed, Action::Mode]),
+            count(&[Action::Removed]),
+            count(&[Action::Kept]),
+        ]
+    }
+}
+
+/// How a line of a unified diff is drawn; its sign says the same.
+#[must_use]
+pub fn diff_style(theme: Theme, line: &str) -> Style {
+    match line.as_bytes() {
+        [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => theme.bold(),
+        [b'@', ..] => theme.dim(),
+        [b'+', ..] => theme.good(),
+        [b'-', ..] => theme.bad(),
+        _ => Style::new(),
+    }
+}

@@ -1,0 +1,98 @@
+//! Who issues the certificates, of which kind, for how long, and to whom.
+
+use ratatui::style::Style;
+use ratatui::text::Span;
+
+use super::super::field::Field;
+use super::super::form::{CA, GIVEN};
+use super::super::model::Model;
+use super::super::widgets::{Page, Row, clip, visible};
+use super::Step;
+
+/// The step.
+#[derive(Debug)]
+pub struct Certificates;
+
+impl Step for Certificates {
+    fn name(&self) -> &'static str {
+        "certificates"
+    }
+
+    fn title(&self) -> &'static str {
+        "Certificates"
+    }
+
+    fn fields(&self) -> &'static [Field] {
+        &[
+            Field::Source,
+            Field::CaCert,
+            Field::CaKey,
+            Field::ServerCert,
+            Field::ServerKey,
+            Field::Root,
+            Field::PassphraseFile,
+            Field::Algorithm,
+            Field::Days,
+            Field::CaDays,
+            Field::Client,
+        ]
+    }
+
+    fn picture(&self, model: &Model, columns: usize) -> Page {
+        let theme = model.theme;
+        let form = &model.form;
+        let mut page = Page::default();
+        page.text("What this makes", theme.bold());
+        let mut say = |branch: &str, name: &str, says: String| {
+            page.row(Row::new(vec![
+                Span::styled(format!("   {branch}"), theme.dim()),
+                Span::styled(name.to_owned(), Style::new()),
+                Span::styled(
+                    clip(
+                        &format!("  {says}"),
+                        columns.saturating_sub(branch.len() + name.len() + 3),
+                    ),
+                    theme.dim(),
+                ),
+            ]));
+        };
+        let key = form.text(Field::Algorithm);
+        let days = form.text(Field::Days);
+        match form.text(Field::Source).as_str() {
+            GIVEN => say("", "server", "the certificate you were given".to_owned()),
+            source => {
+                let ca = if source == CA {
+                    "kept where it is; nothing of it is copied but the certificate".to_owned()
+                } else {
+                    format!("{key}, {} days", visible(&form.text(Field::CaDays)))
+                };
+                say("", if source == CA { "your CA" } else { "a new CA" }, ca);
+                let hosts: Vec<_> = form.rows(Field::Host).iter().map(|host| visible(host)).collect();
+                let last = !form.is_mtls();
+                say(
+                    if last { "└─ " } else { "├─ " },
+                    "server",
+                    format!("{key}, {} days, for {}", visible(&days), hosts.join(", ")),
+                );
+            }
+        }
+        if form.is_mtls() {
+            let clients = form.rows(Field::Client);
+            let given = form.text(Field::Source) == GIVEN;
+            if given {
+                say("", "a new CA", "for clients only".to_owned());
+            }
+            let count = clients.len();
+            for (index, client) in clients.iter().enumerate() {
+                let (cn, role) = client.rsplit_once('=').unwrap_or((client, client));
+                let branch = if index + 1 == count { "└─ " } else { "├─ " };
+                say(
+                    branch,
+                    &format!("client {}", visible(cn)),
+                    format!("logs in as {}", visible(role)),
+                );
+            }
+        }
+        page
+    }
+}

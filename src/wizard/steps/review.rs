@@ -1,0 +1,398 @@
+//! Every file before it is written, and why each line is there.
+
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+use ratatui::text::Span;
+
+use crate::apply::Action as Change;
+use crate::plan::why;
+
+use super::super::keymap::Action;
+use super::super::message::{Effect, Target};
+use super::super::model::{Model, Popup};
+use super::super::review::{File, Preview, State, diff_style};
+use super::super::widgets::{Canvas, Page, Row, clip, pad, visible};
+use super::{Step, place};
+
+/// The step.
+#[derive(Debug)]
+pub struct Review;
+
+/// What explains a line: its own explanation.
+const DOCS: &str = "https://www.postgresql.org/docs/current/";
+
+impl Step for Review {
+    fn name(&self) -> &'static str {
+        "review"
+    }
+
+    fn title(&self) -> &'static str {
+        "Review"
+    }
+
+    fn enter(&self, model: &mut Model) -> Vec<Effect> {
+        let job = model.job();
+        if model.checked.setup.is_none() {
+            model.review.job = None;
+            model.review.state = State::None;
+            return Vec::new();
+        }
+        let same = model.review.job.as_ref() == Some(&job);
+        if same && matches!(model.review.state, State::Ready(_) | State::Pending) && !model.has_landed() {
+            return Vec::new();
+        }
+        model.review.number += 1;
+        model.review.job = Some(job.clone());
+        model.review.state = State::Pending;
+        vec![Effect::Preview(model.review.number, job)]
+    }
+
+    fn act(&self, model: &mut Model, action: Action) -> Option<Vec<Effect>> {
+        let review = &mut model.review;
+        let files = review.preview()?.files.len();
+        match action {
+            Action::Up if review.inside => review.line = review.line.saturating_sub(1),
+            Action::Down if review.inside => {
+                let last = lines(review.looked_at()?, review.diff).len().saturating_sub(1);
+                review.line = (review.line + 1).min(last);
+            }
+            Action::Up | Action::Down => {
+                review.file = if action == Action::Up {
+                    review.file.saturating_sub(1)
+                } else {
+                    (review.file + 1).min(files.saturating_sub(1))
+                };
+                review.line = 0;
+            }
+            Action::Next => review.inside = !review.inside,
+            Action::Diff => {
+                review.diff = !review.diff;
+                review.line = 0;
+            }
+            Action::Why => explain(model),
+            Action::Decided => {
+                let at = decided_by(model)?;
+                return Some(super::super::update::jump(model, at));
+            }
+            _ => return None,
+        }
+        Some(Vec::new())
+    }
+
+    fn may_go_on(&self, model: &Model) -> bool {
+        model.review.preview().is_some()
+    }
+
+    fn failed(&self, model: &Model) -> bool {
+        matches!(model.review.state, State::Failed(_))
+    }
+
+    fn draw(&self, model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
+        let theme = canvas.theme;
+        let columns = usize::from(area.width);
+        let mut page = Page::default();
+        match &model.review.state {
+            State::Ready(preview) => return ready(model, preview, canvas, area),
+            State::Pending => {
+                page.text(
+                    "◐ Making keys and certificates, to show what would be written …",
+                    theme.bold(),
+                );
+                page.blank();
+                page.words(
+                    "Nothing is written yet. An RSA key of 4096 bits takes a few seconds.",
+                    columns,
+                    0,
+                    theme.dim(),
+                );
+            }
+            State::Failed(fault) => super::write::fault_page(&mut page, theme, fault, columns),
+            State::None => {
+                page.text("✗ Some answers are not right yet", theme.bad());
+                page.blank();
+                for fault in &model.checked.faults {
+                    page.words(
+                        &format!(
+                            "{}: {}; {}",
+                            fault.field.spec().label,
+                            fault.problem.reason,
+                            fault.problem.remedy
+                        ),
+                        columns,
+                        2,
+                        Style::new(),
+                    );
+                }
+            }
+        }
+        page.paint(canvas, area);
+    }
+}
+
+/// What is shown of a file.
+fn lines(file: &File, diff: bool) -> Vec<String> {
+    if diff {
+        return file.diff.clone();
+    }
+    match &file.description {
+        Some(description) => vec![visible(description)],
+        None => file.lines.iter().map(|line| visible(&line.text)).collect(),
+    }
+}
+
+fn word(change: Change) -> &'static str {
+    match change {
+        Change::New => "new",
+        Change::Changed => "changed",
+        Change::Mode => "mode",
+        Change::Kept => "kept",
+        Change::Removed => "removed",
+    }
+}
+
+fn headline(preview: &Preview) -> String {
+    let [new, changed, removed, kept] = preview.counts();
+    let mut parts = Vec::new();
+    for (count, what) in [
+        (new, "new"),
+        (changed, "changed"),
+        (removed, "removed"),
+        (kept, "kept as they are"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    format!(
+        "{}. Nothing else is touched, and nothing is written yet.",
+        parts.join(", ")
+    )
+}
+
+fn ready(model: &Model, preview: &Preview, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    canvas.text(Rect { height: 1, ..area }, &headline(preview), theme.bold());
+    let body = Rect {
+        y: area.y + 2.min(area.height),
+        height: area.height.saturating_sub(2),
+        ..area
+    };
+    let wide = if area.width >= 90 {
+        36
+    } else {
+        25.min(area.width / 2)
+    };
+    let left = Rect { width: wide, ..body };
+    tree(model, preview, usize::from(wide)).paint(canvas, left);
+    let right = Rect {
+        x: body.x + wide + 2,
+        width: body.width.saturating_sub(wide + 2),
+        ..body
+    };
+    content(model, canvas, right);
+}
+
+fn tree(model: &Model, preview: &Preview, columns: usize) -> Page {
+    let theme = model.theme;
+    let review = &model.review;
+    let mut page = Page::default();
+    let mut dir = String::new();
+    for (index, file) in preview.files.iter().enumerate() {
+        let (parent, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+        if parent != dir {
+            parent.clone_into(&mut dir);
+            if !dir.is_empty() {
+                page.text(format!("▾ {dir}/"), theme.dim());
+            }
+        }
+        let here = index == review.file;
+        let style = match (here, review.inside) {
+            (true, false) => theme.accent(),
+            (true, true) => theme.bold(),
+            _ => Style::new(),
+        };
+        let sign = if here { "▸" } else { " " };
+        let indent = if dir.is_empty() { "" } else { "  " };
+        let state = word(file.action);
+        let room = columns.saturating_sub(state.len() + 1);
+        let state_style = match file.action {
+            Change::Kept => theme.dim(),
+            Change::New => theme.good(),
+            _ => theme.warn(),
+        };
+        page.row(
+            Row::new(vec![
+                Span::styled(pad(&format!("{sign} {indent}{}", visible(name)), room), style),
+                Span::styled(format!(" {state}"), state_style),
+            ])
+            .hit(Target::Item(index))
+            .focus(here),
+        );
+    }
+    page
+}
+
+fn content(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let review = &model.review;
+    let Some(file) = review.looked_at() else { return };
+    let columns = usize::from(area.width);
+    let state = format!("{} · {:04o}", word(file.action), file.mode);
+    let head = pad(
+        &visible(&file.path),
+        columns.saturating_sub(state.chars().count() + 1),
+    );
+    canvas.line(
+        Rect { height: 1, ..area },
+        &ratatui::text::Line::from(vec![
+            Span::styled(head, theme.bold()),
+            Span::raw(" "),
+            Span::styled(state, theme.dim()),
+        ]),
+    );
+    let below = why_page(model, columns);
+    let tall = u16::try_from(below.height()).unwrap_or(0).min(area.height / 2);
+    let top = Rect {
+        y: area.y + 2.min(area.height),
+        height: area.height.saturating_sub(3 + tall),
+        ..area
+    };
+    let mut page = Page::default();
+    let shown = lines(file, review.diff);
+    let number = shown.len().to_string().len();
+    for (index, line) in shown.iter().enumerate() {
+        let here = review.inside && index == review.line;
+        let mut spans = vec![Span::styled(
+            format!("{} {:>number$} ", if here { "▸" } else { " " }, index + 1),
+            if here { theme.accent() } else { theme.dim() },
+        )];
+        let line = clip(line, columns.saturating_sub(number + 3));
+        if review.diff {
+            spans.push(Span::styled(line.clone(), diff_style(theme, &line)));
+        } else if file.description.is_some() {
+            spans.push(Span::styled(line, theme.dim()));
+        } else {
+            spans.extend(highlight(model, &line));
+        }
+        if here {
+            for span in &mut spans {
+                span.style = span.style.add_modifier(Modifier::BOLD);
+            }
+        }
+        page.row(
+            Row::new(spans)
+                .hit(Target::Line(index))
+                .focus(index == review.line),
+        );
+    }
+    page.paint(canvas, top);
+    let place = Rect {
+        y: top.bottom() + 1,
+        height: tall,
+        ..area
+    };
+    below.paint(canvas, place);
+}
+
+/// Comments dim, the first word of a line bold: enough for the three small formats here.
+fn highlight(model: &Model, line: &str) -> Vec<Span<'static>> {
+    let theme = model.theme;
+    let (code, comment) = match line.find('#') {
+        Some(at) => line.split_at(at),
+        None => (line, ""),
+    };
+    let first = code.find([' ', '=']).unwrap_or(code.len());
+    let (head, rest) = code.split_at(first);
+    vec![
+        Span::styled(head.to_owned(), theme.accent().remove_modifier(Modifier::BOLD)),
+        Span::raw(rest.to_owned()),
+        Span::styled(comment.to_owned(), theme.dim()),
+    ]
+}
+
+/// The explanation of the line that is looked at, or of the file.
+fn why_page(model: &Model, columns: usize) -> Page {
+    let theme = model.theme;
+    let mut page = Page::default();
+    if let Some((title, text)) = explanation(model) {
+        page.text(title, theme.bold());
+        for part in text.split('\n') {
+            page.words(part, columns, 0, theme.dim());
+        }
+    }
+    page
+}
+
+fn explanation(model: &Model) -> Option<(String, String)> {
+    let review = &model.review;
+    let file = review.looked_at()?;
+    let by = decided_by(model).map_or_else(String::new, |at| {
+        format!("\nDecided in: {}", super::STEPS[at].title())
+    });
+    let line = file.lines.get(review.line).filter(|_| !review.diff);
+    match line.and_then(|line| line.why).and_then(why) {
+        Some(why) => Some((
+            format!("Why line {}", review.line + 1),
+            format!("{}\n{DOCS}{}{by}", why.text, why.doc),
+        )),
+        None => Some((
+            "What it is for".to_owned(),
+            format!("{}{by}", purpose(&file.path)?),
+        )),
+    }
+}
+
+/// What a file is for.
+fn purpose(path: &str) -> Option<&'static str> {
+    Some(match path.rsplit('/').next()? {
+        "pgtls.toml" => "Your answers, for the next time. No secret is in it: keep it under version control.",
+        "root.crt" if path.starts_with("ca/") => "The CA's certificate: what clients trust.",
+        "root.crt" if path.starts_with("server/") => "The CA whose client certificates the server accepts.",
+        "root.crt" => "The CA's certificate, for this client: by it the server is known.",
+        "ca.key" => "The CA's key. Whoever has it can issue certificates: it stays here, and is never shown.",
+        "server.crt" => "The server's certificate: it names every host that clients dial.",
+        "server.key" => "The server's key, mode 0600. It is never shown.",
+        "client.crt" => "The client's certificate: it says who logs in.",
+        "client.key" => "The client's key, mode 0600. It is never shown.",
+        "passfile" => "The password, mode 0600, where libpq looks for it. It is never shown.",
+        "conninfo" => "How this client connects, with all checks on.",
+        "postgresql.conf" => {
+            "The server's settings. Walk through it with Tab: each line says why it is there."
+        }
+        "pg_hba.conf" => "Who may come in, and how. The first line that matches decides.",
+        "pg_ident.conf" => "Which certificate may log in as which role.",
+        ".gitignore" => "Keeps every secret out of version control.",
+        "CONNECT.md" => "How to connect, in several languages.",
+        "RUNBOOK.md" => "How to run it: start, stop, renew, undo.",
+        _ => return None,
+    })
+}
+
+/// The step whose answers decided what is looked at.
+fn decided_by(model: &Model) -> Option<usize> {
+    let file = model.review.looked_at()?;
+    let line = file.lines.get(model.review.line).filter(|_| !model.review.diff);
+    let step = match line.and_then(|line| line.why) {
+        Some("port" | "listen-loopback" | "listen-everywhere" | "hba-reject") => "names",
+        Some("ssl-ca-file" | "password-encryption") => "protection",
+        Some(why) if why.starts_with("hba-") || why == "ident-map" => "protection",
+        Some("ssl-cert-file" | "ssl-key-file") => "certificates",
+        Some("socket-directory" | "include") => "start",
+        _ => match file.path.rsplit('/').next()? {
+            "root.crt" | "ca.key" | "server.crt" | "server.key" | "client.crt" | "client.key" => {
+                "certificates"
+            }
+            "passfile" | "conninfo" => "names",
+            "pg_hba.conf" | "pg_ident.conf" => "protection",
+            "postgresql.conf" => "start",
+            _ => return None,
+        },
+    };
+    Some(place(step))
+}
+
+fn explain(model: &mut Model) {
+    if let Some((title, text)) = explanation(model) {
+        model.popup = Some(Popup::Why(title, text));
+    }
+}

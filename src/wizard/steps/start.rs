@@ -1,0 +1,71 @@
+//! What is here, and what is wanted.
+
+use super::super::field::Field;
+use super::super::model::Model;
+use super::super::widgets::{Page, visible};
+use super::Step;
+
+/// The step.
+#[derive(Debug)]
+pub struct Start;
+
+impl Step for Start {
+    fn name(&self) -> &'static str {
+        "start"
+    }
+
+    fn title(&self) -> &'static str {
+        "Start"
+    }
+
+    fn shown(&self, _: &Model) -> bool {
+        true
+    }
+
+    fn fields(&self) -> &'static [Field] {
+        &[Field::Run, Field::Conninfo, Field::PgVersion, Field::PgBin]
+    }
+
+    fn picture(&self, model: &Model, columns: usize) -> Page {
+        let theme = model.theme;
+        let mut page = Page::default();
+        page.text("On this machine", theme.bold());
+        let styles = (theme.dim(), ratatui::style::Style::new());
+        let mut say = |name: &str, says: &str| {
+            page.pair(&format!("   {name}"), says, columns, 21, styles);
+        };
+        let Some(seen) = &model.form.seen else {
+            say("PostgreSQL", "looking …");
+            say("Port 5432", "looking …");
+            say("This directory", "looking …");
+            return page;
+        };
+        let found: Vec<_> = seen
+            .postgres
+            .iter()
+            .map(|(version, _)| version.as_str())
+            .collect();
+        match (&found[..], &seen.fetch) {
+            ([], Some(fetch)) => say(
+                "PostgreSQL",
+                &format!("not here; can be fetched: {}", visible(fetch)),
+            ),
+            ([], None) => say("PostgreSQL", "not here, and nothing to fetch it with"),
+            (found, _) => say("PostgreSQL", &found.join(", ")),
+        }
+        match &seen.usual_port {
+            Some(who) => say(
+                "Port 5432",
+                &format!("taken, so another is chosen ({})", visible(who)),
+            ),
+            None => say("Port 5432", "free"),
+        }
+        let project = match (model.form.saved == crate::setup::Answers::default(), seen.running) {
+            (true, _) => "no project yet".to_owned(),
+            (false, Some(port)) => format!("a project of pgtls; its server runs on port {port}"),
+            (false, None) => "a project of pgtls; its answers are the defaults here".to_owned(),
+        };
+        say("This directory", &project);
+        page
+    }
+}

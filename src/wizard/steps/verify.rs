@@ -1,0 +1,306 @@
+//! The proof: every promise tried, as it comes in.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Span;
+
+use crate::setup::Run;
+use crate::verify::{Group, Outcome, Probe, ProbeId, Verdict};
+
+use super::super::field::Field;
+use super::super::keymap::Action;
+use super::super::message::{Effect, Target};
+use super::super::model::{Model, Popup, Proof, ProofState};
+use super::super::widgets::{Canvas, Page, Row, brief, clip, pad, visible};
+use super::Step;
+
+/// The step.
+#[derive(Debug)]
+pub struct Verify;
+
+impl Step for Verify {
+    fn name(&self) -> &'static str {
+        "verify"
+    }
+
+    fn title(&self) -> &'static str {
+        "Verify"
+    }
+
+    fn shown(&self, _: &Model) -> bool {
+        true
+    }
+
+    fn enter(&self, model: &mut Model) -> Vec<Effect> {
+        let waits = model.form.text(Field::Run) == Run::None.name();
+        if waits || !matches!(model.proof.state, ProofState::None) {
+            return Vec::new();
+        }
+        begin(model)
+    }
+
+    fn act(&self, model: &mut Model, action: Action) -> Option<Vec<Effect>> {
+        match action {
+            Action::Again if !matches!(model.proof.state, ProofState::Running) => Some(begin(model)),
+            Action::Up => {
+                model.proof.selected = model.proof.selected.saturating_sub(1);
+                Some(Vec::new())
+            }
+            Action::Down => {
+                let last = ordered(&model.proof).len().saturating_sub(1);
+                model.proof.selected = (model.proof.selected + 1).min(last);
+                Some(Vec::new())
+            }
+            Action::Why => {
+                let probe = ordered(&model.proof)
+                    .get(model.proof.selected)
+                    .copied()
+                    .cloned()?;
+                let mut text = vec![
+                    format!("Expected: {}", probe.id.expected()),
+                    format!("Seen: {}", probe.observed),
+                ];
+                text.extend(probe.evidence.iter().map(|line| format!("  {line}")));
+                text.extend(probe.remedy.iter().map(|remedy| format!("Remedy: {remedy}")));
+                model.popup = Some(Popup::Why(probe.id.name().to_owned(), text.join("\n")));
+                Some(Vec::new())
+            }
+            _ => None,
+        }
+    }
+
+    fn may_go_on(&self, model: &Model) -> bool {
+        !matches!(model.proof.state, ProofState::Running)
+    }
+
+    fn failed(&self, model: &Model) -> bool {
+        match &model.proof.state {
+            ProofState::Done(report) => report.verdict != Verdict::Verified,
+            ProofState::Failed(_) => true,
+            _ => false,
+        }
+    }
+
+    fn draw(&self, model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
+        let theme = canvas.theme;
+        let columns = usize::from(area.width);
+        let proof = &model.proof;
+        let mut head = Page::default();
+        match &proof.state {
+            ProofState::None => {
+                head.words("When your server runs with these files (RUNBOOK.md says how), press r: every promise is then tried against it.", columns, 0, Style::new());
+            }
+            ProofState::Running => {
+                head.row(Row::new(vec![
+                    Span::styled("◐ ", theme.accent()),
+                    Span::styled(
+                        format!("Trying every promise, {}", brief(proof.elapsed)),
+                        theme.bold(),
+                    ),
+                ]));
+            }
+            ProofState::Failed(fault) => super::write::fault_page(&mut head, theme, fault, columns),
+            ProofState::Done(report) => {
+                let (sign, style) = match report.verdict {
+                    Verdict::Verified => ("✓ ", theme.good()),
+                    Verdict::Refused => ("✗ ", theme.bad()),
+                    Verdict::Connected | Verdict::Undetermined => ("? ", theme.warn()),
+                };
+                head.words(
+                    &format!("{sign}{}", visible(&report.headline)),
+                    columns,
+                    0,
+                    style.patch(theme.bold()),
+                );
+            }
+        }
+        let used = u16::try_from(head.height()).unwrap_or(0).min(area.height);
+        head.paint(canvas, Rect { height: used, ..area });
+        if proof.probes.is_empty() && !matches!(proof.state, ProofState::Running) {
+            return;
+        }
+        let body = Rect {
+            y: area.y + used + 1,
+            height: area.height.saturating_sub(used + 1),
+            ..area
+        };
+        let below = evidence(model, columns);
+        let tall = u16::try_from(below.height()).unwrap_or(0).min(body.height / 2);
+        let top = Rect {
+            height: body.height.saturating_sub(tall + 1),
+            ..body
+        };
+        groups(model, canvas, top);
+        below.paint(
+            canvas,
+            Rect {
+                y: top.bottom() + 1,
+                height: tall,
+                ..body
+            },
+        );
+    }
+}
+
+fn begin(model: &mut Model) -> Vec<Effect> {
+    model.proof = Proof {
+        state: ProofState::Running,
+        ..Proof::default()
+    };
+    let conninfo = model.form.only_checks().then(|| model.form.text(Field::Conninfo));
+    vec![Effect::Prove(conninfo.filter(|text| !text.trim().is_empty()))]
+}
+
+/// The probes in the order of the screen: group by group.
+fn ordered(proof: &Proof) -> Vec<&Probe> {
+    Group::ALL
+        .into_iter()
+        .flat_map(|group| proof.probes.iter().filter(move |probe| probe.id.group() == group))
+        .collect()
+}
+
+fn groups(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
+    let two = area.width >= 74;
+    let work = column(
+        model,
+        &[Group::MustWork],
+        usize::from(area.width) / if two { 2 } else { 1 } - 1,
+    );
+    let rest = column(
+        model,
+        &[Group::MustBeRefused, Group::WeWouldNotice],
+        usize::from(area.width) / if two { 2 } else { 1 } - 1,
+    );
+    if two {
+        let half = area.width / 2;
+        work.paint(canvas, Rect { width: half, ..area });
+        rest.paint(
+            canvas,
+            Rect {
+                x: area.x + half,
+                width: area.width - half,
+                ..area
+            },
+        );
+    } else {
+        let mut page = work;
+        page.blank();
+        page.append(rest);
+        page.paint(canvas, area);
+    }
+}
+
+/// The groups below one another. While the proof runs, what is still to come has its place already.
+fn column(model: &Model, groups: &[Group], columns: usize) -> Page {
+    let theme = model.theme;
+    let order = ordered(&model.proof);
+    let running = matches!(model.proof.state, ProofState::Running);
+    let mut page = Page::default();
+    for group in groups {
+        page.blank();
+        page.text(group.title(), theme.bold());
+        for id in ProbeId::ALL.into_iter().filter(|id| id.group() == *group) {
+            let found = order.iter().position(|probe| probe.id == id);
+            let Some(place) = found else {
+                if running
+                    && (model.form.is_mtls()
+                        || !id.name().contains("certificate") && id != ProbeId::OtherNameRefused)
+                {
+                    page.text(format!("  ○ {}", label(id)), theme.dim());
+                }
+                continue;
+            };
+            let probe = order[place];
+            let here = place == model.proof.selected;
+            let (sign, style) = match probe.outcome {
+                Outcome::Holds => ("✓", theme.good()),
+                Outcome::Broken => ("✗", theme.bad()),
+                Outcome::Open => ("?", theme.warn()),
+                Outcome::NotTried => ("○", theme.dim()),
+            };
+            let took = match probe.outcome {
+                Outcome::NotTried => "not tried".to_owned(),
+                _ => brief(probe.took),
+            };
+            let room = columns.saturating_sub(14);
+            page.row(
+                Row::new(vec![
+                    Span::styled(if here { "▸ " } else { "  " }, theme.accent()),
+                    Span::styled(format!("{sign} "), style),
+                    Span::styled(
+                        pad(label(id), room),
+                        if here { theme.bold() } else { Style::new() },
+                    ),
+                    Span::styled(format!("{took:>9}"), theme.dim()),
+                ])
+                .hit(Target::Item(place))
+                .focus(here),
+            );
+        }
+    }
+    page
+}
+
+/// A probe in a few words.
+const fn label(id: ProbeId) -> &'static str {
+    match id {
+        ProbeId::Reach => "answers",
+        ProbeId::SslOffered => "offers TLS",
+        ProbeId::Handshake => "handshake",
+        ProbeId::Chain => "chain to the root",
+        ProbeId::HostName => "host name",
+        ProbeId::Validity => "within its dates",
+        ProbeId::Authenticated => "login",
+        ProbeId::ServerAgrees => "server agrees",
+        ProbeId::PlaintextRefused => "plaintext",
+        ProbeId::OldTlsRefused => "TLS 1.1",
+        ProbeId::NoCertificateRefused => "no certificate",
+        ProbeId::ForeignCertificateRefused => "certificate of another CA",
+        ProbeId::OtherNameRefused => "certificate of another",
+        ProbeId::WrongCaNoticed => "an impostor's CA",
+        ProbeId::WrongNameNoticed => "a wrong name",
+        ProbeId::HbaHasNoPlaintextWayIn => "no plaintext rule",
+        ProbeId::SettingsInForce => "settings in force",
+    }
+}
+
+/// What shows the result of the probe that is looked at.
+fn evidence(model: &Model, columns: usize) -> Page {
+    let theme = model.theme;
+    let order = ordered(&model.proof);
+    let mut page = Page::default();
+    let Some(probe) = order.get(model.proof.selected) else {
+        return page;
+    };
+    let plain = Style::new();
+    page.text(
+        clip(&format!("{}: {}", probe.id.name(), probe.id.expected()), columns),
+        theme.bold(),
+    );
+    page.pair(
+        "Seen",
+        &visible(&probe.observed),
+        columns,
+        10,
+        (theme.dim(), plain),
+    );
+    for line in &probe.evidence {
+        page.pair(
+            "Evidence",
+            &visible(line),
+            columns,
+            10,
+            (theme.dim(), theme.dim()),
+        );
+    }
+    if let Some(remedy) = probe.remedy.as_ref().filter(|_| probe.outcome != Outcome::Holds) {
+        page.pair(
+            "Remedy",
+            &visible(remedy),
+            columns,
+            10,
+            (theme.bold(), theme.bold()),
+        );
+    }
+    page
+}

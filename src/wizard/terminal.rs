@@ -1,0 +1,210 @@
+//! The terminal: taken, given back in every case, drawn to when something happened, and asked for events.
+
+use std::io::{self, Stdout, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
+use std::thread::ThreadId;
+
+use crossterm::cursor::Show;
+use crossterm::event::{
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event, EventStream,
+    KeyEventKind, MouseButton, MouseEventKind,
+};
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::{clipboard::CopyToClipboard, execute, queue};
+use futures_util::StreamExt;
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use rustix::process::{Signal, getpid, kill_process};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::effects::Runner;
+use super::message::{Effect, Message};
+use super::model::Model;
+use super::update::update;
+use super::view::{Drawn, view};
+
+/// Whether the terminal is ours now.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Which thread draws.
+static DRAWS: Mutex<Option<ThreadId>> = Mutex::new(None);
+
+/// How the wizard ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The person left.
+    Left,
+    /// By a signal of this name.
+    Signal(&'static str),
+}
+
+/// The terminal, while it is ours; given back when dropped.
+struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+}
+
+impl Screen {
+    fn take() -> io::Result<Self> {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(restore_on_panic);
+        *DRAWS.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current().id());
+        enter()?;
+        let screen = Self {
+            terminal: Terminal::new(CrosstermBackend::new(io::stdout()))?,
+        };
+        Ok(screen)
+    }
+
+    /// Draws the model, and says what can be clicked.
+    fn draw(&mut self, model: &Model) -> io::Result<Drawn> {
+        let mut drawn = Drawn::default();
+        self.terminal.draw(|frame| {
+            drawn = view(model, frame.buffer_mut());
+            if let Some(cursor) = drawn.cursor {
+                frame.set_cursor_position(cursor);
+            }
+        })?;
+        Ok(drawn)
+    }
+
+    /// Gives the terminal to the shell until it continues us.
+    fn suspend(&mut self) -> io::Result<()> {
+        leave();
+        // Stops here, until a SIGCONT.
+        let _ = kill_process(getpid(), Signal::TSTP);
+        self.retake()
+    }
+
+    fn retake(&mut self) -> io::Result<()> {
+        enter()?;
+        self.terminal.clear()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        leave();
+    }
+}
+
+fn enter() -> io::Result<()> {
+    enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
+    execute!(
+        io::stdout(),
+        EnterAlternateScreen,
+        EnableMouseCapture,
+        EnableBracketedPaste
+    )
+}
+
+/// Gives the terminal back as it was: once, whoever asks first.
+fn leave() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = io::stdout();
+    let _ = queue!(
+        out,
+        DisableBracketedPaste,
+        DisableMouseCapture,
+        LeaveAlternateScreen,
+        Show
+    );
+    let _ = out.flush();
+    let _ = disable_raw_mode();
+}
+
+/// A panic of the thread that draws gives the terminal back before it is reported. One of a journey's thread is not
+/// reported over the screen: its end is told there.
+fn restore_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let draws = *DRAWS.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = TAKEN.load(Ordering::SeqCst);
+        if taken && draws != Some(std::thread::current().id()) {
+            return;
+        }
+        leave();
+        report(panic);
+    }));
+}
+
+/// Runs the wizard until it ends.
+pub async fn run(mut model: Model, first: Vec<Effect>) -> io::Result<End> {
+    let (sender, mut messages) = mpsc::unbounded_channel();
+    let mut runner = Runner::new(model.dir.clone(), sender);
+    // Before the terminal is taken, so that no signal is missed in between.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut resume = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+    let mut screen = Screen::take()?;
+    let mut events = EventStream::new();
+    let mut drawn = screen.draw(&model)?;
+    for effect in first {
+        runner.run(effect);
+    }
+    let end = loop {
+        let mut batch = Vec::new();
+        tokio::select! {
+            event = events.next() => match event {
+                Some(Ok(event)) => batch.extend(translate(&event, &drawn)),
+                // The terminal has gone away.
+                Some(Err(_)) | None => break End::Signal("the end of the terminal"),
+            },
+            Some(message) = messages.recv() => batch.push(message),
+            _ = interrupt.recv() => break End::Signal("Ctrl-C"),
+            _ = terminate.recv() => break End::Signal("SIGTERM"),
+            _ = hangup.recv() => break End::Signal("SIGHUP"),
+            _ = resume.recv() => screen.retake()?,
+        }
+        // Whatever else is there already costs no frame of its own.
+        while let Ok(message) = messages.try_recv() {
+            batch.push(message);
+        }
+        let mut left = false;
+        for message in batch {
+            for effect in update(&mut model, message) {
+                match effect {
+                    Effect::Quit => left = true,
+                    Effect::Suspend => screen.suspend()?,
+                    Effect::Copy(text) => {
+                        execute!(io::stdout(), CopyToClipboard::to_clipboard_from(&text))?;
+                        let note = "Copied, if this terminal lets programs copy (OSC 52).";
+                        model.note = Some(note.to_owned());
+                    }
+                    effect => runner.run(effect),
+                }
+            }
+        }
+        if left {
+            break End::Left;
+        }
+        drawn = screen.draw(&model)?;
+    };
+    drop(screen);
+    runner.end();
+    Ok(end)
+}
+
+/// What an event of the terminal means; a click is at something that was drawn.
+fn translate(event: &Event, drawn: &Drawn) -> Option<Message> {
+    match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => Some(Message::Key(*key)),
+        Event::Paste(text) => Some(Message::Paste(text.clone())),
+        Event::Resize(columns, rows) => Some(Message::Resize(*columns, *rows)),
+        Event::Mouse(mouse) => match mouse.kind {
+            MouseEventKind::Down(MouseButton::Left) => {
+                let at = (mouse.column, mouse.row).into();
+                let hit = drawn.hits.iter().rev().find(|hit| hit.area.contains(at));
+                hit.map(|hit| Message::Click(hit.target))
+            }
+            MouseEventKind::ScrollUp => Some(Message::Scroll(-1)),
+            MouseEventKind::ScrollDown => Some(Message::Scroll(1)),
+            _ => None,
+        },
+        _ => None,
+    }
+}

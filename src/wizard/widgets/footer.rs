@@ -1,0 +1,38 @@
+//! The last line: the keys that act here, from the table that handles them, and where one is.
+
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::super::keymap;
+use super::super::model::Model;
+use super::{Canvas, width};
+
+/// Draws the footer.
+pub fn footer(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let shown = model.shown_steps();
+    let here = shown
+        .iter()
+        .position(|at| *at == model.at)
+        .map_or(0, |place| place + 1);
+    let count = format!("{here} of {} ", shown.len());
+    let room = usize::from(area.width).saturating_sub(width(&count) + 2);
+    let mut spans = vec![Span::raw(" ")];
+    let mut used = 1;
+    for (keys, says) in keymap::hints(model) {
+        let wide = width(&keys) + 1 + width(says) + 3;
+        if used + wide > room {
+            break;
+        }
+        used += wide;
+        spans.push(Span::styled(keys, theme.bold()));
+        spans.push(Span::styled(format!(" {says}   "), theme.dim()));
+    }
+    canvas.line(area, &Line::from(spans));
+    let wide = u16::try_from(width(&count)).unwrap_or(0).min(area.width);
+    canvas.text(
+        Rect::new(area.right() - wide, area.y, wide, 1),
+        &count,
+        theme.dim(),
+    );
+}
