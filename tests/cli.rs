@@ -181,3 +181,23 @@ fn secrets_are_not_shown() {
         );
     }
 }
+
+/// The plan for a directory that is still to be made is the one that is carried out there, and makes nothing.
+#[test]
+fn a_directory_to_be_made_can_be_planned() {
+    for run in ["sandbox", "none"] {
+        let parent = support::scratch("parent");
+        let dir = parent.join("new");
+        let outcome = pgtls(["plan", "--mode", "mtls", "--run", run, "--json"])
+            .arg("--dir")
+            .arg(&dir)
+            .run()
+            .expect_status(0);
+        assert!(
+            outcome.json()["files"]
+                .as_array()
+                .is_some_and(|files| files.len() > 10)
+        );
+        assert!(!dir.exists());
+    }
+}

@@ -69,12 +69,10 @@ pub struct Reload {
 }
 
 impl Sandbox {
-    /// The sandbox of a project directory, which must exist. Nothing is made yet.
+    /// The sandbox of a project directory, which need not exist yet; the one that holds it must. Nothing is made.
     pub fn locate(project: &Path, places: &Places) -> Result<Self, ServerError> {
         let account = Account::for_server()?;
-        let project = project
-            .canonicalize()
-            .map_err(|error| ServerError::file("open", project, &error))?;
+        let project = canonical(project).map_err(|error| ServerError::file("open", project, &error))?;
         let place = Place::decide(&project, account.as_ref(), places)?;
         Ok(Self {
             project,
@@ -285,6 +283,19 @@ impl Sandbox {
         }
         Ok(())
     }
+}
+
+/// The one name of a directory, whichever way it was named, also before it is made.
+fn canonical(dir: &Path) -> std::io::Result<PathBuf> {
+    dir.canonicalize().or_else(|error| {
+        let dir = std::path::absolute(dir)?;
+        match (dir.parent(), dir.file_name()) {
+            (Some(parent), Some(name)) if error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(parent.canonicalize()?.join(name))
+            }
+            _ => Err(error),
+        }
+    })
 }
 
 /// What a server complained about while it reloaded.
