@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`pki`] | keys, certificates, the CA, import and export | randomness; the clock is passed in |
 //! | [`judge`] | whether a certificate chain and a name hold, by libpq's and OpenSSL's rules | none |
+//! | [`conf`] | grammars of `postgresql.conf`, `pg_hba.conf`, `pg_ident.conf`: lossless reading and editing | none |
 //! | [`conninfo`] | libpq connection strings, `PG*` variables, service and password files | reads those files |
 //! | [`setup`] | what the person wants: [`setup::Setup`], its layers and its validation | none |
 //! | [`clients`] | how every driver and tool connects: descriptions, snippets, key formats | none |
@@ -21,6 +22,7 @@
 pub mod apply;
 pub mod cli;
 pub mod clients;
+pub mod conf;
 pub mod conninfo;
 pub mod dial;
 pub mod engine;
