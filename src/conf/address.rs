@@ -87,11 +87,6 @@ impl Net {
         };
         loopback.is_some_and(|loopback| loopback.covers(self))
     }
-
-    /// Its bits under its mask: equal for nets that match the same addresses with the same mask.
-    pub(super) fn key(&self) -> (bool, u128, u128) {
-        (self.address.is_ipv4(), self.mask, bits(self.address) & self.mask)
-    }
 }
 
 impl fmt::Display for Net {

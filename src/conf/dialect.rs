@@ -22,14 +22,9 @@ impl Dialect {
         self.0 >= 14
     }
 
-    /// The longest line; a longer one is an error, and its rest is read as another line.
-    pub(super) const fn longest_line(self) -> Option<usize> {
-        if self.0 < 14 { Some(8191) } else { None }
-    }
-
     /// The longest token, bytes.
     pub(super) const fn longest_token(self) -> Option<usize> {
-        if self.0 < 17 { Some(10_239) } else { None }
+        if self.0 < 16 { Some(10_239) } else { None }
     }
 
     /// `include`, `include_if_exists` and `include_dir` are directives; a leading `/` makes a database or role a
@@ -40,6 +35,11 @@ impl Dialect {
 
     /// `clientcert` knows only `verify-ca` and `verify-full`, and there is `clientname`.
     pub(super) const fn has_strict_clientcert(self) -> bool {
+        self.0 >= 14
+    }
+
+    /// `pg_hba_file_rules` says what is wrong with lists of RADIUS servers.
+    pub(super) const fn tells_radius_lists(self) -> bool {
         self.0 >= 14
     }
 

@@ -70,7 +70,6 @@ impl Logical<'_> {
 
 /// The text of the fault of a line with a zero byte, where C's string functions lose their way.
 pub(super) const ZERO_BYTE: &str = "the line holds a zero byte";
-const LINE_TOO_LONG: &str = "authentication file line too long";
 pub(super) const TOKEN_TOO_LONG: &str = "authentication file token too long";
 
 /// Cuts a file into logical lines.
@@ -89,7 +88,7 @@ pub(super) fn logical_lines(bytes: &[u8], dialect: Dialect) -> impl Iterator<Ite
 }
 
 fn logical_line(bytes: &[u8], start: usize, number: usize, dialect: Dialect) -> Logical<'_> {
-    let mut end = physical_end(bytes, start, dialect);
+    let mut end = physical_end(bytes, start);
     let mut line = Logical {
         number,
         bytes: start..end,
@@ -97,9 +96,6 @@ fn logical_line(bytes: &[u8], start: usize, number: usize, dialect: Dialect) -> 
         pieces: vec![(0, start)],
         fault: None,
     };
-    if dialect.longest_line() == Some(end - start) {
-        line.fault = Some(LINE_TOO_LONG);
-    }
     if dialect.continues_lines() {
         // A backslash counts only behind the place where the last one stood (`next line` after two backslashes).
         let mut joined = 0;
@@ -111,7 +107,7 @@ fn logical_line(bytes: &[u8], start: usize, number: usize, dialect: Dialect) -> 
                 break;
             }
             let next = end;
-            end = physical_end(bytes, next, dialect);
+            end = physical_end(bytes, next);
             line.pieces.push((joined, next));
             text.extend_from_slice(&bytes[next..end]);
             let kept = strip(text).len();
@@ -126,11 +122,8 @@ fn logical_line(bytes: &[u8], start: usize, number: usize, dialect: Dialect) -> 
 }
 
 /// Behind the end of the physical line that starts there.
-fn physical_end(bytes: &[u8], start: usize, dialect: Dialect) -> usize {
+fn physical_end(bytes: &[u8], start: usize) -> usize {
     let rest = &bytes[start..];
-    let rest = dialect
-        .longest_line()
-        .map_or(rest, |most| &rest[..most.min(rest.len())]);
     start
         + rest
             .iter()
@@ -156,10 +149,7 @@ pub(super) fn next_field(
     dialect: Dialect,
 ) -> Result<Option<Field>, &'static str> {
     let mut field: Option<Field> = None;
-    loop {
-        let Some(cut) = next_token(text, at, dialect)? else {
-            break;
-        };
+    while let Some(cut) = next_token(text, at, dialect)? {
         let span = cut.span;
         match &mut field {
             None => {

@@ -199,11 +199,11 @@ fn clientcert(
     match (value, dialect.has_strict_clientcert()) {
         (b"verify-full", _) => Ok(Some(ClientCert::VerifyFull)),
         (b"verify-ca", true) if method == Method::Cert => Err(Problem::new(
-            "clientcert only accepts \"verify-full\" when using \"cert\" authentication",
+            "clientcert can only be set to \"verify-full\" when using \"cert\" authentication",
         )),
         (b"verify-ca", _) | (b"1", false) => Ok(Some(ClientCert::VerifyCa)),
         (b"0" | b"no-verify", false) if method == Method::Cert => Err(Problem::new(
-            "clientcert can not be set to \"no-verify\" when using \"cert\" authentication",
+            "clientcert cannot be set to \"no-verify\" when using \"cert\" authentication",
         )),
         (b"0" | b"no-verify", false) => Ok(None),
         _ => Err(Problem::hidden(format!(
@@ -239,7 +239,7 @@ fn judge(name: &str, value: &[u8]) -> Result<(), Problem> {
 }
 
 /// What must be there, what must not be there together, and what follows.
-pub(super) fn settle(options: &mut Options, method: Method) -> Result<(), Problem> {
+pub(super) fn settle(options: &mut Options, method: Method, dialect: Dialect) -> Result<(), Problem> {
     let needs = |names: &[&str], called: &str| {
         names
             .iter()
@@ -256,13 +256,9 @@ pub(super) fn settle(options: &mut Options, method: Method) -> Result<(), Proble
         Method::Radius => {
             needs(&["radiusservers", "radiussecrets"], "radius")?;
             let count = |name: &str| {
-                let commas = |list: &[u8]| list.iter().filter(|byte| **byte == b',').count();
                 options.other(name).map_or(0, |list| {
-                    if list.iter().all(u8::is_ascii_whitespace) {
-                        0
-                    } else {
-                        1 + commas(list)
-                    }
+                    let items = list.split(|byte| *byte == b',').count();
+                    if list.trim_ascii().is_empty() { 0 } else { items }
                 })
             };
             let servers = count("radiusservers");
@@ -276,10 +272,15 @@ pub(super) fn settle(options: &mut Options, method: Method) -> Result<(), Proble
             ] {
                 let values = count(name);
                 if !(values == 1 || values == servers || (may_lack && values == 0)) {
-                    return Err(Problem::new(format!(
+                    let text = format!(
                         "the number of RADIUS {called} ({values}) must be 1 or the same as the number of RADIUS servers \
                          ({servers})"
-                    )));
+                    );
+                    return Err(if dialect.tells_radius_lists() {
+                        Problem::new(text)
+                    } else {
+                        Problem::hidden(text)
+                    });
                 }
             }
         }

@@ -244,7 +244,7 @@ impl Record {
         for token in fields.flatten() {
             read_option(&mut options, &token.text, kind, method, dialect)?;
         }
-        settle(&mut options, method)?;
+        settle(&mut options, method, dialect)?;
         Ok(Self {
             kind,
             databases,

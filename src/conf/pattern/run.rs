@@ -114,11 +114,10 @@ impl Program {
             }
             match &self.steps[state] {
                 Step::Done => return true,
-                Step::Take(_) => {}
                 Step::Jump(to) => open.push(*to),
                 Step::Fork(one, other) => open.extend([*one, *other]),
                 Step::At(place) if is_at(*place, chars, at) => open.push(state + 1),
-                Step::At(_) => {}
+                Step::Take(_) | Step::At(_) => {}
             }
         }
         false

@@ -147,7 +147,7 @@ impl Reader<'_> {
             match name.as_str() {
                 "include" => self.include(&place(entry.number), &entry.text, false, origin, depth + 1),
                 "include_if_exists" => {
-                    self.include(&place(entry.number), &entry.text, true, origin, depth + 1)
+                    self.include(&place(entry.number), &entry.text, true, origin, depth + 1);
                 }
                 "include_dir" => self.directory(&place(entry.number), &entry.text, origin, depth + 1),
                 _ => self.settings.all.push(Setting {

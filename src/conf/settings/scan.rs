@@ -79,9 +79,8 @@ fn string(rest: &[u8]) -> (Kind, usize) {
     let mut at = 1;
     loop {
         match rest.get(at) {
-            None => break,
             Some(b'\\') if at + 1 < rest.len() => at += 2,
-            Some(b'\\') => break,
+            None | Some(b'\\') => break,
             Some(b'\'') => {
                 // The last quote that can end it does: a doubled one that leads nowhere is an end and a stray quote.
                 end = Some(at + 1);
