@@ -17,6 +17,7 @@ pub mod ident;
 mod lines;
 mod pattern;
 pub mod settings;
+pub mod simulate;
 mod token;
 
 pub use address::Net;

@@ -1,5 +1,6 @@
 //! `pg_hba.conf` against `pg_hba_file_rules`, `pg_ident.conf` against `pg_ident_file_mappings`.
 
+use std::fmt::Write;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -215,8 +216,8 @@ fn every_server_reads_pg_hba_conf_as_we_do() {
         }
         // As long as lines and tokens may be, and longer.
         for length in [200, 300, 8150, 8190, 8191, 8192, 10_239, 10_240, 20_000] {
-            text.push_str(&format!("local {} all trust\n", "x".repeat(length)));
-            text.push_str(&format!("local {},y all trust\n", "x".repeat(length)));
+            writeln!(text, "local {} all trust", "x".repeat(length)).unwrap();
+            writeln!(text, "local {},y all trust", "x".repeat(length)).unwrap();
         }
         write(&path, text.as_bytes());
         compare(major, &server, &Rules::load(&path, &Disk, dialect).unwrap());

@@ -1,5 +1,7 @@
 //! `postgresql.conf` against `pg_file_settings`, `pg_settings` and `SHOW`.
 
+use std::fmt::Write;
+
 use pgtls::conf::settings::{Document, Origin, Quantity, Settings, boolean};
 use serde_json::Value;
 
@@ -163,8 +165,11 @@ fn ask(server: &TestServer, files: &[String]) -> Vec<Vec<Value>> {
         let hex: Vec<_> = some
             .iter()
             .map(|text| {
-                let digits: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-                format!("('{digits}')")
+                let mut literal = String::from("('");
+                for byte in text.bytes() {
+                    write!(literal, "{byte:02x}").unwrap();
+                }
+                literal + "')"
             })
             .collect();
         let query = format!("select probe(c) from (values {}) v(c)", hex.join(","));
