@@ -77,7 +77,7 @@ fn extensions(chain: &Chain<'_>, purpose: Purpose) -> Verdict {
         if depth > 0 {
             ca_rights(chain, depth)?;
         }
-        if count > 1 && certificate.key.kind == Kind::EcExplicit {
+        if count > 1 && matches!(certificate.key.kind, Kind::EcExplicit(_)) {
             let explanation = format!(
                 "{} spells its elliptic curve out instead of naming it",
                 chain.call(depth)

@@ -96,8 +96,8 @@ pub(super) enum Kind {
         bound: Option<Pss>,
     },
     Ec(Curve),
-    /// A curve given by its parameters.
-    EcExplicit,
+    /// A curve given by its parameters; the named curve that they describe, if it is one that can be verified here.
+    EcExplicit(Option<Curve>),
     Dsa {
         p: usize,
         q: usize,
@@ -143,7 +143,7 @@ impl Key {
             Kind::Dsa { p, q } => factoring_steps(p).min(u32::try_from(q / 2).unwrap_or(0)),
             Kind::Ec(curve) => u32::from(curve.order_bits()) / 2,
             // Only named curves are measured; OpenSSL measures these too, and none in use is below 224 bits.
-            Kind::EcExplicit | Kind::Ed25519 => 128,
+            Kind::EcExplicit(_) | Kind::Ed25519 => 128,
             Kind::Ed448 => 224,
             Kind::Unreadable(_) => 0,
         }
@@ -157,7 +157,7 @@ impl Key {
                 Kind::Rsa { .. },
                 SignatureAlgorithm::RsaPkcs1(_) | SignatureAlgorithm::RsaPss(_)
             ) | (Kind::RsaPss { .. }, SignatureAlgorithm::RsaPss(_))
-                | (Kind::Ec(_) | Kind::EcExplicit, SignatureAlgorithm::Ecdsa(_))
+                | (Kind::Ec(_) | Kind::EcExplicit(_), SignatureAlgorithm::Ecdsa(_))
                 | (Kind::Dsa { .. }, SignatureAlgorithm::Dsa(_))
                 | (Kind::Ed25519, SignatureAlgorithm::Ed25519)
                 | (Kind::Ed448, SignatureAlgorithm::Ed448)
@@ -170,7 +170,7 @@ impl Key {
             Kind::Rsa { bits } => format!("RSA, {bits} bits"),
             Kind::RsaPss { bits, .. } => format!("RSA-PSS, {bits} bits"),
             Kind::Ec(curve) => format!("elliptic curve, {} bits", curve.order_bits()),
-            Kind::EcExplicit => "elliptic curve with explicit parameters".into(),
+            Kind::EcExplicit(_) => "elliptic curve with explicit parameters".into(),
             Kind::Dsa { p, .. } => format!("DSA, {p} bits"),
             Kind::Ed25519 => "Ed25519".into(),
             Kind::Ed448 => "Ed448".into(),
@@ -199,7 +199,9 @@ fn kind(oid: &[u8], parameters: Option<&Element<'_>>, bytes: &[u8]) -> Result<Ki
                     _ => Ok(Kind::Ec(curve)),
                 }
             }
-            Some(parameters) if parameters.tag == SEQUENCE => Ok(Kind::EcExplicit),
+            Some(parameters) if parameters.tag == SEQUENCE => {
+                Ok(Kind::EcExplicit(described_curve(parameters).unwrap_or_default()))
+            }
             _ => Err(Malformed("an elliptic curve key without its curve")),
         },
         oid::DSA => {
@@ -215,6 +217,47 @@ fn kind(oid: &[u8], parameters: Option<&Element<'_>>, bytes: &[u8]) -> Result<Ki
         oid::ED448 if bytes.len() == 57 => Ok(Kind::Ed448),
         _ => Err(Malformed("a key of unknown kind")),
     }
+}
+
+/// The named curve whose field `ECParameters` (SEC 1 appendix C.2) describe. Its other parameters are taken to be the
+/// named curve's own: if they are not, no signature verifies.
+fn described_curve(parameters: &Element<'_>) -> Result<Option<Curve>, Malformed> {
+    const ONES: u32 = u32::MAX;
+    let mut fields = parameters.reader();
+    fields.expect(INTEGER)?;
+    let mut field = fields.expect(SEQUENCE)?.reader();
+    field.expect(OID)?;
+    let prime = field.next()?.content;
+    let prime = &prime[prime.iter().take_while(|byte| **byte == 0).count()..];
+    let is = |words: &[u32]| {
+        words
+            .iter()
+            .flat_map(|word| word.to_be_bytes())
+            .eq(prime.iter().copied())
+    };
+    // FIPS 186-4 appendix D.1.2.
+    Ok(if is(&[ONES, 1, 0, 0, 0, ONES, ONES, ONES]) {
+        Some(Curve::P256)
+    } else if is(&[
+        ONES,
+        ONES,
+        ONES,
+        ONES,
+        ONES,
+        ONES,
+        ONES,
+        ONES - 1,
+        ONES,
+        0,
+        0,
+        ONES,
+    ]) {
+        Some(Curve::P384)
+    } else if matches!(prime, [1, rest @ ..] if rest.len() == 65 && rest.iter().all(|byte| *byte == 0xff)) {
+        Some(Curve::P521)
+    } else {
+        None
+    })
 }
 
 fn modulus_bits(bytes: &[u8]) -> Result<usize, Malformed> {

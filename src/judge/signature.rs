@@ -37,7 +37,9 @@ pub(super) fn verify(algorithm: &SignatureAlgorithm, key: &Key, message: &[u8], 
             },
         ) if pss.hash != bound.hash || pss.mask != bound.mask || pss.salt < bound.salt => Outcome::Bad,
         (SignatureAlgorithm::RsaPss(Some(parameters)), _) => pss(*parameters, key, message, signature),
-        (SignatureAlgorithm::Ecdsa(hash), Kind::Ec(curve)) => ecdsa(*hash, *curve, key, message, signature),
+        (SignatureAlgorithm::Ecdsa(hash), Kind::Ec(curve) | Kind::EcExplicit(Some(curve))) => {
+            ecdsa(*hash, *curve, key, message, signature)
+        }
         (SignatureAlgorithm::Ed25519, _) => {
             Outcome::of(aws::ED25519.verify_sig(&key.bytes, message, signature))
         }

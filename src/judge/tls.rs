@@ -111,7 +111,7 @@ pub fn verify_tls_signature(
             scheme: format!("scheme {:#06x}", u16::from(scheme)),
             key: leaf.key.describe(),
         })?;
-    let is_curve = matches!(leaf.key.kind, Kind::Ec(_) | Kind::EcExplicit);
+    let is_curve = matches!(leaf.key.kind, Kind::Ec(_) | Kind::EcExplicit(_));
     if version == TlsVersion::V1_2 && is_curve && leaf.extensions.usage_forbids(DIGITAL_SIGNATURE) {
         return Err(SignatureRefusal::KeyUsage);
     }
@@ -155,7 +155,8 @@ pub fn judge_own_certificate(chain: &[CertificateDer<'_>]) -> Result<(), Signatu
 fn algorithm(scheme: SignatureScheme, version: TlsVersion, key: &Kind) -> Option<SignatureAlgorithm> {
     let pkcs1 = |hash| (version == TlsVersion::V1_2).then_some(SignatureAlgorithm::RsaPkcs1(hash));
     let ecdsa = |hash, curve| {
-        (version == TlsVersion::V1_2 || *key == Kind::Ec(curve)).then_some(SignatureAlgorithm::Ecdsa(hash))
+        let fits = matches!(key, Kind::Ec(own) | Kind::EcExplicit(Some(own)) if *own == curve);
+        (version == TlsVersion::V1_2 || fits).then_some(SignatureAlgorithm::Ecdsa(hash))
     };
     let by_name = matches!(key, Kind::RsaPss { .. });
     // In TLS the salt is as long as the digest (RFC 8446 section 4.2.3).

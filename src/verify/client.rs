@@ -51,6 +51,8 @@ pub struct Client {
     pub application_name: Option<String>,
     /// `target_session_attrs`
     pub attributes: TargetSessionAttrs,
+    /// `min_protocol_version=3.2`, which servers have from 18 on.
+    pub newest_protocol: bool,
     /// The account of the server at a socket (`requirepeer`).
     pub peer: Option<Peer>,
     /// What psql would do and pgtls does not speak, in words; `None`: nothing.

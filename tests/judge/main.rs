@@ -6,6 +6,7 @@ mod cases;
 mod handshake;
 mod mutations;
 mod names;
+#[path = "../support/workshop.rs"]
 mod workshop;
 
 use pgtls::judge::{Purpose, Refusal, TrustStore, judge_chain};

@@ -22,6 +22,7 @@ mod project;
 pub mod scene;
 mod server;
 mod terminal;
+pub mod workshop;
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;

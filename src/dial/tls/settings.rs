@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use rustls::SupportedProtocolVersion;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::{
+    CipherSuiteCommon, SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion, Tls12CipherSuite,
+};
 
 use super::{ClientIdentity, Judgement};
 
@@ -91,6 +93,30 @@ pub fn sni_name(host: &str) -> Option<&str> {
     (!host.is_empty() && !numeric && !host.contains(':') && host.parse::<IpAddr>().is_err()).then_some(host)
 }
 
+/// In TLS 1.2 rustls binds each suite to the signature schemes that it knows by name: RSA-PSS keys, and Ed448, would be
+/// misbehaviour. Which schemes go with which key is for [`crate::judge`] to say.
+fn with_every_signature(suite: SupportedCipherSuite) -> SupportedCipherSuite {
+    let SupportedCipherSuite::Tls12(known) = suite else {
+        return suite;
+    };
+    let more = crate::judge::SUPPORTED_SCHEMES
+        .into_iter()
+        .filter(|scheme| matches!(scheme, SignatureScheme::Unknown(_) | SignatureScheme::ED448));
+    let sign: Vec<_> = known.sign.iter().copied().chain(more).collect();
+    SupportedCipherSuite::Tls12(Box::leak(Box::new(Tls12CipherSuite {
+        common: CipherSuiteCommon {
+            suite: known.common.suite,
+            hash_provider: known.common.hash_provider,
+            confidentiality_limit: known.common.confidentiality_limit,
+        },
+        prf_provider: known.prf_provider,
+        kx: known.kx,
+        // Made once for the life of the process, as rustls wants it.
+        sign: sign.leak(),
+        aead_alg: known.aead_alg,
+    })))
+}
+
 /// The one crypto provider, made once. P-256 stands first: it is the only group of a PostgreSQL before 18
 /// with default settings, and a right first guess saves a round trip (`HelloRetryRequest`).
 pub(in crate::dial) fn provider() -> Arc<CryptoProvider> {
@@ -98,6 +124,9 @@ pub(in crate::dial) fn provider() -> Arc<CryptoProvider> {
     let make = || {
         let mut provider = aws_lc_rs::default_provider();
         provider.kx_groups.push(&super::p521::P521);
+        for suite in &mut provider.cipher_suites {
+            *suite = with_every_signature(*suite);
+        }
         provider
             .kx_groups
             .sort_by_key(|group| group.name() != rustls::NamedGroup::secp256r1);

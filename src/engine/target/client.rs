@@ -40,6 +40,7 @@ pub fn client(resolved: &Resolved, passphrase: Option<&SecretString>) -> Client 
         options: options(resolved),
         application_name: resolved.application_name.clone(),
         attributes: resolved.target_session_attrs,
+        newest_protocol: resolved.min_protocol_version == Some(conninfo::ProtocolVersion::V3_2),
         peer: resolved.requirepeer.as_ref().map(|name| Peer {
             name: name.clone(),
             uid: uid(name),

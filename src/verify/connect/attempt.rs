@@ -317,6 +317,10 @@ async fn enter(
             return attempt.fail(ProbeId::Authenticated, finding, since, next);
         }
     };
+    if let Err(finding) = is_new_enough(target, server, &session) {
+        session.close(deadline).await;
+        return attempt.fail(ProbeId::Authenticated, finding, since, Next::Nothing);
+    }
     if let Err(finding) = is_wanted(target, server, &mut session, wanted, deadline).await {
         session.close(deadline).await;
         return attempt.fail(ProbeId::Authenticated, finding, since, Next::Server);
@@ -333,6 +337,25 @@ async fn enter(
     attempt.add(ProbeId::Authenticated, finding, since);
     attempt.session = Some(session);
     attempt
+}
+
+/// `min_protocol_version=3.2`: spoken by PostgreSQL from 18 on
+/// (<https://www.postgresql.org/docs/18/protocol.html#PROTOCOL-VERSIONS>). The session here is one of 3.0 all the same.
+fn is_new_enough(target: &Target, server: &Server, session: &Session) -> Result<(), Finding> {
+    let version = session.parameter("server_version").unwrap_or_default();
+    let major = version
+        .split(|c: char| !c.is_ascii_digit())
+        .next()
+        .and_then(|major| major.parse::<u32>().ok());
+    if !target.client.newest_protocol || major.is_some_and(|major| major >= 18) {
+        return Ok(());
+    }
+    Err(
+        Finding::broken("the server speaks version 3.0 of the protocol, and min_protocol_version is 3.2")
+            .evidence(format!("PostgreSQL {}", crate::pki::printable(version)))
+            .because(Cause::Protocol)
+            .remedy("leave min_protocol_version out; PostgreSQL speaks 3.2 from version 18 on"),
+    )
 }
 
 /// `target_session_attrs`: servers from 14 on tell by themselves, older ones are asked.
