@@ -145,17 +145,9 @@ impl Running {
             .unwrap()
             .to_owned();
         let fill = |text: &str| {
-            text.replace(
-                "{d}",
-                &world
-                    .path("")
-                    .display()
-                    .to_string()
-                    .trim_end_matches('/')
-                    .to_owned(),
-            )
-            .replace("{port}", &port)
-            .replace("{sock}", &directory)
+            text.replace("{d}", world.path("").to_string_lossy().trim_end_matches('/'))
+                .replace("{port}", &port)
+                .replace("{sock}", &directory)
         };
         if conninfo.starts_with("postgres") {
             return fill(conninfo);

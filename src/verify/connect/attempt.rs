@@ -317,7 +317,7 @@ async fn enter(
             return attempt.fail(ProbeId::Authenticated, finding, since, next);
         }
     };
-    if let Err(finding) = is_new_enough(target, server, &session) {
+    if let Err(finding) = is_new_enough(target, &session) {
         session.close(deadline).await;
         return attempt.fail(ProbeId::Authenticated, finding, since, Next::Nothing);
     }
@@ -341,7 +341,7 @@ async fn enter(
 
 /// `min_protocol_version=3.2`: spoken by PostgreSQL from 18 on
 /// (<https://www.postgresql.org/docs/18/protocol.html#PROTOCOL-VERSIONS>). The session here is one of 3.0 all the same.
-fn is_new_enough(target: &Target, server: &Server, session: &Session) -> Result<(), Finding> {
+fn is_new_enough(target: &Target, session: &Session) -> Result<(), Finding> {
     let version = session.parameter("server_version").unwrap_or_default();
     let major = version
         .split(|c: char| !c.is_ascii_digit())
