@@ -33,7 +33,8 @@ pub fn request(global: &Global, args: &SetupArgs, prompt: Prompt) -> Result<Requ
     Ok(request)
 }
 
-fn answers(args: &SetupArgs) -> Result<Answers, Error> {
+/// The answers that these flags give.
+pub(super) fn answers(args: &SetupArgs) -> Result<Answers, Error> {
     let args = args.clone();
     let mut problems = Vec::new();
     let mut number = |flag, key, text: Option<String>| {

@@ -31,3 +31,69 @@ pub fn run(global: &Global, output: Output) -> Result<Exit, Error> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command as Process;
+
+    use clap::Parser;
+    use proptest::prelude::*;
+
+    use crate::cli::args::{Cli, Command};
+    use crate::cli::request::answers;
+    use crate::setup::Answers;
+    use crate::wizard::field::{Field, Kind};
+    use crate::wizard::model::Model;
+    use crate::wizard::steps::command;
+    use crate::wizard::theme::Theme;
+
+    /// A command as a shell parts it into words.
+    fn words(command: &str) -> Vec<String> {
+        let script = format!("printf '%s\\0' {command}");
+        let said = Process::new("sh").args(["-c", &script]).output().unwrap();
+        let text = String::from_utf8(said.stdout).unwrap();
+        text.split_terminator('\0').map(str::to_owned).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// The command that the wizard shows gives the engine exactly what the wizard gave it.
+        #[test]
+        fn the_equivalent_command_says_the_same(
+            picks in prop::collection::vec((0_usize..Field::ALL.len(), 0_usize..6, "[a-z0-9' $\\-./=]{1,9}"), 0..12),
+        ) {
+            let mut model = Model::new("a dir".into(), "", Answers::default(), Theme::FULL, (80, 24));
+            for (field, pick, text) in picks {
+                let field = Field::ALL[field];
+                // A value that begins with a dash would be a flag, and a check is another command.
+                let text = format!("x{text}");
+                let rows = match field.spec().kind {
+                    Kind::Choice(_) => {
+                        let choices = model.form.choices(field);
+                        vec![choices[pick % choices.len()].value.to_owned()]
+                    }
+                    Kind::Text if matches!(field, Field::Port | Field::Days | Field::CaDays | Field::PgVersion) => {
+                        vec![(pick * 1000).to_string()]
+                    }
+                    Kind::Text => vec![text],
+                    Kind::List => vec![text; pick],
+                };
+                model.answer(field, rows);
+            }
+            // Files that belong to what was chosen are named before anything can be carried out.
+            for field in [Field::CaCert, Field::CaKey, Field::ServerCert, Field::ServerKey, Field::Root] {
+                if model.form.asks(field) && model.form.given(field).is_empty() {
+                    model.answer(field, vec!["it's here.pem".to_owned()]);
+                }
+            }
+            prop_assume!(!model.form.only_checks());
+            let cli = Cli::try_parse_from(words(&command(&model))).unwrap();
+            prop_assert_eq!(&cli.global.dir, &model.dir);
+            let Some(Command::Up(up)) = cli.command else { panic!("it is no `up`") };
+            let job = model.job();
+            prop_assert_eq!(&up.setup.passphrase_file, &job.passphrase_file);
+            prop_assert_eq!(answers(&up.setup).unwrap_or_default(), job.flags);
+        }
+    }
+}

@@ -21,6 +21,6 @@ pub use files::{must_read, read, secret};
 pub use formats::make as make_formats;
 pub use manage::{Look, Renewal, certificates, look, renew, sandbox, stop, undo};
 pub use modes::modes;
-pub use prepare::{Prepared, Request, absolute, prepare, project, saved, setup};
+pub use prepare::{Prepared, Request, absolute, prepare, project, save_answers, saved, setup};
 pub use target::{Means, kit, locked_key, target};
 pub use up::{Ask, Outcome, up, write};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use crate::apply::{Changes, Project, compare};
+use crate::apply::{self, Changes, Policy, Project, compare, compare_beside};
 use crate::conninfo::Conninfo;
 use crate::plan::{Found, Kit, Layout, Plan};
 use crate::server::{Binaries, FreePort, Places, Sandbox, Wanted, free_port, port_taken_by};
@@ -130,6 +130,15 @@ pub fn absolute(dir: &Path) -> PathBuf {
         (Some(parent), Some(name)) => parent.join(name),
         _ => dir,
     }
+}
+
+/// Writes the answers alone, to go on from another time; whatever else is there stays. Returns their file.
+pub fn save_answers(request: &Request) -> Result<PathBuf, Error> {
+    let setup = setup(request)?;
+    let project = Project::create(&request.dir)?;
+    let changes = compare_beside(&project, &[Plan::answers(&setup)])?;
+    apply::write(&project, changes, Policy::KeepCopy)?;
+    Ok(absolute(&request.dir).join(Layout::SETUP))
 }
 
 /// Works everything out against a directory, which need not exist.

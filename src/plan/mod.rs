@@ -47,11 +47,7 @@ impl Plan {
             port,
             ..setup.clone()
         };
-        let mut artifacts = vec![Artifact::text(
-            Layout::SETUP,
-            0o644,
-            plain_lines(&saved.to_toml()),
-        )];
+        let mut artifacts = vec![Self::answers(&saved)];
         artifacts.extend(credentials.authority());
         artifacts.extend(credentials.server(setup.mode));
         artifacts.push(Artifact::text(Layout::CONF, 0o600, conf::lines(setup, found)));
@@ -80,6 +76,12 @@ impl Plan {
             guide::runbook(setup, found),
         ));
         Self { artifacts }
+    }
+
+    /// The answers file alone.
+    #[must_use]
+    pub fn answers(setup: &Setup) -> Artifact {
+        Artifact::text(Layout::SETUP, 0o644, plain_lines(&setup.to_toml()))
     }
 
     /// The file at this path, relative to the project directory.

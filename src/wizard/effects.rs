@@ -1,7 +1,6 @@
 //! Carries out what the pure part asks for. Journeys run on a thread of their own, with a runtime of their own: making
 //! an RSA key or waiting for a server never holds up the screen. What comes of it goes back as messages.
 
-use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc as answers;
@@ -13,17 +12,18 @@ use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::apply::{Answer, Change, Project};
-use crate::conninfo::{Conninfo, Environment};
+use crate::clients;
+use crate::conninfo::{Conninfo, Environment, Keyword};
 use crate::engine::{self, Ask, Error, Event, Gathered, Means, Renew, Request, Secrets, Step, Teller};
 use crate::pki::printable;
-use crate::plan::shell;
 use crate::server::fetch::FetchPlan;
 use crate::server::{Places, Sandbox};
 use crate::setup::Setup;
 use crate::verify::prove;
 
 use super::look::{Seen, look};
-use super::message::{Effect, Fault, Job, Landed, Message, Question, Reply};
+use super::message::{Effect, Fault, Job, Landed, Message, Question, Reply, Way};
+use super::resume;
 use super::review::Preview;
 
 /// How long one probe may take.
@@ -91,7 +91,9 @@ impl Runner {
                 }
             }
             Effect::Prove(conninfo) => self.prove(conninfo),
-            Effect::Copy(_) | Effect::Keep | Effect::Suspend | Effect::Quit => {}
+            Effect::Save(job) => self.save(job),
+            Effect::Keep(kept) => resume::keep(&self.dir, kept.as_ref()),
+            Effect::Copy(_) | Effect::Suspend | Effect::Quit => {}
         }
     }
 
@@ -149,6 +151,24 @@ impl Runner {
             stop: Some(stop),
             thread,
         });
+    }
+
+    fn save(&self, job: Job) {
+        let (dir, messages) = (self.dir.clone(), self.messages.clone());
+        spawn(
+            &self.messages,
+            Message::Noted(defect().what),
+            move || async move {
+                let says = match engine::save_answers(&request(&dir, &job, Secrets::default())) {
+                    Ok(path) => format!(
+                        "Saved {}; nothing else was written. `pgtls up` goes on from it.",
+                        path.display()
+                    ),
+                    Err(error) => error.to_string(),
+                };
+                let _ = messages.send(Message::Noted(printable(&says)));
+            },
+        );
     }
 
     fn prove(&self, conninfo: Option<String>) {
@@ -309,26 +329,39 @@ impl Journey {
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner).take();
         request.gathered = made.filter(|(of, _)| *of == setup).map(|(_, gathered)| gathered);
         let outcome = Box::pin(engine::up(&request, &self.ask, None, teller)).await?;
-        let conninfo = &outcome.conninfo;
-        let mut env = String::new();
-        for (name, value) in conninfo.to_env() {
-            // Writing to a String cannot fail.
-            let _ = writeln!(env, "export {name}={}", shell(&value));
-        }
         Ok(Landed {
             dir: outcome.dir.display().to_string(),
             port: outcome.server.as_ref().map(|server| server.port),
-            ways: [
-                ("psql", conninfo.psql_command()),
-                ("URI", conninfo.to_uri()),
-                ("conninfo", conninfo.to_keyword_value()),
-                ("environment", env),
-            ]
-            .map(|(name, text)| (name.to_owned(), text))
-            .into(),
-            notes: Vec::new(),
+            ways: ways(&outcome.conninfo),
         })
     }
+}
+
+/// Every way to connect that can be written for this connection.
+fn ways(conninfo: &Conninfo) -> Vec<Way> {
+    let has_certificate = conninfo.get(Keyword::Sslcert).is_some();
+    clients::all()
+        .iter()
+        .filter_map(|client| {
+            let text = clients::render(client, conninfo).ok()?;
+            let mut notes = client.traps.clone();
+            if has_certificate && !client.formats.is_empty() {
+                notes.insert(
+                    0,
+                    format!(
+                        "It needs the key in a format of its own: `pgtls connect {}` makes it.",
+                        client.name
+                    ),
+                );
+            }
+            Some(Way {
+                name: client.name.clone(),
+                title: client.title.clone(),
+                text: text.trim_matches('\n').to_owned(),
+                notes,
+            })
+        })
+        .collect()
 }
 
 /// What there was before a journey began, to leave things as they were when it is broken off.

@@ -122,33 +122,21 @@ const RUNS: &[Choice] = &[
         possible: Form::can_run_here,
         ..choice(
             Run::Sandbox.name(),
-            "A database here, now",
-            "a development server from PostgreSQL's own programs",
+            "A database, now",
+            "a server for development, here",
         )
     },
-    choice(
-        Run::None.name(),
-        "Only the files",
-        "certificates and configuration for a server of yours",
-    ),
-    choice(
-        CHECK,
-        "Check a server",
-        "prove what a running server promises; changes nothing",
-    ),
+    choice(Run::None.name(), "Only the files", "for a server of yours"),
+    choice(CHECK, "Check a server", "prove what it promises, no change"),
 ];
 
 const MODES: &[Choice] = &[
     choice(
         Mode::OneWay.name(),
         "One-way TLS",
-        "the server proves itself; people log in with a password",
+        "the server proves itself to clients",
     ),
-    choice(
-        Mode::Mtls.name(),
-        "Mutual TLS",
-        "both sides prove themselves with certificates",
-    ),
+    choice(Mode::Mtls.name(), "Mutual TLS", "both sides prove themselves"),
 ];
 
 const AUTHS: &[Choice] = &[
@@ -158,19 +146,11 @@ const AUTHS: &[Choice] = &[
     },
     Choice {
         possible: Form::is_mtls,
-        ..choice(
-            Auth::Cert.name(),
-            "Certificate",
-            "the certificate is the login; no password",
-        )
+        ..choice(Auth::Cert.name(), "Certificate", "the certificate is the login")
     },
     Choice {
         possible: Form::is_mtls,
-        ..choice(
-            Auth::ScramCert.name(),
-            "Both",
-            "a stolen key alone, or a password alone, opens nothing",
-        )
+        ..choice(Auth::ScramCert.name(), "Both", "one thing stolen opens nothing")
     },
 ];
 
@@ -179,33 +159,17 @@ const SOURCES: &[Choice] = &[
         possible: |form| form.default_rows(Field::Source) == [OWN],
         ..choice(OWN, "A new CA", "made here, its key stays in ca/")
     },
-    choice(CA, "Your CA", "its certificate and key are files of yours"),
-    choice(
-        GIVEN,
-        "A certificate you were given",
-        "with its key and root; no CA key needed",
-    ),
+    choice(CA, "Your CA", "its certificate and its key"),
+    choice(GIVEN, "Your certificate", "one you were given, with its key"),
 ];
 
 const ALGORITHMS: &[Choice] = &[
     choice("p256", "P-256", "made at once; every client reads it"),
-    choice(
-        "p384",
-        "P-384",
-        "made at once; for rules that ask for more than 128 bits",
-    ),
+    choice("p384", "P-384", "made at once; a larger curve"),
     choice("rsa2048", "RSA-2048", "made in a moment; for very old clients"),
-    choice("rsa3072", "RSA-3072", "takes up to a few seconds to make"),
-    choice(
-        "rsa4096",
-        "RSA-4096",
-        "takes 2 to 10 s to make, and every login a little longer",
-    ),
-    choice(
-        "ed25519",
-        "Ed25519",
-        "small and fast; clients before OpenSSL 1.1.1 cannot read it",
-    ),
+    choice("rsa3072", "RSA-3072", "takes a few seconds to make"),
+    choice("rsa4096", "RSA-4096", "takes 2-10 s to make, slows each login"),
+    choice("ed25519", "Ed25519", "needs clients with OpenSSL 1.1.1"),
 ];
 
 const fn spec(label: &'static str, flag: &'static str, key: &'static str, kind: Kind) -> Spec {
@@ -296,7 +260,10 @@ impl Field {
                 ..spec("Its programs", "--pg-bin", "pg-bin", Text)
             },
             Self::Mode => spec("Who has to prove who they are?", "--mode", "mode", Choice(MODES)),
-            Self::Auth => spec("How do people log in?", "--auth", "auth", Choice(AUTHS)),
+            Self::Auth => Spec {
+                asked: |form| makes(form) && form.is_mtls(),
+                ..spec("How do people log in?", "--auth", "auth", Choice(AUTHS))
+            },
             Self::Host => spec("Clients dial", "--host", "hosts", List),
             Self::Port => Spec {
                 without: "the first free one from 5432",
@@ -310,9 +277,7 @@ impl Field {
                 without: "a new one is made",
                 ..spec("Password in", "--password-file", "password-file", Text)
             },
-            Self::Source => Spec {
-                ..spec("Who issues the certificates?", "", "source", Choice(SOURCES))
-            },
+            Self::Source => spec("Who issues the certificates?", "", "source", Choice(SOURCES)),
             Self::CaCert => Spec {
                 asked: own_ca,
                 ..spec("CA certificate", "--ca-cert", "ca-cert", Text)

@@ -212,6 +212,15 @@ impl Form {
         rows.join(", ")
     }
 
+    /// The chosen answer of a question, in a word or two.
+    #[must_use]
+    pub fn chosen_in_words(&self, field: Field) -> String {
+        let chosen = self.text(field);
+        let choices = self.choices(field);
+        let choice = choices.iter().find(|choice| choice.value == chosen);
+        choice.map_or_else(String::new, |choice| choice.label.to_owned())
+    }
+
     /// The choices of a question that can be carried out here.
     #[must_use]
     pub fn choices(&self, field: Field) -> Vec<&'static Choice> {

@@ -43,8 +43,12 @@ pub enum Action {
     Diff,
     /// Go to the step that decided this.
     Decided,
+    /// Save the answers instead of writing.
+    Save,
     /// Do it again.
     Again,
+    /// Put it right.
+    Mend,
     /// Break it off.
     Cancel,
     /// Copy it.
@@ -167,6 +171,14 @@ fn proven(model: &Model) -> bool {
     on(model, "verify") && !matches!(model.proof.state, ProofState::Running)
 }
 
+fn waiting(model: &Model) -> bool {
+    on(model, "verify") && matches!(model.proof.state, ProofState::None)
+}
+
+fn mendable(model: &Model) -> bool {
+    on(model, "verify") && super::steps::may_be_mended(model)
+}
+
 fn probing(model: &Model) -> bool {
     on(model, "verify") && !model.proof.probes.is_empty()
 }
@@ -187,6 +199,11 @@ fn may_explain(model: &Model) -> bool {
     open(model) && (model.focused().is_some() || in_review(model) || probing(model))
 }
 
+/// A window that says more than fits may be scrolled.
+const fn windowed(model: &Model) -> bool {
+    matches!(model.popup, Some(Popup::Help | Popup::Why(..) | Popup::Asked(..)))
+}
+
 const fn asking(model: &Model) -> bool {
     matches!(model.popup, Some(Popup::Leave(_) | Popup::Asked(..)))
 }
@@ -202,6 +219,8 @@ const fn always(_: &Model) -> bool {
 /// The table; the first that fits counts.
 const BINDINGS: &[Binding] = &[
     // Windows.
+    also(&[key(KeyCode::Up), char('k')], Action::Up, "scroll", windowed),
+    also(&[key(KeyCode::Down), char('j')], Action::Down, "scroll", windowed),
     shown(
         &[key(KeyCode::Enter), char(' ')],
         Action::Continue,
@@ -279,10 +298,13 @@ const BINDINGS: &[Binding] = &[
     ),
     shown(&[char('d')], Action::Diff, "diff", in_review),
     shown(&[char('g')], Action::Decided, "go to the step", in_review),
+    shown(&[char('s')], Action::Save, "save answers", in_review),
     shown(&[char('c'), key(KeyCode::Esc)], Action::Cancel, "cancel", running),
     shown(&[char('r')], Action::Again, "try again", stuck),
     shown(&[key(KeyCode::Up), char('k')], Action::Up, "probe", probing),
     shown(&[key(KeyCode::Down), char('j')], Action::Down, "probe", probing),
+    shown(&[char('f')], Action::Mend, "fix: write and start again", mendable),
+    shown(&[char('r')], Action::Again, "try now", waiting),
     shown(&[char('r')], Action::Again, "run again", proven),
     shown(
         &[key(KeyCode::Left), key(KeyCode::BackTab), char('h')],
@@ -547,17 +569,22 @@ pub fn help(model: &Model) -> Vec<(String, &'static str)> {
         popup: None,
         ..model.clone()
     };
-    acting(&closed)
-        .into_iter()
-        .filter(|(binding, _)| !matches!(binding.action, Action::Step(2..)))
-        .map(|(binding, keys)| {
-            let names: Vec<_> = keys.iter().take(4).map(|key| name(*key)).collect();
-            match binding.action {
-                Action::Step(_) => (format!("{} … Alt-8", names.join(" ")), "to a step of the rail"),
-                _ => (names.join("  "), binding.says),
+    let mut help: Vec<(String, &'static str)> = Vec::new();
+    for (binding, keys) in acting(&closed) {
+        let names: Vec<_> = keys.iter().take(4).map(|key| name(*key)).collect();
+        match (binding.action, help.last_mut()) {
+            (Action::Step(1), _) => {
+                help.push((format!("{} … Alt-8", names.join(" ")), "to a step of the rail"))
             }
-        })
-        .collect()
+            (Action::Step(_), _) => {}
+            (_, Some((before, says))) if *says == binding.says => {
+                before.push_str("  ");
+                before.push_str(&names.join("  "));
+            }
+            _ => help.push((names.join("  "), binding.says)),
+        }
+    }
+    help
 }
 
 /// The bindings that act here, with those of their keys that no earlier one has taken.

@@ -11,6 +11,7 @@ use crate::setup::Answers;
 use crate::verify::{Probe, Report};
 
 use super::look::Seen;
+use super::resume::Kept;
 use super::review::Preview;
 
 /// Something that happened.
@@ -65,8 +66,10 @@ pub enum Effect {
     Prove(Option<String>),
     /// Put text on the clipboard.
     Copy(String),
-    /// Keep the answers for the next time.
-    Keep,
+    /// Keep the answers for the next time, or forget them.
+    Keep(Option<Kept>),
+    /// Save the answers as the project's answers file, and write nothing else.
+    Save(Job),
     /// Give the terminal back for a while (Ctrl-Z).
     Suspend,
     /// Leave.
@@ -110,9 +113,20 @@ pub struct Landed {
     pub dir: String,
     /// The port that clients dial, where a server was started.
     pub port: Option<u16>,
-    /// How to connect: the name of a language, and the text.
-    pub ways: Vec<(String, String)>,
-    /// Remarks that should be known.
+    /// How to connect, in every language.
+    pub ways: Vec<Way>,
+}
+
+/// One way to connect.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Way {
+    /// The language or tool, in a word.
+    pub name: String,
+    /// The same, as people call it.
+    pub title: String,
+    /// The snippet.
+    pub text: String,
+    /// What to know about it.
     pub notes: Vec<String>,
 }
 

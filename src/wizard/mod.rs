@@ -8,6 +8,7 @@
 //! | [`keymap`] | the one table of keys |
 //! | [`steps`] | one file a step; a line in a list each |
 //! | [`widgets`], [`theme`], [`mod@view`] | drawing, also pure: a model and a buffer |
+//! | [`mod@resume`] | where a person left off |
 //! | [`effects`], [`mod@look`] | the engine's journeys on threads of their own |
 //! | [`terminal`] | the terminal and the loop |
 //!
@@ -22,6 +23,7 @@ pub mod keymap;
 pub mod look;
 pub mod message;
 pub mod model;
+pub mod resume;
 pub mod review;
 pub mod steps;
 pub mod teach;
@@ -44,7 +46,10 @@ use theme::Theme;
 pub fn run(dir: &Path, theme: Theme) -> Result<End, Error> {
     let saved = look::saved(dir)?.unwrap_or_default();
     let size = crossterm::terminal::size().unwrap_or((80, 24));
-    let model = Model::new(dir.to_owned(), &shown(dir), saved, theme, size);
+    let mut model = Model::new(dir.to_owned(), &shown(dir), saved, theme, size);
+    if let Some(kept) = resume::load(dir) {
+        kept.restore(&mut model);
+    }
     // Its own colours are taken off: crossterm's way of doing that would take bold and reversed off too.
     crossterm::style::force_color_output(true);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -74,3 +79,6 @@ fn shown(dir: &Path) -> String {
         None => dir.display().to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

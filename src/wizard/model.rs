@@ -42,6 +42,8 @@ pub struct Model {
     pub editor: Input,
     /// The window over the screen.
     pub popup: Option<Popup>,
+    /// How many of its lines are scrolled away.
+    pub scrolled: usize,
     /// The files.
     pub review: Review,
     /// Writing and starting.
@@ -180,6 +182,7 @@ impl Model {
             focus: Focus::default(),
             editor: Input::default(),
             popup: None,
+            scrolled: 0,
             review: Review::default(),
             journey: Journey::default(),
             proof: Proof::default(),
@@ -273,9 +276,18 @@ impl Model {
         self.editor = Input::new(text);
     }
 
+    /// Opens a window over the screen.
+    pub fn open(&mut self, popup: Popup) {
+        self.popup = Some(popup);
+        self.scrolled = 0;
+    }
+
     /// Answers a question, and has the answers judged.
     pub fn answer(&mut self, field: Field, rows: Vec<String>) {
         self.form.give(field, rows);
+        if matches!(field, Field::Run | Field::Conninfo) {
+            self.proof = Proof::default();
+        }
         self.checked = self.form.check();
     }
 
@@ -310,10 +322,10 @@ impl Model {
         )
     }
 
-    /// Whether leaving now would lose something.
+    /// Whether there is room for air between things.
     #[must_use]
-    pub fn has_work(&self) -> bool {
-        self.is_busy() || (self.form.all_given().next().is_some() && !self.has_landed())
+    pub const fn is_roomy(&self) -> bool {
+        self.size.1 >= 30
     }
 
     /// Whether what these answers ask for has been written and started.
@@ -321,15 +333,5 @@ impl Model {
     pub fn has_landed(&self) -> bool {
         matches!(self.journey.state, JourneyState::Landed(_))
             && self.journey.job.as_ref() == Some(&self.job())
-    }
-
-    /// What leaving means now.
-    #[must_use]
-    pub const fn leaving(&self) -> &'static str {
-        if self.is_busy() {
-            "Something is being written and started. If you leave now, it is broken off, and what was written is taken back."
-        } else {
-            "Nothing has been written yet. Your answers are kept: `pgtls` in this directory goes on from here."
-        }
     }
 }

@@ -172,7 +172,7 @@ pub async fn run(mut model: Model, first: Vec<Effect>) -> io::Result<End> {
                     Effect::Suspend => screen.suspend()?,
                     Effect::Copy(text) => {
                         execute!(io::stdout(), CopyToClipboard::to_clipboard_from(&text))?;
-                        let note = "Copied, if this terminal lets programs copy (OSC 52).";
+                        let note = "Copied, if this terminal lets programs copy (OSC 52). `pgtls connect` prints it too.";
                         model.note = Some(note.to_owned());
                     }
                     effect => runner.run(effect),

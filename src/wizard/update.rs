@@ -10,9 +10,10 @@ use super::field::{Field, Kind};
 use super::keymap::{self, Action};
 use super::message::{Effect, Message, Reply, Target};
 use super::model::{Focus, JourneyState, Model, PartRow, Popup, ProofState};
+use super::resume::Kept;
 use super::review;
 use super::steps::{STEPS, place};
-use super::widgets::buttons;
+use super::widgets::{buttons, popup_end};
 
 /// Lines of a log that are kept.
 const LOG: usize = 500;
@@ -27,7 +28,7 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Click(target) => clicked(model, target),
         Message::Scroll(lines) => {
             let action = if lines < 0 { Action::Up } else { Action::Down };
-            if model.is_typing() || model.popup.is_some() {
+            if model.is_typing() {
                 return Vec::new();
             }
             act(model, action)
@@ -66,7 +67,7 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::Asked(question) => {
-            model.popup = Some(Popup::Asked(question, 0));
+            model.open(Popup::Asked(question, 0));
             Vec::new()
         }
         Message::Done(result) => {
@@ -76,7 +77,7 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             };
             model.proof.state = ProofState::None;
             close_question(model);
-            vec![Effect::Keep]
+            vec![keep(model)]
         }
         Message::Cancelled(says) => {
             model.journey.state = JourneyState::Cancelled(says);
@@ -93,6 +94,7 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             model.proof.state = match result {
                 Ok(report) => {
                     model.proof.probes.clone_from(&report.probes);
+                    model.proof.selected = model.proof.worst();
                     ProofState::Done(report)
                 }
                 Err(fault) => ProofState::Failed(fault),
@@ -269,20 +271,20 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Why => {
             if let Some(field) = model.focused() {
                 let title = field.spec().label.to_owned();
-                model.popup = Some(Popup::Why(title, super::teach::about(field).to_owned()));
+                model.open(Popup::Why(title, super::teach::about(field).to_owned()));
             }
             Vec::new()
         }
         Action::Help => {
-            model.popup = Some(Popup::Help);
+            model.open(Popup::Help);
             Vec::new()
         }
         Action::Quit => {
-            if model.has_work() {
-                model.popup = Some(Popup::Leave(0));
+            if model.is_busy() {
+                model.open(Popup::Leave(0));
                 Vec::new()
             } else {
-                vec![Effect::Keep, Effect::Quit]
+                vec![keep(model), Effect::Quit]
             }
         }
         Action::Suspend => vec![Effect::Suspend],
@@ -290,13 +292,26 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::Right
         | Action::Diff
         | Action::Decided
+        | Action::Save
         | Action::Again
+        | Action::Mend
         | Action::Cancel
         | Action::Copy => Vec::new(),
     }
 }
 
 fn in_popup(model: &mut Model, action: Action) -> Vec<Effect> {
+    match (action, &model.popup) {
+        (Action::Up, Some(Popup::Help | Popup::Why(..) | Popup::Asked(..))) => {
+            model.scrolled = model.scrolled.saturating_sub(1);
+            return Vec::new();
+        }
+        (Action::Down, Some(Popup::Help | Popup::Why(..) | Popup::Asked(..))) => {
+            model.scrolled = (model.scrolled + 1).min(popup_end(model));
+            return Vec::new();
+        }
+        _ => {}
+    }
     let Some(popup) = &mut model.popup else {
         return Vec::new();
     };
@@ -335,7 +350,7 @@ fn in_popup(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Quit => {
             return match popup {
                 Popup::Leave(_) => decide(model, 1),
-                _ => vec![Effect::Answer(Reply::No), Effect::Keep, Effect::Quit],
+                _ => vec![Effect::Answer(Reply::No), keep(model), Effect::Quit],
             };
         }
         Action::Suspend => return vec![Effect::Suspend],
@@ -347,7 +362,7 @@ fn in_popup(model: &mut Model, action: Action) -> Vec<Effect> {
 /// A button of the window was chosen.
 fn decide(model: &mut Model, button: usize) -> Vec<Effect> {
     match model.popup.take() {
-        Some(Popup::Leave(_)) if button == 1 => vec![Effect::Keep, Effect::Quit],
+        Some(Popup::Leave(_)) if button == 1 => vec![keep(model), Effect::Quit],
         Some(Popup::Asked(question, _)) => {
             let last = buttons(&question).len() - 1;
             let reply = match button {
@@ -359,6 +374,10 @@ fn decide(model: &mut Model, button: usize) -> Vec<Effect> {
         }
         _ => Vec::new(),
     }
+}
+
+fn keep(model: &Model) -> Effect {
+    Effect::Keep(Kept::of(model))
 }
 
 fn go_on(model: &mut Model) -> Vec<Effect> {
@@ -408,12 +427,12 @@ pub(super) fn jump(model: &mut Model, at: usize) -> Vec<Effect> {
     enter(model, at)
 }
 
-fn enter(model: &mut Model, at: usize) -> Vec<Effect> {
+pub(super) fn enter(model: &mut Model, at: usize) -> Vec<Effect> {
     model.at = at;
     model.reached = model.reached.max(at);
     model.focus_on(Focus::default());
     let mut effects = STEPS[at].enter(model);
-    effects.push(Effect::Keep);
+    effects.push(keep(model));
     effects
 }
 
@@ -487,6 +506,10 @@ fn turn(model: &mut Model, field: Field, by: isize) -> bool {
 
 fn choose(model: &mut Model, field: Field, value: &str) {
     model.answer(field, vec![value.to_owned()]);
+    if field == Field::Run {
+        // Other steps lie ahead now.
+        model.reached = model.at;
+    }
 }
 
 fn remove(model: &mut Model) {

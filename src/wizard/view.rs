@@ -98,7 +98,12 @@ fn header(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     let name = " pgtls";
     let room = usize::from(area.width).saturating_sub(name.len() + 3);
-    let facts = clip(&model.dir_shown, room);
+    let mut facts = model.dir_shown.clone();
+    if model.at > 0 {
+        facts.push_str(" · ");
+        facts.push_str(&model.form.chosen_in_words(super::field::Field::Run));
+    }
+    let facts = clip(&facts, room);
     let gap = usize::from(area.width).saturating_sub(name.len() + width(&facts) + 1);
     canvas.line(
         area,

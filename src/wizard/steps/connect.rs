@@ -2,14 +2,13 @@
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use ratatui::text::{Line, Span};
 
 use crate::plan::shell;
 
 use super::super::field::{Field, Kind};
 use super::super::form::CHECK;
 use super::super::keymap::Action;
-use super::super::message::{Effect, Target};
+use super::super::message::{Effect, Target, Way};
 use super::super::model::{JourneyState, Model};
 use super::super::widgets::{Canvas, Page, visible, width};
 use super::Step;
@@ -33,7 +32,7 @@ impl Step for Connect {
             Action::Left | Action::Up => model.tab = (model.tab + count.max(1) - 1) % count.max(1),
             Action::Right | Action::Down => model.tab = (model.tab + 1) % count.max(1),
             Action::Copy => {
-                let (_, text) = ways(model).get(model.tab)?.clone();
+                let text = ways(model).get(model.tab)?.text.clone();
                 return Some(vec![Effect::Copy(text)]);
             }
             _ => return None,
@@ -44,69 +43,115 @@ impl Step for Connect {
     fn draw(&self, model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
         let theme = canvas.theme;
         let columns = usize::from(area.width);
-        let ways = ways(model);
-        let mut x = area.x;
-        for (index, (name, _)) in ways.iter().enumerate() {
-            let here = index == model.tab;
-            let text = format!(" {name} ");
-            let wide = u16::try_from(width(&text)).unwrap_or(0);
-            let place = Rect::new(x, area.y, wide, 1).intersection(area);
-            let style = if here {
-                theme.accent().patch(theme.cursor())
-            } else {
-                Style::new()
-            };
-            canvas.line(place, &Line::from(Span::styled(text, style)));
-            canvas.hit(place, Target::Item(index));
-            x += wide + 1;
-        }
+        tabs(model, canvas, Rect { height: 1, ..area });
         let mut page = Page::default();
-        if let Some((_, text)) = ways.get(model.tab) {
-            for line in text.lines() {
-                page.words(&visible(line), columns, 1, Style::new());
+        if let Some(way) = ways(model).get(model.tab) {
+            page.text(way.title.clone(), theme.bold());
+            for line in way.text.lines() {
+                snippet(&mut page, &visible(line), columns);
+            }
+            for note in &way.notes {
+                page.words(&format!("! {}", visible(note)), columns, 1, theme.warn());
             }
         }
         page.blank();
-        page.text("Next", theme.bold());
-        let JourneyState::Landed(landed) = &model.journey.state else {
-            page.paint(canvas, area);
-            return;
-        };
-        let dir = shell(&landed.dir);
-        let mut say = |command: String, what: &str| {
-            page.pair(
-                &format!(" {command}"),
-                what,
-                columns,
-                46.min(columns / 2),
-                (Style::new(), theme.dim()),
-            );
-        };
-        if landed.port.is_some() {
-            say(format!("pgtls down --dir {dir}"), "stop it; the data stays");
-            say(format!("pgtls up --dir {dir}"), "start it again");
-        }
-        say(format!("pgtls verify --dir {dir}"), "prove it again, any time");
-        say(
-            format!("pgtls renew --dir {dir}"),
-            "new certificates, before the old ones end",
+        next(model, &mut page, columns);
+        page.paint(
+            canvas,
+            Rect {
+                y: area.y + 2.min(area.height),
+                height: area.height.saturating_sub(2),
+                ..area
+            },
         );
-        say(format!("pgtls undo --dir {dir}"), "take back what was written");
-        page.blank();
-        page.text("The same in one command", theme.bold());
-        page.words(&visible(&command(model)), columns, 1, Style::new());
-        let body = Rect {
-            y: area.y + 2.min(area.height),
-            height: area.height.saturating_sub(2),
-            ..area
-        };
-        page.paint(canvas, body);
     }
 }
 
-/// The ways to connect: the name of a language, and its text.
+/// A line of code: what is too long goes on below, deeper, and cut anywhere rather than between words.
+fn snippet(page: &mut Page, line: &str, columns: usize) {
+    let indent = line.len() - line.trim_start().len();
+    for (index, part) in super::super::widgets::wrap(line.trim_start(), columns.saturating_sub(indent + 5))
+        .into_iter()
+        .enumerate()
+    {
+        let deeper = if index == 0 { 1 } else { 5 };
+        page.text(format!("{}{part}", " ".repeat(indent + deeper)), Style::new());
+    }
+}
+
+/// The languages side by side, scrolled so that the chosen one is seen.
+fn tabs(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let ways = ways(model);
+    let wide = |way: &Way| width(&way.name) + 3;
+    let room = usize::from(area.width);
+    let mut first = 0;
+    while first < model.tab
+        && ways[first..=model.tab.min(ways.len() - 1)]
+            .iter()
+            .map(wide)
+            .sum::<usize>()
+            > room
+    {
+        first += 1;
+    }
+    let mut x = area.x;
+    for (index, way) in ways.iter().enumerate().skip(first) {
+        let place = Rect::new(x, area.y, u16::try_from(wide(way) - 1).unwrap_or(0), 1).intersection(area);
+        if usize::from(place.width) < wide(way) - 1 {
+            return;
+        }
+        let style = if index == model.tab {
+            theme.accent().patch(theme.cursor())
+        } else {
+            Style::new()
+        };
+        canvas.text(place, &format!(" {} ", way.name), style);
+        canvas.hit(place, Target::Item(index));
+        x = place.right() + 1;
+    }
+}
+
+/// What to do from here.
+fn next(model: &Model, page: &mut Page, columns: usize) {
+    let theme = model.theme;
+    let JourneyState::Landed(landed) = &model.journey.state else {
+        return;
+    };
+    let dir = dir_flag(model);
+    page.text("Next", theme.bold());
+    let mut say = |command: &str, what: &str| {
+        page.pair(
+            &format!(" pgtls {command}{dir}"),
+            what,
+            columns,
+            20 + dir.len(),
+            (Style::new(), theme.dim()),
+        );
+    };
+    say("verify", "prove it again, any time");
+    if landed.port.is_some() {
+        say("down", "stop it; the data stays");
+        say("up", "start it again");
+    }
+    say("renew", "new certificates, before the old ones end");
+    say("undo", "take back what was written");
+    page.blank();
+    page.text("The same in one command", theme.bold());
+    page.words(&visible(&command(model)), columns, 1, Style::new());
+}
+
+fn dir_flag(model: &Model) -> String {
+    if model.dir.as_os_str() == "." {
+        String::new()
+    } else {
+        format!(" --dir {}", shell(&model.dir.to_string_lossy()))
+    }
+}
+
+/// The ways to connect.
 #[must_use]
-pub fn ways(model: &Model) -> &[(String, String)] {
+pub fn ways(model: &Model) -> &[Way] {
     match &model.journey.state {
         JourneyState::Landed(landed) => &landed.ways,
         _ => &[],
@@ -118,19 +163,13 @@ pub fn ways(model: &Model) -> &[(String, String)] {
 pub fn command(model: &Model) -> String {
     let form = &model.form;
     let mut words = vec!["pgtls".to_owned()];
-    let dir = || shell(&model.dir.to_string_lossy());
+    let dir = dir_flag(model);
     if form.only_checks() {
-        words.push("verify".to_owned());
+        words.push(format!("verify{dir}"));
         words.extend(form.given(Field::Conninfo).iter().map(|text| shell(text)));
-        if model.dir.as_os_str() != "." {
-            words.extend(["--dir".to_owned(), dir()]);
-        }
         return words.join(" ");
     }
-    words.push("up".to_owned());
-    if model.dir.as_os_str() != "." {
-        words.extend(["--dir".to_owned(), dir()]);
-    }
+    words.push(format!("up{dir}"));
     let flags = form.flags();
     for field in Field::ALL.into_iter().filter(|field| form.asks(*field)) {
         let spec = field.spec();

@@ -21,6 +21,7 @@ use super::teach;
 use super::widgets::{Canvas, Page, questions};
 
 pub use connect::{command, ways};
+pub use verify::may_be_mended;
 
 /// One step.
 pub trait Step: Sync {
@@ -110,8 +111,8 @@ pub fn place(name: &str) -> usize {
 
 /// The area of what is asked, and at its side, where there is room, that of what explains it.
 fn split(area: Rect) -> (Rect, Option<Rect>) {
-    const SIDE: u16 = 44;
-    const LEAST: u16 = 68;
+    const SIDE: u16 = 36;
+    const LEAST: u16 = 56;
     if area.width < LEAST + SIDE + 4 {
         return (area, None);
     }

@@ -25,7 +25,11 @@ impl Step for Protection {
     fn picture(&self, model: &Model, columns: usize) -> Page {
         let mut page = diagram(model, columns);
         page.blank();
-        page.append(sslmodes(model.theme, columns));
+        page.append(sslmodes(
+            model.theme,
+            columns,
+            model.is_roomy() || !model.form.is_mtls(),
+        ));
         page
     }
 }

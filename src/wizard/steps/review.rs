@@ -11,15 +11,15 @@ use super::super::keymap::Action;
 use super::super::message::{Effect, Target};
 use super::super::model::{Model, Popup};
 use super::super::review::{File, Preview, State, diff_style};
-use super::super::widgets::{Canvas, Page, Row, clip, pad, visible};
+use super::super::widgets::{Canvas, Page, Row, pad, visible, width};
 use super::{Step, place};
 
 /// The step.
 #[derive(Debug)]
 pub struct Review;
 
-/// What explains a line: its own explanation.
-const DOCS: &str = "https://www.postgresql.org/docs/current/";
+/// Where PostgreSQL's documentation is.
+const DOCS: &str = "postgresql.org/docs/current/";
 
 impl Step for Review {
     fn name(&self) -> &'static str {
@@ -74,6 +74,7 @@ impl Step for Review {
                 let at = decided_by(model)?;
                 return Some(super::super::update::jump(model, at));
             }
+            Action::Save => return Some(vec![Effect::Save(model.job())]),
             _ => return None,
         }
         Some(Vec::new())
@@ -163,10 +164,7 @@ fn headline(preview: &Preview) -> String {
             parts.push(format!("{count} {what}"));
         }
     }
-    format!(
-        "{}. Nothing else is touched, and nothing is written yet.",
-        parts.join(", ")
-    )
+    format!("{}. Nothing is written yet.", parts.join(", "))
 }
 
 fn ready(model: &Model, preview: &Preview, canvas: &mut Canvas<'_>, area: Rect) {
@@ -177,6 +175,11 @@ fn ready(model: &Model, preview: &Preview, canvas: &mut Canvas<'_>, area: Rect) 
         height: area.height.saturating_sub(2),
         ..area
     };
+    // On a narrow screen the file takes the room of the tree while one walks through it.
+    if area.width < 80 && model.review.inside {
+        content(model, canvas, body);
+        return;
+    }
     let wide = if area.width >= 90 {
         36
     } else {
@@ -250,53 +253,90 @@ fn content(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
             Span::styled(state, theme.dim()),
         ]),
     );
+    let page = listing(model, file, columns);
     let below = why_page(model, columns);
     let tall = u16::try_from(below.height()).unwrap_or(0).min(area.height / 2);
+    let wanted = u16::try_from(page.height()).unwrap_or(u16::MAX);
     let top = Rect {
         y: area.y + 2.min(area.height),
-        height: area.height.saturating_sub(3 + tall),
+        height: wanted.min(area.height.saturating_sub(3 + tall)),
         ..area
     };
-    let mut page = Page::default();
-    let shown = lines(file, review.diff);
-    let number = shown.len().to_string().len();
-    for (index, line) in shown.iter().enumerate() {
-        let here = review.inside && index == review.line;
-        let mut spans = vec![Span::styled(
-            format!("{} {:>number$} ", if here { "▸" } else { " " }, index + 1),
-            if here { theme.accent() } else { theme.dim() },
-        )];
-        let line = clip(line, columns.saturating_sub(number + 3));
-        if review.diff {
-            spans.push(Span::styled(line.clone(), diff_style(theme, &line)));
-        } else if file.description.is_some() {
-            spans.push(Span::styled(line, theme.dim()));
-        } else {
-            spans.extend(highlight(model, &line));
-        }
-        if here {
-            for span in &mut spans {
-                span.style = span.style.add_modifier(Modifier::BOLD);
-            }
-        }
-        page.row(
-            Row::new(spans)
-                .hit(Target::Line(index))
-                .focus(index == review.line),
-        );
-    }
     page.paint(canvas, top);
     let place = Rect {
         y: top.bottom() + 1,
-        height: tall,
+        height: area.bottom().saturating_sub(top.bottom() + 1),
         ..area
     };
     below.paint(canvas, place);
 }
 
-/// Comments dim, the first word of a line bold: enough for the three small formats here.
-fn highlight(model: &Model, line: &str) -> Vec<Span<'static>> {
+/// The file, line by line; what is too long goes on below.
+fn listing(model: &Model, file: &File, columns: usize) -> Page {
     let theme = model.theme;
+    let review = &model.review;
+    let mut page = Page::default();
+    let shown = lines(file, review.diff);
+    let number = shown.len().to_string().len();
+    for (index, line) in shown.iter().enumerate() {
+        let here = review.inside && index == review.line;
+        for (part, piece) in pieces(line, columns.saturating_sub(number + 3))
+            .into_iter()
+            .enumerate()
+        {
+            let head = match (part, here) {
+                (0, true) => format!("▸ {:>number$} ", index + 1),
+                (0, false) => format!("  {:>number$} ", index + 1),
+                _ => " ".repeat(number + 3),
+            };
+            let style = if here { theme.accent() } else { theme.dim() };
+            let mut spans = vec![Span::styled(head, style)];
+            if review.diff {
+                spans.push(Span::styled(piece, diff_style(theme, line)));
+            } else if file.description.is_some() {
+                spans.push(Span::styled(piece, theme.dim()));
+            } else {
+                spans.extend(highlight(model, &piece, part > 0));
+            }
+            if here {
+                for span in &mut spans {
+                    span.style = span.style.add_modifier(Modifier::BOLD);
+                }
+            }
+            page.row(
+                Row::new(spans)
+                    .hit(Target::Line(index))
+                    .focus(index == review.line && part == 0),
+            );
+        }
+    }
+    page
+}
+
+/// A line in pieces of so many columns; nothing of it is lost.
+fn pieces(line: &str, columns: usize) -> Vec<String> {
+    let mut pieces = Vec::new();
+    let mut piece = String::new();
+    let mut used = 0;
+    for c in line.chars() {
+        let wide = width(c.encode_utf8(&mut [0; 4]));
+        if used + wide > columns && used > 0 {
+            pieces.push(std::mem::take(&mut piece));
+            used = 0;
+        }
+        used += wide;
+        piece.push(c);
+    }
+    pieces.push(piece);
+    pieces
+}
+
+/// Comments dim, the first word of a line bold: enough for the three small formats here.
+fn highlight(model: &Model, line: &str, goes_on: bool) -> Vec<Span<'static>> {
+    let theme = model.theme;
+    if goes_on {
+        return vec![Span::raw(line.to_owned())];
+    }
     let (code, comment) = match line.find('#') {
         Some(at) => line.split_at(at),
         None => (line, ""),
@@ -393,6 +433,6 @@ fn decided_by(model: &Model) -> Option<usize> {
 
 fn explain(model: &mut Model) {
     if let Some((title, text)) = explanation(model) {
-        model.popup = Some(Popup::Why(title, text));
+        model.open(Popup::Why(title, text));
     }
 }

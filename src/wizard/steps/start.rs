@@ -54,10 +54,7 @@ impl Step for Start {
             (found, _) => say("PostgreSQL", &found.join(", ")),
         }
         match &seen.usual_port {
-            Some(who) => say(
-                "Port 5432",
-                &format!("taken, so another is chosen ({})", visible(who)),
-            ),
+            Some(_) => say("Port 5432", "taken: another one is chosen"),
             None => say("Port 5432", "free"),
         }
         let project = match (model.form.saved == crate::setup::Answers::default(), seen.running) {

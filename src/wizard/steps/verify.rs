@@ -10,7 +10,7 @@ use crate::verify::{Group, Outcome, Probe, ProbeId, Verdict};
 use super::super::field::Field;
 use super::super::keymap::Action;
 use super::super::message::{Effect, Target};
-use super::super::model::{Model, Popup, Proof, ProofState};
+use super::super::model::{Journey, Model, Popup, Proof, ProofState};
 use super::super::widgets::{Canvas, Page, Row, brief, clip, pad, visible};
 use super::Step;
 
@@ -42,6 +42,10 @@ impl Step for Verify {
     fn act(&self, model: &mut Model, action: Action) -> Option<Vec<Effect>> {
         match action {
             Action::Again if !matches!(model.proof.state, ProofState::Running) => Some(begin(model)),
+            Action::Mend if may_be_mended(model) => {
+                model.journey = Journey::default();
+                Some(super::super::update::enter(model, super::place("write")))
+            }
             Action::Up => {
                 model.proof.selected = model.proof.selected.saturating_sub(1);
                 Some(Vec::new())
@@ -62,7 +66,7 @@ impl Step for Verify {
                 ];
                 text.extend(probe.evidence.iter().map(|line| format!("  {line}")));
                 text.extend(probe.remedy.iter().map(|remedy| format!("Remedy: {remedy}")));
-                model.popup = Some(Popup::Why(probe.id.name().to_owned(), text.join("\n")));
+                model.open(Popup::Why(probe.id.name().to_owned(), text.join("\n")));
                 Some(Vec::new())
             }
             _ => None,
@@ -88,7 +92,9 @@ impl Step for Verify {
         let mut head = Page::default();
         match &proof.state {
             ProofState::None => {
-                head.words("When your server runs with these files (RUNBOOK.md says how), press r: every promise is then tried against it.", columns, 0, Style::new());
+                head.text("○ Your server is still to be set up", theme.bold());
+                head.blank();
+                head.words(WAITS, columns, 0, Style::new());
             }
             ProofState::Running => {
                 head.row(Row::new(vec![
@@ -124,22 +130,41 @@ impl Step for Verify {
             height: area.height.saturating_sub(used + 1),
             ..area
         };
-        let below = evidence(model, columns);
+        let mut below = evidence(model, columns);
+        if model.is_roomy() && matches!(proof.state, ProofState::Done(_)) {
+            below.blank();
+            below.append(handshake(model, columns));
+        }
+        let (work, rest) = columns_of(model, body.width);
+        let two = body.width >= TWO;
+        let wanted = if two {
+            work.height().max(rest.height())
+        } else {
+            work.height() + 1 + rest.height()
+        };
         let tall = u16::try_from(below.height()).unwrap_or(0).min(body.height / 2);
         let top = Rect {
-            height: body.height.saturating_sub(tall + 1),
+            height: u16::try_from(wanted)
+                .unwrap_or(u16::MAX)
+                .min(body.height.saturating_sub(tall + 1)),
             ..body
         };
-        groups(model, canvas, top);
+        paint_groups(work, rest, two, canvas, top);
         below.paint(
             canvas,
             Rect {
                 y: top.bottom() + 1,
-                height: tall,
+                height: body.bottom().saturating_sub(top.bottom() + 1),
                 ..body
             },
         );
     }
+}
+
+/// Whether writing and starting again may help: it puts right what somebody changed, or what has run out.
+#[must_use]
+pub fn may_be_mended(model: &Model) -> bool {
+    Verify.failed(model) && model.has_landed() && model.form.text(Field::Run) == Run::Sandbox.name()
 }
 
 fn begin(model: &mut Model) -> Vec<Effect> {
@@ -151,6 +176,18 @@ fn begin(model: &mut Model) -> Vec<Effect> {
     vec![Effect::Prove(conninfo.filter(|text| !text.trim().is_empty()))]
 }
 
+impl Proof {
+    /// Where the probe stands that is to be looked at first: the first one that is broken, or else open.
+    #[must_use]
+    pub fn worst(&self) -> usize {
+        let order = ordered(self);
+        let first = |wanted| order.iter().position(|probe| probe.outcome == wanted);
+        first(Outcome::Broken)
+            .or_else(|| first(Outcome::Open))
+            .unwrap_or(0)
+    }
+}
+
 /// The probes in the order of the screen: group by group.
 fn ordered(proof: &Proof) -> Vec<&Probe> {
     Group::ALL
@@ -159,18 +196,22 @@ fn ordered(proof: &Proof) -> Vec<&Probe> {
         .collect()
 }
 
-fn groups(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
-    let two = area.width >= 74;
-    let work = column(
-        model,
-        &[Group::MustWork],
-        usize::from(area.width) / if two { 2 } else { 1 } - 1,
-    );
-    let rest = column(
-        model,
-        &[Group::MustBeRefused, Group::WeWouldNotice],
-        usize::from(area.width) / if two { 2 } else { 1 } - 1,
-    );
+const WAITS: &str = "RUNBOOK.md says how to install these files in it. Once it runs with them, press r here, or run \
+                     `pgtls verify` in this directory at any time: every promise is then tried against it.";
+
+/// The width from which the groups stand side by side.
+const TWO: u16 = 54;
+
+/// What must work, and what must be refused or noticed.
+fn columns_of(model: &Model, width: u16) -> (Page, Page) {
+    let columns = usize::from(if width >= TWO { width / 2 } else { width }).saturating_sub(1);
+    (
+        column(model, &[Group::MustWork], columns),
+        column(model, &[Group::MustBeRefused, Group::WeWouldNotice], columns),
+    )
+}
+
+fn paint_groups(work: Page, rest: Page, two: bool, canvas: &mut Canvas<'_>, area: Rect) {
     if two {
         let half = area.width / 2;
         work.paint(canvas, Rect { width: half, ..area });
@@ -222,7 +263,12 @@ fn column(model: &Model, groups: &[Group], columns: usize) -> Page {
                 Outcome::NotTried => "not tried".to_owned(),
                 _ => brief(probe.took),
             };
-            let room = columns.saturating_sub(14);
+            // In a narrow column the time makes way.
+            let (room, took) = if columns >= 36 {
+                (columns.saturating_sub(14), format!("{took:>9}"))
+            } else {
+                (columns.saturating_sub(4), String::new())
+            };
             page.row(
                 Row::new(vec![
                     Span::styled(if here { "▸ " } else { "  " }, theme.accent()),
@@ -231,7 +277,7 @@ fn column(model: &Model, groups: &[Group], columns: usize) -> Page {
                         pad(label(id), room),
                         if here { theme.bold() } else { Style::new() },
                     ),
-                    Span::styled(format!("{took:>9}"), theme.dim()),
+                    Span::styled(took, theme.dim()),
                 ])
                 .hit(Target::Item(place))
                 .focus(here),
@@ -255,13 +301,37 @@ const fn label(id: ProbeId) -> &'static str {
         ProbeId::PlaintextRefused => "plaintext",
         ProbeId::OldTlsRefused => "TLS 1.1",
         ProbeId::NoCertificateRefused => "no certificate",
-        ProbeId::ForeignCertificateRefused => "certificate of another CA",
-        ProbeId::OtherNameRefused => "certificate of another",
+        ProbeId::ForeignCertificateRefused => "another CA's certificate",
+        ProbeId::OtherNameRefused => "another's certificate",
         ProbeId::WrongCaNoticed => "an impostor's CA",
         ProbeId::WrongNameNoticed => "a wrong name",
         ProbeId::HbaHasNoPlaintextWayIn => "no plaintext rule",
         ProbeId::SettingsInForce => "settings in force",
     }
+}
+
+/// What was agreed, and with whom.
+fn handshake(model: &Model, columns: usize) -> Page {
+    let theme = model.theme;
+    let mut page = Page::default();
+    page.text("The connection", theme.bold());
+    for (name, id) in [
+        ("TLS", ProbeId::Handshake),
+        ("Chain", ProbeId::Chain),
+        ("Name", ProbeId::HostName),
+        ("Dates", ProbeId::Validity),
+        ("Login", ProbeId::Authenticated),
+    ] {
+        if let Some(probe) = model.proof.probes.iter().find(|probe| probe.id == id) {
+            let style = if probe.outcome == Outcome::Holds {
+                Style::new()
+            } else {
+                theme.warn()
+            };
+            page.pair(name, &visible(&probe.observed), columns, 10, (theme.dim(), style));
+        }
+    }
+    page
 }
 
 /// What shows the result of the probe that is looked at.

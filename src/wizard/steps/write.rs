@@ -72,7 +72,7 @@ impl Step for Write {
         parts(&mut page, theme, journey, columns);
         for note in &journey.notes {
             page.blank();
-            page.words(&format!("! {}", visible(note)), columns, 1, theme.warn());
+            page.pair(" !", &visible(note), columns, 3, (theme.warn(), theme.warn()));
         }
         match &journey.state {
             JourneyState::Failed(fault) => {
@@ -115,6 +115,7 @@ fn done(port: Option<u16>) -> String {
 
 fn parts(page: &mut Page, theme: Theme, journey: &Journey, columns: usize) {
     let running = matches!(journey.state, JourneyState::Running | JourneyState::Cancelling);
+    let landed = matches!(journey.state, JourneyState::Landed(_));
     let last = journey.parts.len().saturating_sub(1);
     for (index, row) in journey.parts.iter().enumerate() {
         let (sign, style, says, took) = match &row.note {
@@ -126,7 +127,7 @@ fn parts(page: &mut Page, theme: Theme, journey: &Journey, columns: usize) {
                 String::new(),
             ),
             // A part that was passed over tells no end.
-            None if index < last => continue,
+            None if index < last || landed => continue,
             None => ("✗", theme.bad(), row.part.doing().to_owned(), String::new()),
         };
         let room = columns.saturating_sub(14).min(74);
@@ -146,12 +147,12 @@ pub fn fault_page(page: &mut Page, theme: Theme, fault: &Fault, columns: usize) 
     }
     for remedy in &fault.remedies {
         page.blank();
-        page.words(&format!("→ {}", visible(remedy)), columns, 2, theme.bold());
+        page.pair("  →", &visible(remedy), columns, 4, (theme.bold(), theme.bold()));
     }
     if !fault.log.is_empty() {
         page.blank();
         for line in &fault.log {
-            page.words(&format!("log: {}", visible(line)), columns, 2, theme.dim());
+            page.pair("  log", &visible(line), columns, 6, (theme.dim(), theme.dim()));
         }
     }
 }

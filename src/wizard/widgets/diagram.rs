@@ -12,27 +12,24 @@ pub fn diagram(model: &Model, columns: usize) -> Page {
     let form = &model.form;
     let host = form.text(super::super::field::Field::Host);
     let role = form.text(super::super::field::Field::User);
-    // Two boxes of ten columns and the arrows between them.
-    let middle = columns.saturating_sub(24).min(44);
+    // Two boxes of twelve columns and the arrows between them.
+    let middle = columns.saturating_sub(27).min(44);
     if middle < 24 {
         return Page::default();
     }
-    let from_server = format!("\"I am {}\", signed by the CA", clip(&super::visible(&host), 18));
+    let from_server = format!("\"I am {}\", says its CA", clip(&super::visible(&host), 18));
     let from_client = if form.is_mtls() {
         let both = if form.wants_password() {
             ", and a password"
         } else {
             ""
         };
-        format!(
-            "\"I am {}\", signed by the CA{both}",
-            clip(&super::visible(&role), 14)
-        )
+        format!("\"I am {}\", says its CA{both}", clip(&super::visible(&role), 14))
     } else {
         "a password, inside the tunnel".to_owned()
     };
     let mut page = Page::default();
-    let boxed = |text: &str| format!("│{}│", centre(text, 8));
+    let boxed = |text: &str| format!("│{}│", centre(text, 10));
     let line = |left: &str, between: &str, right: &str| {
         Row::new(vec![
             Span::raw(" "),
@@ -45,14 +42,22 @@ pub fn diagram(model: &Model, columns: usize) -> Page {
         ])
     };
     let stroke = "─".repeat(middle.saturating_sub(1));
-    page.row(line("┌────────┐", &centre(&from_server, middle), "┌────────┐"));
+    page.row(line(
+        "┌──────────┐",
+        &centre(&from_server, middle),
+        "┌──────────┐",
+    ));
     page.row(line(&boxed("client"), &format!("◂{stroke}"), &boxed("server")));
     page.row(line(
-        &boxed(&clip(&super::visible(&role), 8)),
+        &boxed(&clip(&super::visible(&role), 10)),
         &format!("{stroke}▸"),
-        &boxed(&clip(&super::visible(&host), 8)),
+        &boxed(&clip(&super::visible(&host), 10)),
     ));
-    page.row(line("└────────┘", &centre(&from_client, middle), "└────────┘"));
+    page.row(line(
+        "└──────────┘",
+        &centre(&from_client, middle),
+        "└──────────┘",
+    ));
     page
 }
 

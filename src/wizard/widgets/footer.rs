@@ -17,14 +17,25 @@ pub fn footer(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
         .map_or(0, |place| place + 1);
     let count = format!("{here} of {} ", shown.len());
     let room = usize::from(area.width).saturating_sub(width(&count) + 2);
-    let mut spans = vec![Span::raw(" ")];
-    let mut used = 1;
-    for (keys, says) in keymap::hints(model) {
-        let wide = width(&keys) + 1 + width(says) + 3;
-        if used + wide > room {
-            break;
+    let mut hints = keymap::hints(model);
+    let wide = |hints: &[(String, &str)]| -> usize {
+        1 + hints
+            .iter()
+            .map(|(keys, says)| width(keys) + width(says) + 4)
+            .sum::<usize>()
+    };
+    // How to go on, and where all keys are, are the last to make way.
+    while wide(&hints) > room + 3 {
+        let least = hints
+            .iter()
+            .rposition(|(keys, says)| keys != "Enter" && *says != "keys");
+        match least {
+            Some(least) => _ = hints.remove(least),
+            None => break,
         }
-        used += wide;
+    }
+    let mut spans = vec![Span::raw(" ")];
+    for (keys, says) in hints {
         spans.push(Span::styled(keys, theme.bold()));
         spans.push(Span::styled(format!(" {says}   "), theme.dim()));
     }

@@ -21,6 +21,7 @@ pub struct Row {
 #[derive(Debug, Clone, Default)]
 pub struct Page {
     rows: Vec<Row>,
+    scrolled: usize,
 }
 
 impl Row {
@@ -102,6 +103,13 @@ impl Page {
         at: usize,
         styles: (Style, Style),
     ) -> &mut Self {
+        // A name that is too long for its column has a line of its own.
+        let (name, at) = if width(name) < at {
+            (name, at)
+        } else {
+            self.text(name.to_owned(), styles.0);
+            ("", 4)
+        };
         for (index, line) in wrap(says, columns.saturating_sub(at)).into_iter().enumerate() {
             let name = if index == 0 { name } else { "" };
             let gap = " ".repeat(at.saturating_sub(width(name)));
@@ -120,6 +128,13 @@ impl Page {
         self
     }
 
+    /// So many lines of it are scrolled away, where no line has the focus.
+    #[must_use]
+    pub const fn scrolled(mut self, lines: usize) -> Self {
+        self.scrolled = lines;
+        self
+    }
+
     /// Draws it.
     pub fn paint(self, canvas: &mut Canvas<'_>, area: Rect) {
         let room = usize::from(area.height);
@@ -130,7 +145,7 @@ impl Page {
         let last = self.rows.len().saturating_sub(room);
         // The focus stands in the upper two thirds, so that what follows from it is seen too.
         let first = focus
-            .map_or(0, |focus| focus.saturating_sub(room * 2 / 3))
+            .map_or(self.scrolled, |focus| focus.saturating_sub(room * 2 / 3))
             .min(last);
         let total = self.rows.len();
         for (index, row) in self.rows.into_iter().skip(first).take(room).enumerate() {

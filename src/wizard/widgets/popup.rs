@@ -8,30 +8,74 @@ use super::super::message::{Question, Target};
 use super::super::model::{Model, Popup};
 use super::{Canvas, Page, Row, pad};
 
-/// Draws the window that is open, if one is.
-pub fn popup(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
-    let Some(popup) = &model.popup else { return };
-    let columns = usize::from(area.width.saturating_sub(8)).min(76);
-    let (title, page, buttons, chosen) = match popup {
-        Popup::Help => ("Keys here", help(model, columns), Vec::new(), 0),
+/// A window: its title, what it says, its buttons and the chosen one.
+struct Window<'a> {
+    title: &'a str,
+    page: Page,
+    buttons: Vec<&'static str>,
+    chosen: usize,
+}
+
+fn window(model: &Model, columns: usize) -> Option<Window<'_>> {
+    let plain = ratatui::style::Style::new();
+    let mut page = Page::default();
+    let (title, buttons, chosen) = match model.popup.as_ref()? {
+        Popup::Help => {
+            page = help(model, columns);
+            ("Keys here", Vec::new(), 0)
+        }
         Popup::Why(title, text) => {
-            let mut page = Page::default();
             for part in text.split('\n') {
-                page.words(part, columns, 0, ratatui::style::Style::new());
+                page.words(part, columns, 0, plain);
             }
-            (title.as_str(), page, Vec::new(), 0)
+            (title.as_str(), Vec::new(), 0)
         }
         Popup::Leave(chosen) => {
-            let mut page = Page::default();
-            page.words(model.leaving(), columns, 0, ratatui::style::Style::new());
-            ("Leave?", page, LEAVE.to_vec(), *chosen)
+            page.words(LEAVING, columns, 0, plain);
+            ("Leave?", LEAVE.to_vec(), *chosen)
         }
-        Popup::Asked(question, chosen) => (
-            title_of(question),
-            asked(model, question, columns),
-            buttons(question),
-            *chosen,
-        ),
+        Popup::Asked(question, chosen) => {
+            page = asked(model, question, columns);
+            (title_of(question), buttons(question), *chosen)
+        }
+    };
+    Some(Window {
+        title,
+        page,
+        buttons,
+        chosen,
+    })
+}
+
+/// Columns within a window on a screen of this width.
+fn inside(columns: u16) -> usize {
+    usize::from(columns.saturating_sub(8)).min(76)
+}
+
+/// Lines of the open window that do not fit: how far it can be scrolled.
+#[must_use]
+pub fn popup_end(model: &Model) -> usize {
+    let (columns, rows) = model.size;
+    window(model, inside(columns)).map_or(0, |window| {
+        let bar = if window.buttons.is_empty() { 0 } else { 2 };
+        window
+            .page
+            .height()
+            .saturating_sub(usize::from(rows).saturating_sub(4 + bar))
+    })
+}
+
+/// Draws the window that is open, if one is.
+pub fn popup(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
+    let columns = inside(area.width);
+    let Some(Window {
+        title,
+        page,
+        buttons,
+        chosen,
+    }) = window(model, columns)
+    else {
+        return;
     };
     let theme = canvas.theme;
     let bar = if buttons.is_empty() { 0 } else { 2 };
@@ -56,7 +100,7 @@ pub fn popup(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
         place.width.saturating_sub(4),
         place.height.saturating_sub(4 + bar),
     );
-    page.paint(canvas, inner);
+    page.scrolled(model.scrolled).paint(canvas, inner);
     let mut x = inner.x;
     for (index, label) in buttons.iter().enumerate() {
         let style = if index == chosen {
@@ -73,6 +117,8 @@ pub fn popup(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
+const LEAVING: &str = "Something is being written and started. If you leave now, it is broken off, and what was written is \
+                       taken back.";
 const LEAVE: [&str; 2] = ["Stay", "Leave"];
 
 fn title_of(question: &Question) -> &'static str {

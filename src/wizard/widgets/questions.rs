@@ -42,7 +42,9 @@ fn choice(model: &Model, page: &mut Page, place: usize, field: Field, columns: u
         .max()
         .unwrap_or(0);
     page.text(field.spec().label, theme.bold());
-    page.blank();
+    if model.is_roomy() {
+        page.blank();
+    }
     for (row, choice) in choices.iter().enumerate() {
         let here = choice.value == chosen;
         let (sign, style) = match (here, focused) {

@@ -7,9 +7,9 @@ use super::super::teach;
 use super::super::theme::Theme;
 use super::{Page, Row, pad};
 
-/// Draws the table.
+/// Draws the table, with its title where there is room for one.
 #[must_use]
-pub fn sslmodes(theme: Theme, columns: usize) -> Page {
+pub fn sslmodes(theme: Theme, columns: usize, titled: bool) -> Page {
     let mut page = Page::default();
     // The last column says it in full where there is room.
     let heads = if columns >= 74 {
@@ -22,7 +22,9 @@ pub fn sslmodes(theme: Theme, columns: usize) -> Page {
     } else {
         ["sslmode", "eavesdropper", "impostor", "… of your own CA"]
     };
-    page.text("Whom each sslmode of a client stops", theme.bold());
+    if titled {
+        page.text("Whom each sslmode of a client stops", theme.bold());
+    }
     page.row(Row::new(vec![
         Span::raw("   "),
         Span::styled(pad(heads[0], 13), theme.dim()),
@@ -51,7 +53,7 @@ pub fn sslmodes(theme: Theme, columns: usize) -> Page {
             cell(mode.eavesdropper, 14),
             cell(mode.impostor, 10),
             cell(mode.impostor_with_certificate, 14),
-            Span::styled(if ours { "yours" } else { "" }, style),
+            Span::styled(if ours && columns >= 60 { "yours" } else { "" }, style),
         ]));
     }
     page

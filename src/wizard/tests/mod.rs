@@ -1,0 +1,5 @@
+//! The wizard without a terminal: storyboards (scripts of events with named screenshots inside), and random events.
+
+mod random;
+mod stage;
+mod story;
