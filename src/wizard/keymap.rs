@@ -318,6 +318,13 @@ const BINDINGS: &[Binding] = &[
         "way",
         connecting,
     ),
+    also(&[key(KeyCode::Up), char('k')], Action::Up, "scroll", connecting),
+    also(
+        &[key(KeyCode::Down), char('j')],
+        Action::Down,
+        "scroll",
+        connecting,
+    ),
     shown(&[char('c'), char('y')], Action::Copy, "copy", connecting),
     // Questions.
     shown(&[key(KeyCode::Up)], Action::Up, "choose", choosing),

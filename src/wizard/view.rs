@@ -61,37 +61,50 @@ fn whole(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     canvas.rule(Rect::new(area.x, area.y + 1, area.width, 1));
     canvas.rule(Rect::new(area.x, area.bottom() - 2, area.width, 1));
     footer(model, canvas, Rect::new(area.x, area.bottom() - 1, area.width, 1));
-    let body = Rect::new(area.x, area.y + 2, area.width, area.height - 4);
+    let (left, main) = places(area);
+    if left.width > 0 {
+        rail(model, canvas, left);
+    } else {
+        let title = Rect::new(main.x, main.y - 2, main.width, 1);
+        canvas.text(title, model.step().title(), canvas.theme.accent());
+    }
+    model.step().draw(model, canvas, main);
+    if let Some(note) = &model.note {
+        // In the place of the line across, so that nothing moves.
+        let note = clip(note, usize::from(area.width).saturating_sub(4));
+        let wide = u16::try_from(width(&note) + 2).unwrap_or(0);
+        let place = Rect::new(area.x + 1, area.bottom() - 2, wide, 1);
+        canvas.text(place, &format!(" {note} "), canvas.theme.warn());
+    }
+}
+
+/// Where the rail is, if there is room for one, and where the step is.
+fn places(area: Rect) -> (Rect, Rect) {
+    let body = Rect::new(area.x, area.y + 2, area.width, area.height.saturating_sub(4));
     // On a large screen there is air above.
     let air = u16::from(body.height > 22);
-    let body = Rect {
+    let wide = if area.width >= 76 { 22 } else { 0 };
+    let title = if wide == 0 { 2 } else { 0 };
+    let left = Rect {
         y: body.y + air,
+        width: wide,
         height: body.height - air,
         ..body
     };
-    let wide = if area.width >= 76 { 22 } else { 0 };
-    if wide > 0 {
-        rail(model, canvas, Rect { width: wide, ..body });
-    }
-    let left = body.x + wide + 1;
-    let mut main = Rect::new(left, body.y, area.right().saturating_sub(left + 1), body.height);
-    if wide == 0 {
-        canvas.text(
-            Rect { height: 1, ..main },
-            model.step().title(),
-            canvas.theme.accent(),
-        );
-        main.y += 2;
-        main.height -= 2;
-    }
-    if let Some(note) = &model.note {
-        let place = Rect::new(main.x, main.bottom() - 1, main.width, 1);
-        main.height -= 2;
-        model.step().draw(model, canvas, main);
-        canvas.text(place, &clip(note, usize::from(place.width)), canvas.theme.warn());
-    } else {
-        model.step().draw(model, canvas, main);
-    }
+    let main = Rect::new(
+        body.x + wide + 1,
+        left.y + title,
+        area.width.saturating_sub(wide + 2),
+        left.height.saturating_sub(title),
+    );
+    (left, main)
+}
+
+/// Columns and rows of a step on a screen of this size.
+#[must_use]
+pub fn room((columns, rows): (u16, u16)) -> (usize, usize) {
+    let (_, main) = places(Rect::new(0, 0, columns, rows));
+    (usize::from(main.width), usize::from(main.height))
 }
 
 fn header(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {

@@ -10,6 +10,7 @@ use super::super::form::CHECK;
 use super::super::keymap::Action;
 use super::super::message::{Effect, Target, Way};
 use super::super::model::{JourneyState, Model};
+use super::super::view::room;
 use super::super::widgets::{Canvas, Page, visible, width};
 use super::Step;
 
@@ -27,10 +28,21 @@ impl Step for Connect {
     }
 
     fn act(&self, model: &mut Model, action: Action) -> Option<Vec<Effect>> {
-        let count = ways(model).len();
+        let count = ways(model).len().max(1);
         match action {
-            Action::Left | Action::Up => model.tab = (model.tab + count.max(1) - 1) % count.max(1),
-            Action::Right | Action::Down => model.tab = (model.tab + 1) % count.max(1),
+            Action::Left | Action::Right => {
+                let by = if action == Action::Left { count - 1 } else { 1 };
+                model.tab = (model.tab + by) % count;
+                model.scrolled = 0;
+            }
+            Action::Up => model.scrolled = model.scrolled.saturating_sub(1),
+            Action::Down => {
+                let (columns, rows) = room(model.size);
+                let end = page(model, columns)
+                    .height()
+                    .saturating_sub(rows.saturating_sub(2));
+                model.scrolled = (model.scrolled + 1).min(end);
+            }
             Action::Copy => {
                 let text = ways(model).get(model.tab)?.text.clone();
                 return Some(vec![Effect::Copy(text)]);
@@ -40,31 +52,45 @@ impl Step for Connect {
         Some(Vec::new())
     }
 
+    fn enter(&self, model: &mut Model) -> Vec<Effect> {
+        model.scrolled = 0;
+        Vec::new()
+    }
+
     fn draw(&self, model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
-        let theme = canvas.theme;
-        let columns = usize::from(area.width);
         tabs(model, canvas, Rect { height: 1, ..area });
-        let mut page = Page::default();
-        if let Some(way) = ways(model).get(model.tab) {
-            page.text(way.title.clone(), theme.bold());
-            for line in way.text.lines() {
-                snippet(&mut page, &visible(line), columns);
-            }
-            for note in &way.notes {
-                page.words(&format!("! {}", visible(note)), columns, 1, theme.warn());
-            }
+        let body = Rect {
+            y: area.y + 2.min(area.height),
+            height: area.height.saturating_sub(2),
+            ..area
+        };
+        page(model, usize::from(area.width))
+            .scrolled(model.scrolled)
+            .paint(canvas, body);
+    }
+}
+
+/// The snippet, what to do next, and what to know.
+fn page(model: &Model, columns: usize) -> Page {
+    let theme = model.theme;
+    let mut page = Page::default();
+    let way = ways(model).get(model.tab);
+    if let Some(way) = way {
+        page.text(way.title.clone(), theme.bold());
+        for line in way.text.lines() {
+            snippet(&mut page, &visible(line), columns);
         }
         page.blank();
-        next(model, &mut page, columns);
-        page.paint(
-            canvas,
-            Rect {
-                y: area.y + 2.min(area.height),
-                height: area.height.saturating_sub(2),
-                ..area
-            },
-        );
     }
+    next(model, &mut page, columns);
+    if let Some(way) = way.filter(|way| !way.notes.is_empty()) {
+        page.blank();
+        page.text("Good to know", theme.bold());
+        for note in &way.notes {
+            page.pair(" ·", &visible(note), columns, 3, (theme.dim(), theme.dim()));
+        }
+    }
+    page
 }
 
 /// A line of code: what is too long goes on below, deeper, and cut anywhere rather than between words.
@@ -119,13 +145,16 @@ fn next(model: &Model, page: &mut Page, columns: usize) {
         return;
     };
     let dir = dir_flag(model);
+    page.text("The same in one command", theme.bold());
+    page.words(&visible(&command(model)), columns, 1, Style::new());
+    page.blank();
     page.text("Next", theme.bold());
     let mut say = |command: &str, what: &str| {
         page.pair(
             &format!(" pgtls {command}{dir}"),
             what,
             columns,
-            20 + dir.len(),
+            16 + dir.len(),
             (Style::new(), theme.dim()),
         );
     };
@@ -134,11 +163,8 @@ fn next(model: &Model, page: &mut Page, columns: usize) {
         say("down", "stop it; the data stays");
         say("up", "start it again");
     }
-    say("renew", "new certificates, before the old ones end");
+    say("renew", "new certificates, before these end");
     say("undo", "take back what was written");
-    page.blank();
-    page.text("The same in one command", theme.bold());
-    page.words(&visible(&command(model)), columns, 1, Style::new());
 }
 
 fn dir_flag(model: &Model) -> String {
