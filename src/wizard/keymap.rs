@@ -581,7 +581,7 @@ pub fn help(model: &Model) -> Vec<(String, &'static str)> {
         let names: Vec<_> = keys.iter().take(4).map(|key| name(*key)).collect();
         match (binding.action, help.last_mut()) {
             (Action::Step(1), _) => {
-                help.push((format!("{} … Alt-8", names.join(" ")), "to a step of the rail"))
+                help.push((format!("{} … Alt-8", names.join(" ")), "to a step of the rail"));
             }
             (Action::Step(_), _) => {}
             (_, Some((before, says))) if *says == binding.says => {
