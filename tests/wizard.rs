@@ -20,7 +20,7 @@ fn enter_alone_leads_to_a_verified_database() {
         "Who has to prove who they are?",
         "Clients dial",
         "Who issues the certificates?",
-        "new. Nothing is written yet",
+        "Nothing is written yet",
         "PostgreSQL runs on port",
         "Verified: verify-full",
     ] {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use crate::pki::{Algorithm, printable};
 use crate::setup::{Answers, Auth, ClientAnswer, Mode, Problem, Run, Setup, whole_number};
@@ -115,7 +116,7 @@ impl Form {
         let saved = &self.saved;
         let first = saved.access.first();
         let usual = usual();
-        let access = usual.as_ref().and_then(|usual| usual.access.first());
+        let access = usual.and_then(|usual| usual.access.first());
         let path = |path: &Option<PathBuf>| path.iter().map(|path| path.display().to_string()).collect();
         let number = |number: Option<i64>| number.iter().map(ToString::to_string).collect();
         let or = |own: Vec<String>, other: Option<Vec<String>>| {
@@ -401,12 +402,17 @@ pub const CA: &str = "ca";
 pub const GIVEN: &str = "given";
 
 /// What setup takes where nothing is said but the mode.
-fn usual() -> Option<Setup> {
-    Setup::from_answers(&Answers {
-        mode: Some(Mode::OneWay.name().to_owned()),
-        ..Answers::default()
-    })
-    .ok()
+fn usual() -> Option<&'static Setup> {
+    static USUAL: OnceLock<Option<Setup>> = OnceLock::new();
+    USUAL
+        .get_or_init(|| {
+            let answers = Answers {
+                mode: Some(Mode::OneWay.name().to_owned()),
+                ..Answers::default()
+            };
+            Setup::from_answers(&answers).ok()
+        })
+        .as_ref()
 }
 
 fn client_text(client: &ClientAnswer) -> String {

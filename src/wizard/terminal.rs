@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use super::effects::Runner;
 use super::message::{Effect, Message};
 use super::model::Model;
+use super::resume::Kept;
 use super::update::update;
 use super::view::{Drawn, view};
 
@@ -185,7 +186,11 @@ pub async fn run(mut model: Model, first: Vec<Effect>) -> io::Result<End> {
         drawn = screen.draw(&model)?;
     };
     drop(screen);
-    runner.end();
+    if let End::Signal(_) = end {
+        // What was typed on this step is kept too.
+        runner.run(Effect::Keep(Kept::of(&model)));
+    }
+    drop(runner);
     Ok(end)
 }
 

@@ -1,6 +1,8 @@
 //! Which names clients dial, and who may come in.
 
 use super::super::field::Field;
+use super::super::model::Model;
+use super::super::widgets::Page;
 use super::Step;
 
 /// The step.
@@ -25,5 +27,15 @@ impl Step for Names {
             Field::PasswordFile,
             Field::Allow,
         ]
+    }
+
+    fn picture(&self, model: &Model, columns: usize) -> Page {
+        let mut page = Page::default();
+        let more = model.form.saved.access.len().saturating_sub(1);
+        if more > 0 {
+            let says = format!("{more} more [[access]] tables of pgtls.toml stay as they are.");
+            page.words(&says, columns, 3, model.theme.dim());
+        }
+        page
     }
 }

@@ -265,7 +265,7 @@ fn column(model: &Model, groups: &[Group], columns: usize) -> Page {
             };
             // In a narrow column the time makes way.
             let (room, took) = if columns >= 36 {
-                (columns.saturating_sub(14), format!("{took:>9}"))
+                (columns.saturating_sub(13), format!("{took:>9}"))
             } else {
                 (columns.saturating_sub(4), String::new())
             };

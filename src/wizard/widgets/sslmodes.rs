@@ -12,7 +12,7 @@ use super::{Page, Row, pad};
 pub fn sslmodes(theme: Theme, columns: usize, titled: bool) -> Page {
     let mut page = Page::default();
     // The last column says it in full where there is room.
-    let heads = if columns >= 74 {
+    let heads = if columns >= 80 {
         [
             "sslmode",
             "eavesdropper",

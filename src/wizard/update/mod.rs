@@ -1,24 +1,26 @@
 //! The one place where the model changes: a message comes in, effects go out. Pure: the same messages give the same
 //! model.
 
+mod edit;
+mod window;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::InputRequest;
 
 use crate::engine::Event;
 
-use super::field::{Field, Kind};
+use super::field::Field;
 use super::keymap::{self, Action};
-use super::message::{Effect, Message, Reply, Target};
+use super::message::{Effect, Message, Target};
 use super::model::{Focus, JourneyState, Model, PartRow, Popup, ProofState};
 use super::resume::Kept;
 use super::review;
 use super::steps::{STEPS, place};
-use super::widgets::{buttons, popup_end};
+use edit::{choose, down, edit, leave_row, move_to_question, pasted, remove, type_in, up};
+use window::{decide, in_popup};
 
 /// Lines of a log that are kept.
 const LOG: usize = 500;
-/// Characters of a paste that are taken: more than any answer is long.
-const LONGEST_PASTE: usize = 4096;
 
 /// Takes a message in.
 pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
@@ -28,7 +30,8 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Click(target) => clicked(model, target),
         Message::Scroll(lines) => {
             let action = if lines < 0 { Action::Up } else { Action::Down };
-            if model.is_typing() {
+            // The wheel moves through what is shown; it does not answer questions.
+            if model.popup.is_none() && model.focused().is_some() {
                 return Vec::new();
             }
             act(model, action)
@@ -46,8 +49,15 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::Seen(seen) => {
+            let before = model.form.text(Field::Run);
             model.form.seen = Some(seen);
             model.checked = model.form.check();
+            if model.at > 0 && model.form.text(Field::Run) != before {
+                let now = model.form.chosen_in_words(Field::Run);
+                model.note = Some(format!(
+                    "PostgreSQL is not on this machine, so this is about: {now}."
+                ));
+            }
             Vec::new()
         }
         Message::Preview(number, result) => {
@@ -154,80 +164,6 @@ fn pressed(model: &mut Model, event: KeyEvent) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Pasted text goes in as it is; in a list each line is a row of its own.
-fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
-    let Some(field) = model.focused().filter(|_| model.is_typing()) else {
-        return Vec::new();
-    };
-    let text: String = text.chars().take(LONGEST_PASTE).collect();
-    let mut lines = text
-        .split(['\n', '\r'])
-        .map(str::trim)
-        .filter(|line| !line.is_empty());
-    if field.spec().kind == Kind::List {
-        let Some(first) = lines.next() else {
-            return Vec::new();
-        };
-        type_in(model, first);
-        for line in lines {
-            let row = model.focus.row + 1;
-            let mut rows = model.form.rows(field);
-            rows.insert(row.min(rows.len()), line.to_owned());
-            model.answer(field, rows);
-            let focus = Focus { row, ..model.focus };
-            model.focus_on(focus);
-        }
-    } else {
-        let joined: Vec<_> = lines.collect();
-        type_in(model, &joined.join(" "));
-    }
-    Vec::new()
-}
-
-fn type_in(model: &mut Model, text: &str) {
-    for c in text.chars() {
-        model.editor.handle(InputRequest::InsertChar(c));
-    }
-    write_back(model);
-}
-
-fn edit(model: &mut Model, request: InputRequest) {
-    let changed = model.editor.handle(request);
-    if changed.is_some_and(|changed| changed.value) {
-        write_back(model);
-    }
-}
-
-/// What stands in the editor becomes the answer.
-fn write_back(model: &mut Model) {
-    let Some(field) = model.focused() else { return };
-    let text = model.editor.value().to_owned();
-    match field.spec().kind {
-        Kind::Choice(_) => {}
-        Kind::Text => model.answer(field, vec![text]),
-        Kind::List => {
-            let mut rows = model.form.rows(field);
-            match rows.get_mut(model.focus.row) {
-                Some(row) => *row = text,
-                None => rows.push(text),
-            }
-            model.answer(field, rows);
-        }
-    }
-}
-
-/// Leaves a row: rows without text are none.
-fn leave_row(model: &mut Model) {
-    let Some(field) = model.focused().filter(|field| field.spec().kind == Kind::List) else {
-        return;
-    };
-    let rows = model.form.given(field).to_vec();
-    if rows.iter().any(|row| row.trim().is_empty()) {
-        let kept: Vec<_> = rows.into_iter().filter(|row| !row.trim().is_empty()).collect();
-        model.answer(field, kept);
-    }
-}
-
 fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     if model.popup.is_some() {
         return in_popup(model, action);
@@ -300,82 +236,6 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     }
 }
 
-fn in_popup(model: &mut Model, action: Action) -> Vec<Effect> {
-    match (action, &model.popup) {
-        (Action::Up, Some(Popup::Help | Popup::Why(..) | Popup::Asked(..))) => {
-            model.scrolled = model.scrolled.saturating_sub(1);
-            return Vec::new();
-        }
-        (Action::Down, Some(Popup::Help | Popup::Why(..) | Popup::Asked(..))) => {
-            model.scrolled = (model.scrolled + 1).min(popup_end(model));
-            return Vec::new();
-        }
-        _ => {}
-    }
-    let Some(popup) = &mut model.popup else {
-        return Vec::new();
-    };
-    let (chosen, count) = match popup {
-        Popup::Leave(chosen) => (chosen, 2),
-        Popup::Asked(question, chosen) => {
-            let count = buttons(question).len();
-            (chosen, count)
-        }
-        Popup::Help | Popup::Why(..) => {
-            if action == Action::Back {
-                model.popup = None;
-            } else if action == Action::Quit {
-                model.popup = None;
-                return act(model, action);
-            }
-            return Vec::new();
-        }
-    };
-    match action {
-        Action::Left | Action::Up | Action::Previous => *chosen = chosen.saturating_sub(1),
-        Action::Right | Action::Down | Action::Next => *chosen = (*chosen + 1).min(count - 1),
-        Action::Continue => {
-            let chosen = *chosen;
-            return decide(model, chosen);
-        }
-        Action::Back => {
-            let last = if matches!(popup, Popup::Leave(_)) {
-                0
-            } else {
-                count - 1
-            };
-            return decide(model, last);
-        }
-        // Asked to leave while it is being asked: yes.
-        Action::Quit => {
-            return match popup {
-                Popup::Leave(_) => decide(model, 1),
-                _ => vec![Effect::Answer(Reply::No), keep(model), Effect::Quit],
-            };
-        }
-        Action::Suspend => return vec![Effect::Suspend],
-        _ => {}
-    }
-    Vec::new()
-}
-
-/// A button of the window was chosen.
-fn decide(model: &mut Model, button: usize) -> Vec<Effect> {
-    match model.popup.take() {
-        Some(Popup::Leave(_)) if button == 1 => vec![keep(model), Effect::Quit],
-        Some(Popup::Asked(question, _)) => {
-            let last = buttons(&question).len() - 1;
-            let reply = match button {
-                0 => Reply::Yes,
-                button if button == last => Reply::No,
-                _ => Reply::Leave,
-            };
-            vec![Effect::Answer(reply)]
-        }
-        _ => Vec::new(),
-    }
-}
-
 fn keep(model: &Model) -> Effect {
     Effect::Keep(Kept::of(model))
 }
@@ -434,93 +294,6 @@ pub(super) fn enter(model: &mut Model, at: usize) -> Vec<Effect> {
     let mut effects = STEPS[at].enter(model);
     effects.push(keep(model));
     effects
-}
-
-fn move_to_question(model: &mut Model, field: usize) {
-    leave_row(model);
-    model.focus_on(Focus { field, row: 0 });
-}
-
-fn up(model: &mut Model) -> Vec<Effect> {
-    let Some(field) = model.focused() else {
-        return Vec::new();
-    };
-    if turn(model, field, -1) {
-        return Vec::new();
-    }
-    if field.spec().kind == Kind::List && model.focus.row > 0 {
-        let row = model.focus.row - 1;
-        leave_row(model);
-        model.focus_on(Focus { row, ..model.focus });
-    } else if model.focus.field > 0 {
-        leave_row(model);
-        let before = model.focus.field - 1;
-        let row = match model.asked().get(before) {
-            Some(field) if field.spec().kind == Kind::List => model.form.rows(*field).len(),
-            _ => 0,
-        };
-        model.focus_on(Focus { field: before, row });
-    }
-    Vec::new()
-}
-
-fn down(model: &mut Model) -> Vec<Effect> {
-    let Some(field) = model.focused() else {
-        return Vec::new();
-    };
-    if turn(model, field, 1) {
-        return Vec::new();
-    }
-    if field.spec().kind == Kind::List && model.focus.row < model.form.rows(field).len() {
-        let empty = model.editor.value().trim().is_empty();
-        let row = if empty {
-            model.focus.row
-        } else {
-            model.focus.row + 1
-        };
-        leave_row(model);
-        model.focus_on(Focus { row, ..model.focus });
-        if !empty || model.focus.row < model.form.rows(field).len() {
-            return Vec::new();
-        }
-    }
-    if model.focus.field + 1 < model.asked().len() {
-        move_to_question(model, model.focus.field + 1);
-    }
-    Vec::new()
-}
-
-/// Chooses the next or the previous answer, if there is one on that side.
-fn turn(model: &mut Model, field: Field, by: isize) -> bool {
-    let choices = model.form.choices(field);
-    let chosen = model.form.text(field);
-    let Some(place) = choices.iter().position(|choice| choice.value == chosen) else {
-        return false;
-    };
-    let Some(choice) = place.checked_add_signed(by).and_then(|place| choices.get(place)) else {
-        return false;
-    };
-    choose(model, field, choice.value);
-    true
-}
-
-fn choose(model: &mut Model, field: Field, value: &str) {
-    model.answer(field, vec![value.to_owned()]);
-    if field == Field::Run {
-        // Other steps lie ahead now.
-        model.reached = model.at;
-    }
-}
-
-fn remove(model: &mut Model) {
-    let Some(field) = model.focused() else { return };
-    let mut rows = model.form.rows(field);
-    if model.focus.row < rows.len() {
-        rows.remove(model.focus.row);
-        model.answer(field, rows);
-    }
-    let focus = model.focus;
-    model.focus_on(focus);
 }
 
 fn clicked(model: &mut Model, target: Target) -> Vec<Effect> {

@@ -1,6 +1,9 @@
 //! Carries out what the pure part asks for. Journeys run on a thread of their own, with a runtime of their own: making
 //! an RSA key or waiting for a server never holds up the screen. What comes of it goes back as messages.
 
+mod ask;
+mod journey;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc as answers;
@@ -11,28 +14,27 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::apply::{Answer, Change, Project};
-use crate::clients;
-use crate::conninfo::{Conninfo, Environment, Keyword};
-use crate::engine::{self, Ask, Error, Event, Gathered, Means, Renew, Request, Secrets, Step, Teller};
+use crate::apply::Project;
+use crate::conninfo::{Conninfo, Environment};
+use crate::engine::{self, Error, Gathered, Means, Renew, Request, Secrets, Teller};
 use crate::pki::printable;
-use crate::server::fetch::FetchPlan;
-use crate::server::{Places, Sandbox};
 use crate::setup::Setup;
 use crate::verify::prove;
 
 use super::look::{Seen, look};
-use super::message::{Effect, Fault, Job, Landed, Message, Question, Reply, Way};
+use super::message::{Effect, Fault, Job, Message, Reply};
 use super::resume;
 use super::review::Preview;
+use ask::Asker;
+use journey::Journey;
 
 /// How long one probe may take.
 const PROBE: Duration = Duration::from_secs(5);
 /// How often time is told while something runs.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Keys and certificates that were made, and for which setup.
-type Made = Arc<Mutex<Option<(Setup, Arc<Gathered>)>>>;
+/// Keys and certificates that were made for the preview of this number, and for which setup.
+type Made = Arc<Mutex<Option<(u64, Setup, Arc<Gathered>)>>>;
 
 /// Runs effects.
 pub struct Runner {
@@ -122,7 +124,7 @@ impl Runner {
             &self.messages,
             Message::Preview(number, Err(defect())),
             move || async move {
-                let result = preview(dir, job, &made).await;
+                let result = preview(dir, number, job, &made).await;
                 let _ = messages.send(Message::Preview(
                     number,
                     result.map_err(|error| Fault::from(&error)),
@@ -196,6 +198,12 @@ impl Runner {
             let result = ticking(&messages, proof).await;
             let _ = messages.send(Message::Proven(result.map_err(|error| Fault::from(&error))));
         });
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -273,178 +281,15 @@ fn with_secrets(dir: &std::path::Path, job: &Job) -> Result<(Request, Setup), Er
     Ok((request, setup))
 }
 
-async fn preview(dir: PathBuf, job: Job, made: &Made) -> Result<Preview, Error> {
+async fn preview(dir: PathBuf, number: u64, job: Job, made: &Made) -> Result<Preview, Error> {
     let (request, setup) = with_secrets(&dir, &job)?;
     let project = Project::look(&request.dir)?;
     let prepared = engine::prepare(&request, &project, None, &Teller::silent()).await?;
     let preview = Preview::of(&prepared);
-    *made.lock().unwrap_or_else(PoisonError::into_inner) = Some((setup, Arc::clone(&prepared.gathered)));
+    let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+    // One that was overtaken while it made its keys is not what was reviewed.
+    if made.as_ref().is_none_or(|(newest, ..)| *newest < number) {
+        *made = Some((number, setup, Arc::clone(&prepared.gathered)));
+    }
     Ok(preview)
-}
-
-/// One way through: write, start, make the role and the database.
-struct Journey {
-    dir: PathBuf,
-    messages: mpsc::UnboundedSender<Message>,
-    made: Made,
-    ask: Asker,
-}
-
-impl Journey {
-    async fn go(&self, job: Job, stopped: oneshot::Receiver<()>) -> Message {
-        let before = Before::of(&self.dir);
-        let wrote = Arc::new(Mutex::new(false));
-        let teller = self.teller(Arc::clone(&wrote));
-        tokio::select! {
-            biased;
-            result = self.up(&job, &teller) => {
-                Message::Done(result.map_err(|error| Fault::from(&error)))
-            }
-            // Dropped without a word, the sender still lives as long as the journey is wanted.
-            Ok(()) = stopped => {
-                let wrote = *wrote.lock().unwrap_or_else(PoisonError::into_inner);
-                Message::Cancelled(before.restore(&self.dir, wrote).await)
-            }
-        }
-    }
-
-    fn teller(&self, wrote: Arc<Mutex<bool>>) -> Teller {
-        let messages = self.messages.clone();
-        Teller::new(move |event| {
-            if matches!(
-                event,
-                Event::Done {
-                    step: Step::Write,
-                    ..
-                }
-            ) {
-                *wrote.lock().unwrap_or_else(PoisonError::into_inner) = true;
-            }
-            let _ = messages.send(Message::Told(event));
-        })
-    }
-
-    async fn up(&self, job: &Job, teller: &Teller) -> Result<Landed, Error> {
-        let (mut request, setup) = with_secrets(&self.dir, job)?;
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner).take();
-        request.gathered = made.filter(|(of, _)| *of == setup).map(|(_, gathered)| gathered);
-        let outcome = Box::pin(engine::up(&request, &self.ask, None, teller)).await?;
-        Ok(Landed {
-            dir: outcome.dir.display().to_string(),
-            port: outcome.server.as_ref().map(|server| server.port),
-            ways: ways(&outcome.conninfo),
-        })
-    }
-}
-
-/// Every way to connect that can be written for this connection.
-fn ways(conninfo: &Conninfo) -> Vec<Way> {
-    let has_certificate = conninfo.get(Keyword::Sslcert).is_some();
-    clients::all()
-        .iter()
-        .filter_map(|client| {
-            let text = clients::render(client, conninfo).ok()?;
-            let mut notes = client.traps.clone();
-            if has_certificate && !client.formats.is_empty() {
-                notes.insert(
-                    0,
-                    format!(
-                        "It needs the key in a format of its own: `pgtls connect {}` makes it.",
-                        client.name
-                    ),
-                );
-            }
-            Some(Way {
-                name: client.name.clone(),
-                title: client.title.clone(),
-                text: text.trim_matches('\n').to_owned(),
-                notes,
-            })
-        })
-        .collect()
-}
-
-/// What there was before a journey began, to leave things as they were when it is broken off.
-struct Before {
-    had_data: bool,
-}
-
-impl Before {
-    fn of(dir: &std::path::Path) -> Self {
-        let sandbox = Sandbox::locate(&engine::absolute(dir), &Places::of_this_machine());
-        Self {
-            had_data: sandbox.is_ok_and(|sandbox| sandbox.data_version().is_some()),
-        }
-    }
-
-    /// Takes back what was written, and removes the data directory that was made. The server that was started is gone
-    /// with the journey.
-    async fn restore(&self, dir: &std::path::Path, wrote: bool) -> String {
-        if !wrote {
-            return "Broken off before anything was written.".to_owned();
-        }
-        let sandbox = Sandbox::locate(&engine::absolute(dir), &Places::of_this_machine());
-        let undone = engine::undo(dir, &Teller::silent()).await;
-        let removed = match sandbox {
-            Ok(sandbox) if !self.had_data => sandbox.delete().map(|_| ()).map_err(|error| error.to_string()),
-            _ => Ok(()),
-        };
-        match (undone, removed) {
-            (Ok(_), Ok(())) => {
-                "Broken off. What was written is taken back, and no server was left.".to_owned()
-            }
-            (Err(error), _) => {
-                format!("Broken off; no server was left. Taking back what was written failed: {error}")
-            }
-            (_, Err(why)) => {
-                format!("Broken off, and what was written is taken back. Its data directory stays: {why}")
-            }
-        }
-    }
-}
-
-/// Asks on the screen, and waits for the answer.
-struct Asker {
-    messages: mpsc::UnboundedSender<Message>,
-    replies: Arc<Mutex<Option<answers::Sender<Reply>>>>,
-}
-
-impl Asker {
-    /// A screen that has gone away says no.
-    fn ask(&self, question: Question) -> Reply {
-        let (sender, receiver) = answers::channel();
-        *self.replies.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
-        if self.messages.send(Message::Asked(question)).is_err() {
-            return Reply::No;
-        }
-        receiver.recv().unwrap_or(Reply::No)
-    }
-}
-
-impl Ask for Asker {
-    fn edited(&self, change: &Change) -> Answer {
-        let reply = self.ask(Question::Edited {
-            path: printable(&change.path.to_string_lossy()),
-            diff: change.diff(),
-            may_be_left: change.may_be_left(),
-        });
-        match reply {
-            Reply::Yes => Answer::Replace,
-            Reply::Leave => Answer::Leave,
-            Reply::No => Answer::Stop,
-        }
-    }
-
-    fn fetch(&self, plan: &FetchPlan) -> bool {
-        let size = plan
-            .size
-            .map(|bytes| format!(", {} MB", bytes / 1_000_000))
-            .unwrap_or_default();
-        let reply = self.ask(Question::Fetch {
-            what: format!("{} through {}{size}", plan.package, plan.client.name()),
-            into: plan.into.display().to_string(),
-            caveat: plan.caveat.clone(),
-        });
-        reply == Reply::Yes
-    }
 }

@@ -1,80 +1,29 @@
-//! The keys: one table that handles them, fills the footer and is the help. Nowhere else does a key have a meaning,
-//! and so what is shown cannot drift from what is done.
+//! The table of keys, and when each acts.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyModifiers};
 use tui_input::InputRequest;
 
-use super::field::Kind;
-use super::model::{JourneyState, Model, Popup, ProofState};
-use super::steps::place;
-
-/// What a key means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Go on.
-    Continue,
-    /// Go back, or close the window.
-    Back,
-    /// One up.
-    Up,
-    /// One down.
-    Down,
-    /// One to the left.
-    Left,
-    /// One to the right.
-    Right,
-    /// To the next question or pane.
-    Next,
-    /// To the one before.
-    Previous,
-    /// To this step of the rail, counted from one.
-    Step(usize),
-    /// Take a row out of a list.
-    Remove,
-    /// Take the suggestion.
-    Suggested,
-    /// Change the text under the cursor.
-    Edit(InputRequest),
-    /// Explain what the cursor is on.
-    Why,
-    /// Show the keys.
-    Help,
-    /// Show the difference, or the file.
-    Diff,
-    /// Go to the step that decided this.
-    Decided,
-    /// Save the answers instead of writing.
-    Save,
-    /// Do it again.
-    Again,
-    /// Put it right.
-    Mend,
-    /// Break it off.
-    Cancel,
-    /// Copy it.
-    Copy,
-    /// Leave.
-    Quit,
-    /// Give the terminal back for a while.
-    Suspend,
-}
+use super::super::field::Kind;
+use super::super::model::{JourneyState, Model, Popup, ProofState};
+use super::super::steps::{may_be_mended, place, ways};
+use super::Action;
 
 /// A key with its modifiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key(KeyCode, KeyModifiers);
+pub struct Key(pub KeyCode, pub KeyModifiers);
 
 /// Keys that mean the same, and when they do.
-struct Binding {
-    keys: &'static [Key],
-    action: Action,
+pub struct Binding {
+    pub keys: &'static [Key],
+    pub action: Action,
     /// What it does, in a word or two.
-    says: &'static str,
+    pub says: &'static str,
     /// Whether the footer shows it.
-    shown: bool,
-    when: fn(&Model) -> bool,
+    pub shown: bool,
+    pub when: fn(&Model) -> bool,
 }
 
-const fn key(code: KeyCode) -> Key {
+pub const fn key(code: KeyCode) -> Key {
     Key(code, KeyModifiers::NONE)
 }
 
@@ -176,7 +125,7 @@ fn waiting(model: &Model) -> bool {
 }
 
 fn mendable(model: &Model) -> bool {
-    on(model, "verify") && super::steps::may_be_mended(model)
+    on(model, "verify") && may_be_mended(model)
 }
 
 fn probing(model: &Model) -> bool {
@@ -217,7 +166,7 @@ const fn always(_: &Model) -> bool {
 }
 
 /// The table; the first that fits counts.
-const BINDINGS: &[Binding] = &[
+pub const BINDINGS: &[Binding] = &[
     // Windows.
     also(&[key(KeyCode::Up), char('k')], Action::Up, "scroll", windowed),
     also(&[key(KeyCode::Down), char('j')], Action::Down, "scroll", windowed),
@@ -525,120 +474,9 @@ fn in_lines(model: &Model) -> bool {
 }
 
 fn connecting(model: &Model) -> bool {
-    on(model, "connect") && !super::steps::ways(model).is_empty()
+    on(model, "connect") && !ways(model).is_empty()
 }
 
 fn explaining_free(model: &Model) -> bool {
     may_explain(model) && free(model)
-}
-
-/// What this key means here.
-#[must_use]
-pub fn find(model: &Model, event: &KeyEvent) -> Option<Action> {
-    let event = normal(event);
-    BINDINGS
-        .iter()
-        .find(|binding| binding.keys.contains(&event) && (binding.when)(model))
-        .map(|binding| binding.action)
-}
-
-/// Shift is part of the character already, and Shift-Tab comes in two spellings.
-fn normal(event: &KeyEvent) -> Key {
-    let shift = event.modifiers.contains(KeyModifiers::SHIFT);
-    match event.code {
-        KeyCode::Tab if shift => key(KeyCode::BackTab),
-        KeyCode::Char(_) | KeyCode::BackTab => Key(event.code, event.modifiers - KeyModifiers::SHIFT),
-        code => Key(code, event.modifiers),
-    }
-}
-
-/// The footer: keys and what they do here. Keys that do the same stand together.
-#[must_use]
-pub fn hints(model: &Model) -> Vec<(String, &'static str)> {
-    let mut hints: Vec<(String, &'static str)> = Vec::new();
-    for (binding, fresh) in acting(model) {
-        let Some(first) = fresh.first().filter(|_| binding.shown) else {
-            continue;
-        };
-        match hints.iter_mut().find(|(_, says)| *says == binding.says) {
-            Some((keys, _)) if keys.chars().count() == 1 => keys.push_str(&name(*first)),
-            Some(_) => {}
-            None => hints.push((name(*first), binding.says)),
-        }
-    }
-    hints
-}
-
-/// Every key that acts here.
-#[must_use]
-pub fn help(model: &Model) -> Vec<(String, &'static str)> {
-    let closed = Model {
-        popup: None,
-        ..model.clone()
-    };
-    let mut help: Vec<(String, &'static str)> = Vec::new();
-    for (binding, keys) in acting(&closed) {
-        let names: Vec<_> = keys.iter().take(4).map(|key| name(*key)).collect();
-        match (binding.action, help.last_mut()) {
-            (Action::Step(1), _) => {
-                help.push((format!("{} … Alt-8", names.join(" ")), "to a step of the rail"));
-            }
-            (Action::Step(_), _) => {}
-            (_, Some((before, says))) if *says == binding.says => {
-                before.push_str("  ");
-                before.push_str(&names.join("  "));
-            }
-            _ => help.push((names.join("  "), binding.says)),
-        }
-    }
-    help
-}
-
-/// The bindings that act here, with those of their keys that no earlier one has taken.
-fn acting(model: &Model) -> Vec<(&'static Binding, Vec<Key>)> {
-    let mut taken: Vec<Key> = Vec::new();
-    let mut acting = Vec::new();
-    for binding in BINDINGS.iter().filter(|binding| (binding.when)(model)) {
-        let fresh: Vec<Key> = binding
-            .keys
-            .iter()
-            .copied()
-            .filter(|key| !taken.contains(key))
-            .collect();
-        if !fresh.is_empty() {
-            taken.extend(&fresh);
-            acting.push((binding, fresh));
-        }
-    }
-    acting
-}
-
-fn name(Key(code, modifiers): Key) -> String {
-    let plain = match code {
-        KeyCode::Enter => "Enter".to_owned(),
-        KeyCode::Esc => "Esc".to_owned(),
-        KeyCode::Up => "↑".to_owned(),
-        KeyCode::Down => "↓".to_owned(),
-        KeyCode::Left => "←".to_owned(),
-        KeyCode::Right => "→".to_owned(),
-        KeyCode::Tab => "Tab".to_owned(),
-        KeyCode::BackTab => "Shift-Tab".to_owned(),
-        KeyCode::Backspace => "Backspace".to_owned(),
-        KeyCode::Delete => "Del".to_owned(),
-        KeyCode::Home => "Home".to_owned(),
-        KeyCode::End => "End".to_owned(),
-        KeyCode::F(number) => format!("F{number}"),
-        KeyCode::Char(' ') => "Space".to_owned(),
-        KeyCode::Char(c) if modifiers.contains(KeyModifiers::CONTROL) => c.to_ascii_uppercase().to_string(),
-        KeyCode::Char(c) => c.to_string(),
-        _ => String::new(),
-    };
-    let mut text = String::new();
-    if modifiers.contains(KeyModifiers::CONTROL) {
-        text.push_str("Ctrl-");
-    }
-    if modifiers.contains(KeyModifiers::ALT) {
-        text.push_str("Alt-");
-    }
-    text + &plain
 }
