@@ -126,8 +126,7 @@ fn record(tree: &Tree, changes: Changes, left: &BTreeSet<PathBuf>) -> Result<Rec
         if tree.read(&change.path)? != change.before {
             return Err(Error::ChangedMeanwhile(tree.full(&change.path)));
         }
-        if let Some(mut entry) = change.entry {
-            entry.mode = change.mode;
+        if let Some(entry) = change.entry {
             manifest.files.insert(change.path.clone(), entry);
         }
         if change.action != Action::Kept {

@@ -256,6 +256,12 @@ pub struct ConnectArgs {
     /// Which client kit, where there are several.
     #[arg(long, value_name = "NAME")]
     pub client: Option<String>,
+    /// Install the kit for this account, where libpq looks by itself; with `service`: as a service entry.
+    #[arg(long, conflicts_with_all = ["project", "format"])]
+    pub install: bool,
+    /// Write a whole example project into this directory instead: the snippet and its manifest.
+    #[arg(long, value_name = "DIR", conflicts_with = "format")]
+    pub project: Option<PathBuf>,
     /// Make the kit's key in this format too, and print the file's name: pk8, p12, p12-legacy or truststore; repeatable.
     #[arg(long, value_name = "FORMAT")]
     pub format: Vec<String>,

@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::apply::Action;
+use crate::apply::{Action, Written};
 use crate::clients::{self, Client, Format};
-use crate::conninfo::{Conninfo, Keyword};
-use crate::engine::{self, Error};
+use crate::conninfo::{Conninfo, Environment, Keyword};
+use crate::engine::{self, Error, Installation};
 use crate::pki::printable;
 use crate::plan::Kit;
 
 use super::Exit;
 use super::args::{ConnectArgs, Global};
 use super::output::{Output, object};
+use super::plan::FileRow;
 use super::prompt::Prompt;
 use super::up::Connect;
 
@@ -34,6 +35,14 @@ struct Told<'a> {
     tested: bool,
     #[serde(flatten)]
     connect: Connect,
+}
+
+/// The one object of `connect --install --json` and `connect --project --json`.
+#[derive(Debug, Serialize)]
+struct Wrote {
+    dir: String,
+    files: Vec<FileRow>,
+    kept: Vec<String>,
 }
 
 /// A row of `connect --list --json`.
@@ -62,6 +71,15 @@ pub fn run(global: &Global, args: &ConnectArgs, output: Output) -> Result<Exit, 
     }
     if !wanted.is_empty() {
         make(global, &kit, &wanted, output)?;
+    }
+    if args.install {
+        return install(global, client, &kit, &conninfo, output);
+    }
+    if let Some(dir) = &args.project {
+        let files = clients::project(client, &conninfo)?;
+        let written = engine::write_project(dir, &files, &Prompt::new(global))?;
+        wrote(dir, &written, client.run.as_deref(), output);
+        return Ok(Exit::Holds);
     }
     if output.json() {
         object(&Told {
@@ -136,6 +154,77 @@ fn list(output: Output) {
     for client in clients::all() {
         output.say(format_args!("{:<16} {}", client.name, client.title));
     }
+}
+
+/// Installs the kit below the home directory.
+fn install(
+    global: &Global,
+    client: &Client,
+    kit: &Kit,
+    conninfo: &Conninfo,
+    output: Output,
+) -> Result<Exit, Error> {
+    let home = Environment::current().home.ok_or_else(|| Error::Environment {
+        what: "this account has no home directory (HOME is not set)".to_owned(),
+    })?;
+    let what = match client.name.as_str() {
+        "service" => Installation::Service,
+        _ => Installation::Files {
+            pk8: client.formats.contains(&Format::Pk8),
+        },
+    };
+    let kit_dir = engine::kit_dir(&engine::absolute(&global.dir), kit);
+    let written = engine::install(&kit_dir, conninfo, what, &home, &Prompt::new(global))?;
+    let use_it = match what {
+        Installation::Service => format!("psql service={}", kit.name),
+        Installation::Files { .. } => {
+            let mut short = conninfo.clone();
+            for keyword in [
+                Keyword::Sslrootcert,
+                Keyword::Sslcert,
+                Keyword::Sslkey,
+                Keyword::Passfile,
+            ] {
+                short.remove(keyword);
+            }
+            short.psql_command()
+        }
+    };
+    wrote(&home, &written, Some(&use_it), output);
+    Ok(Exit::Holds)
+}
+
+/// What was written into a directory that is not the project's, and how to use it and take it back.
+fn wrote(dir: &Path, written: &Written, run: Option<&str>, output: Output) {
+    let dir = engine::absolute(dir);
+    if output.json() {
+        object(&Wrote {
+            dir: dir.to_string_lossy().into_owned(),
+            files: FileRow::all(&written.files),
+            kept: written
+                .kept
+                .iter()
+                .map(|kept| dir.join(&kept.copy).to_string_lossy().into_owned())
+                .collect(),
+        });
+        return;
+    }
+    for file in &written.files {
+        output.say(dir.join(&file.path).display());
+    }
+    for kept in &written.kept {
+        output.remark(format_args!(
+            "kept a copy of what was there before: {}",
+            dir.join(&kept.copy).display()
+        ));
+    }
+    if written.files.is_empty() {
+        output.remark("everything is there already");
+    }
+    if let Some(run) = run {
+        output.remark(format_args!("run it: {run}"));
+    }
+    output.remark(format_args!("take it back: pgtls undo --dir {}", dir.display()));
 }
 
 /// The formats that were asked for.

@@ -72,11 +72,16 @@ macro_rules! descriptions {
 const DESCRIPTIONS: &[(&str, &str)] = &descriptions! {
     "psql" "uri" "conninfo" "env" "service" "pg_dump"
     "psycopg" "asyncpg" "sqlalchemy" "django"
-    "node-pg" "postgres-js"
-    "jdbc"
-    "tokio-postgres"
-    "ruby-pg"
-    "php-pdo"
+    "node-pg" "postgres-js" "prisma"
+    "jdbc" "hikari" "spring" "r2dbc"
+    "pgx" "lib-pq" "gorm"
+    "tokio-postgres" "sqlx"
+    "npgsql"
+    "ruby-pg" "rails"
+    "php-pdo" "laravel"
+    "ecto"
+    "pgbouncer" "pgadmin" "dbeaver" "datagrip" "grafana"
+    "subscription" "postgres_fdw"
 };
 
 /// Every client, in the order people are shown them.

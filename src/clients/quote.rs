@@ -90,7 +90,12 @@ impl Style {
 
     /// The text as it stands between the quotes of this style, to go on a literal that has more in it.
     pub(super) fn inner(self, text: &str) -> String {
-        let quoted = self.quote(text);
+        let quoted = match self {
+            // These two leave the quotes out where they can.
+            Self::Sh => return text.replace('\'', "'\\''"),
+            Self::Conninfo => return text.replace('\\', r"\\").replace('\'', r"\'"),
+            _ => self.quote(text),
+        };
         quoted
             .get(1..quoted.len().saturating_sub(1))
             .unwrap_or_default()

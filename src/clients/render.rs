@@ -123,6 +123,7 @@ impl<'a> Facts<'a> {
                 file(name, format.file());
             }
             file("p12_password", Format::PASSWORD_FILE);
+            file("userlist", "userlist.txt");
             let kit = kit.file_name().map(|name| name.to_string_lossy().into_owned());
             values.insert("kit", kit.unwrap_or_else(|| "pgtls".to_owned()));
         }
@@ -138,6 +139,9 @@ impl<'a> Facts<'a> {
             }
         }
         values.insert("conninfo", conninfo.to_keyword_value());
+        // For drivers that take libpq's form but know no password file.
+        let dsn = conninfo.clone().remove(Keyword::Passfile).to_keyword_value();
+        values.insert("dsn", dsn);
         values.insert("uri", conninfo.to_uri());
         values.insert("psql", conninfo.psql_command());
         values.insert("env", exports(conninfo));

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use crate::apply::{self, Change, Policy, Project, Written};
+use crate::apply::Written;
 use crate::clients::Format;
 use crate::pki::{Certificate, Identity};
 use crate::plan::{Kit, Layout, Stores};
 
 use super::credentials::random_password;
+use super::install::write_beside;
 use super::up::Ask;
 use super::{Error, files};
 
@@ -74,11 +75,5 @@ pub fn make(dir: &Path, kit: &Kit, formats: &[Format], ask: &dyn Ask) -> Result<
     let roots = Certificate::from_pem(&files::must_read("the root certificate", &root)?)
         .map_err(|error| wrong("the root certificate", &root, error.to_string()))?;
     let artifacts = stores.artifacts(&kit.name, identity.as_ref(), &roots);
-    if apply::compare_beside(&Project::look(dir)?, &artifacts)?.is_empty() {
-        return Ok(Written::default());
-    }
-    let project = Project::open(dir)?;
-    let changes = apply::compare_beside(&project, &artifacts)?;
-    let mut asked = |change: &Change| ask.edited(change);
-    Ok(apply::write(&project, changes, Policy::Ask(&mut asked))?)
+    write_beside(dir, &artifacts, ask)
 }

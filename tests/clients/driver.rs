@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::support::{Job, cache, open_to_all};
+use crate::support::{Job, TestServer, cache, open_to_all};
 
 /// A driver that is on this machine.
 pub struct Driver {
@@ -27,9 +27,17 @@ enum Kind {
     Node,
     Java,
     Rust,
+    /// `go build` with Debian's packages.
+    Go,
     Ruby,
     Php,
+    /// A script of `psql` for a server that is the client.
+    Sql,
+    Pgbouncer,
 }
+
+/// What the snippets for Java import.
+const JARS: [&str; 4] = ["postgresql", "HikariCP", "slf4j-api", "slf4j-nop"];
 
 const QUERY: &str = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
 
@@ -46,7 +54,17 @@ impl Driver {
             "node-pg" => (Kind::Node, node_version("pg")),
             "postgres-js" => (Kind::Node, node_version("postgres")),
             "jdbc" => (Kind::Java, jar_version("postgresql")),
+            "hikari" => (Kind::Java, jar_version("HikariCP")),
             "tokio-postgres" => (Kind::Rust, crate_version("tokio-postgres-rustls")),
+            "sqlx" => (Kind::Rust, crate_version("sqlx")),
+            "lib-pq" => (Kind::Go, debian_version("golang-github-lib-pq-dev")),
+            "rails" => (
+                Kind::Ruby,
+                ask(Job::new("ruby").args(["-e", "require 'active_record'; puts ActiveRecord.version"])),
+            ),
+            "laravel" => (Kind::Php, debian_version("php-illuminate-database")),
+            "pgbouncer" => (Kind::Pgbouncer, ask(Job::new("pgbouncer").arg("--version"))),
+            "postgres_fdw" => (Kind::Sql, ask(Job::new("psql").arg("--version"))),
             "ruby-pg" => (
                 Kind::Ruby,
                 ask(Job::new("ruby").args(["-e", "require 'pg'; puts PG::VERSION"])),
@@ -62,7 +80,13 @@ impl Driver {
     }
 
     /// Gets a snippet ready in a directory of its own; what comes back makes a run of it, from another directory.
-    pub fn prepare(&self, dir: &Path, file: &str, snippet: &str) -> Box<dyn Fn() -> Job + Send> {
+    pub fn prepare(
+        &self,
+        dir: &Path,
+        file: &str,
+        snippet: &str,
+        near: &TestServer,
+    ) -> Box<dyn Fn() -> Job + Send> {
         let path = dir.join(file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, snippet).unwrap();
@@ -103,17 +127,111 @@ impl Driver {
                 Job::new("java")
                     // One processor's worth of threads: the tests beside this one want some too.
                     .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"])
-                    .arg("/usr/share/java/postgresql.jar")
+                    .arg(JARS.map(|jar| format!("/usr/share/java/{jar}.jar")).join(":"))
                     .arg(&path)
             }),
+            Kind::Go => {
+                let program = dir.join("connect");
+                Job::new("go")
+                    .args(["build", "-o"])
+                    .args([&program, &path])
+                    .env("GO111MODULE", "off")
+                    .env("GOPATH", "/usr/share/gocode")
+                    .env("GOCACHE", cache().join("drivers/go"))
+                    .run()
+                    .expect_ok("go build of a snippet");
+                Box::new(move || Job::new(&program))
+            }
             Kind::Rust => {
                 let program = compile(dir, snippet);
                 Box::new(move || Job::new(&program))
             }
             Kind::Ruby => program("ruby", vec![path]),
-            Kind::Php => program("php", vec![path]),
+            Kind::Php => {
+                // Composer would write this file; Debian's packages have theirs elsewhere.
+                let vendor = dir.join("vendor");
+                fs::create_dir(&vendor).unwrap();
+                let autoload = "<?php require 'Illuminate/Database/autoload.php';";
+                fs::write(vendor.join("autoload.php"), autoload).unwrap();
+                program("php", vec![path])
+            }
+            Kind::Sql => {
+                let near = near.socket();
+                // What an earlier run made goes first, so that each connects anew.
+                let clean = "drop extension if exists postgres_fdw cascade";
+                Box::new(move || {
+                    Job::new("psql")
+                        .args([
+                            "-X",
+                            "-q",
+                            "-At",
+                            "-v",
+                            "ON_ERROR_STOP=1",
+                            "-d",
+                            &near,
+                            "-c",
+                            clean,
+                            "-f",
+                        ])
+                        .arg(&path)
+                })
+            }
+            Kind::Pgbouncer => pooled(&path, snippet),
         }
     }
+}
+
+/// `pgbouncer` with its list of users, and psql through it to the server behind.
+///
+/// The port is that of the snippet, so one after another; it has it until its shell ends.
+fn pooled(ini: &Path, snippet: &str) -> Box<dyn Fn() -> Job + Send> {
+    // Who waits for a server that is refused would wait for two minutes: its log says it at once.
+    const SCRIPT: &str = r#"
+        log=$6
+        pgbouncer "$1" >"$log" 2>&1 & bouncer=$!
+        trap 'kill $bouncer 2>/dev/null; wait $bouncer; cat "$log" >&2' EXIT
+        tries=0
+        until pg_isready -q -h 127.0.0.1 -p 6432; do
+            tries=$((tries + 1)); [ $tries -lt 500 ] || exit 1
+            sleep 0.02
+        done
+        PGPASSWORD=$3 psql -X -At -h 127.0.0.1 -p 6432 -U "$4" -d "$2" -c "$5" & client=$!
+        while kill -0 $client 2>/dev/null; do
+            grep -q 'S-0x.*closing because' "$log" && kill $client
+            sleep 0.02
+        done
+        wait $client"#;
+    let (ini, snippet) = (ini.to_owned(), snippet.to_owned());
+    let lock = cache().join("drivers/pgbouncer.lock");
+    File::create(&lock).unwrap();
+    let log = ini.with_extension("log");
+    File::create(&log).unwrap();
+    fs::set_permissions(&log, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    Box::new(move || {
+        // `app = host='localhost' … user='o''brien'`
+        let line = snippet.lines().find(|line| line.contains(" = host=")).unwrap();
+        let (name, rest) = line.split_once(" = ").unwrap();
+        let user = rest
+            .rsplit_once(" user='")
+            .unwrap()
+            .1
+            .trim_end_matches('\'')
+            .replace("''", "'");
+        let list = snippet
+            .lines()
+            .find_map(|line| line.strip_prefix("auth_file = "))
+            .unwrap();
+        let password = crate::stage::PASSWORD;
+        let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+        fs::write(list, format!("{} {}\n", quoted(&user), quoted(password))).unwrap();
+        open_to_all(Path::new(list));
+        Job::new("flock")
+            .arg(&lock)
+            .args(["sh", "-c", SCRIPT, "sh"])
+            .arg(&ini)
+            .args([name, password, &user, QUERY])
+            .arg(&log)
+    })
 }
 
 /// The first line that a program prints.
@@ -141,6 +259,15 @@ fn node_version(package: &str) -> Option<String> {
     let manifest = cache().join(format!("drivers/node/node_modules/{package}/package.json"));
     let manifest: serde_json::Value = serde_json::from_slice(&fs::read(manifest).ok()?).ok()?;
     Some(manifest["version"].as_str()?.to_owned())
+}
+
+/// The upstream version of a Debian package: `1.10.7` of `1.10.7-2`, `8.83.26` of `2:8.83.26+dfsg-2`.
+fn debian_version(package: &str) -> Option<String> {
+    let version = ask(Job::new("dpkg-query").args(["-W", "-f", "${Version}", package]))?;
+    let upstream = version
+        .split_once(':')
+        .map_or(version.as_str(), |(_, upstream)| upstream);
+    Some(upstream.split(['-', '+']).next()?.to_owned())
 }
 
 /// Debian has `postgresql-42.5.5.jar` beside `postgresql.jar`.

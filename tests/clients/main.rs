@@ -11,6 +11,7 @@ mod support;
 
 mod driver;
 mod formats;
+mod install;
 mod page;
 mod stage;
 

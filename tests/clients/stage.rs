@@ -12,6 +12,9 @@ use crate::support::{
     Account, Builder, Ca, Job, Leaf, Outcome, Postgres, Project, TestServer, psql_as, scratch,
 };
 
+/// A password with all that a password file escapes, and what languages quote.
+pub const PASSWORD: &str = "a:b\\c 'd' \"e\" $f";
+
 /// A setup that snippets are written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -83,13 +86,15 @@ impl Stage {
             "--database",
             database,
         ]);
-        if self == Self::OneWay {
+        if self.mode() == "one-way" {
             up = up.arg("--password-file").arg(password_file(&account));
         }
         up.run().expect_status(0);
+        // The server that is itself a client, of foreign tables.
+        let near = TestServer::builder(postgres).start();
         let runs: Runs<'a> = drivers
             .iter()
-            .map(|(name, driver)| (*name, prepare(&project, name, driver)))
+            .map(|(name, driver)| (*name, prepare(&project, name, driver, &near)))
             .collect();
         let mut rows: BTreeMap<&str, Measured> =
             drivers.keys().map(|name| (*name, Measured::default())).collect();
@@ -152,17 +157,17 @@ impl Stage {
     }
 }
 
-/// A password with all that a password file escapes, and what languages quote.
+/// The role's password, in a file.
 fn password_file(account: &Account) -> PathBuf {
     let path = scratch("password").join("password");
-    fs::write(&path, "a:b\\c 'd' \"e\" $f\n").unwrap();
+    fs::write(&path, format!("{PASSWORD}\n")).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     account.own(&path);
     path
 }
 
 /// Writes the snippet as `pgtls connect` prints it to the file that it names.
-fn prepare(project: &Project, name: &str, driver: &Driver) -> Box<dyn Fn() -> Job + Send> {
+fn prepare(project: &Project, name: &str, driver: &Driver, near: &TestServer) -> Box<dyn Fn() -> Job + Send> {
     let printed = project.pgtls(&["connect", name]).run().expect_status(0).stdout;
     let told: Value = project
         .pgtls(&["connect", name, "--json"])
@@ -170,7 +175,12 @@ fn prepare(project: &Project, name: &str, driver: &Driver) -> Box<dyn Fn() -> Jo
         .expect_status(0)
         .json();
     assert_eq!(told["snippet"].as_str().unwrap(), printed, "{name}");
-    driver.prepare(&scratch("snippet"), told["file"].as_str().unwrap(), &printed)
+    driver.prepare(
+        &scratch("snippet"),
+        told["file"].as_str().unwrap(),
+        &printed,
+        near,
+    )
 }
 
 fn check<'a, 'w>(

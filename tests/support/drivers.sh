@@ -11,6 +11,12 @@ drivers_packages() {
     [ -e /usr/share/java/postgresql.jar ] || echo libpostgresql-jdbc-java
     ruby -e 'require "pg"' 2>/dev/null || echo ruby-pg
     php -r 'exit(extension_loaded("pdo_pgsql") ? 0 : 1);' 2>/dev/null || echo php-cli php-pgsql
+    [ -e /usr/share/java/HikariCP.jar ] || echo libhikaricp-java
+    [ -e /usr/share/java/slf4j-nop.jar ] || echo libslf4j-java
+    [ -e /usr/share/gocode/src/github.com/lib/pq ] || echo golang-go golang-github-lib-pq-dev
+    [ -e /usr/share/php/Illuminate/Database/autoload.php ] || echo php-illuminate-database
+    ruby -e 'require "active_record"' 2>/dev/null || echo ruby-activerecord
+    has pgbouncer || echo pgbouncer
 }
 
 provide_drivers() {
