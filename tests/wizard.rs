@@ -5,8 +5,9 @@
 mod support;
 
 use std::fs;
+use std::path::Path;
 
-use support::{Account, Postgres, Project, Pty, psql};
+use support::{Account, Job, Postgres, Project, Pty, pgtls_bin, psql};
 
 /// Enter, and nothing but Enter, from an empty directory: a database that is proven, as psql sees too.
 #[test]
@@ -20,7 +21,7 @@ fn enter_alone_leads_to_a_verified_database() {
         "Who has to prove who they are?",
         "Clients dial",
         "Who issues the certificates?",
-        "Nothing is written yet",
+        "Files: ",
         "PostgreSQL runs on port",
         "Verified: verify-full",
     ] {
@@ -49,4 +50,104 @@ fn without_a_terminal_it_is_a_usage_error() {
     let outcome = support::pgtls([] as [&str; 0]).run().expect_status(2);
     assert!(outcome.stderr.contains("pgtls up"), "{}", outcome.stderr);
     assert_eq!(outcome.stdout, "");
+}
+
+/// What was reviewed is what is written, keys included; and the one command that is shown at the end gives the same
+/// files elsewhere.
+#[test]
+fn what_was_reviewed_is_written_and_the_command_gives_the_same() {
+    let project = Project::new(&Account::current());
+    let other = Project::new(&Account::current());
+    let mut pty = Pty::pgtls(&[], &project.dir, (240, 50), &[]);
+    pty.expect("This directory    no project yet");
+    // Only the files, mutual TLS with passwords, names and a role of their own, another key, a second client.
+    pty.send("\x1b[B\r");
+    pty.expect("Who has to prove who they are?");
+    pty.send("\x1b[B\t\x1b[B\r");
+    pty.expect("They come from");
+    pty.send("\x1b[B\x1b[B\x1b[Bdb.example.org\t6543\tshop\tann\t\t\x1b[B\x1b[B10.0.0.0/8\r");
+    pty.expect("Who issues the certificates?");
+    pty.send("\t\x1b[B\t90\r");
+    pty.expect("Files: ");
+    pty.send("\x1b[B");
+    pty.expect("ca/root.crt");
+    pty.expect("SHA-256 ");
+    let shown = fingerprint(&pty.text());
+    pty.send("\r");
+    pty.expect("The files are written");
+    let said = Job::new("openssl")
+        .args(["x509", "-noout", "-fingerprint", "-sha256", "-in"])
+        .arg(project.dir.join("ca/root.crt"))
+        .run()
+        .expect_ok("openssl");
+    let written = said.stdout.trim().rsplit('=').next().unwrap().to_lowercase();
+    assert!(
+        shown.len() >= 8 && written.starts_with(&shown),
+        "{shown} was reviewed, {written} written"
+    );
+    pty.send("\r");
+    pty.expect("Your server is still to be set up");
+    pty.send("\r");
+    pty.expect("The same in one command");
+    let command = after(&pty.text(), "The same in one command");
+    for words in [
+        "--mode mtls",
+        "--auth scram+cert",
+        "--host db.example.org",
+        "--port 6543",
+        "--days 90",
+    ] {
+        assert!(command.contains(words), "{words} is not in {command}");
+    }
+    // The same command, but for writing only: a shell reads it as a person's would.
+    let script = format!(
+        "pgtls() {{ shift; '{}' apply --yes \"$@\"; }}; {command}",
+        pgtls_bin().display()
+    );
+    Job::new("sh")
+        .args(["-c", &script])
+        .dir(&other.dir)
+        .run()
+        .expect_ok(&command);
+    let texts = |project: &Project| -> Vec<(String, String)> {
+        let name = project.dir.display().to_string();
+        let readable = |path: &Path| {
+            let name = path.to_string_lossy();
+            !name.ends_with(".crt") && !name.ends_with(".key") && !name.ends_with("passfile")
+        };
+        let files = project.files();
+        files
+            .iter()
+            .filter(|(path, _)| readable(path))
+            .map(|(path, (_, content))| {
+                let text = String::from_utf8_lossy(content).replace(&name, "DIR");
+                (path.display().to_string(), text)
+            })
+            .collect()
+    };
+    assert_eq!(texts(&project), texts(&other));
+    let names = |project: &Project| project.files().into_keys().collect::<Vec<_>>();
+    assert_eq!(names(&project), names(&other));
+    pty.send("\r");
+    assert_eq!(pty.wait(), 0);
+}
+
+/// The part of a certificate's fingerprint that stands on the screen, without colons' neighbours on other lines.
+fn fingerprint(screen: &str) -> String {
+    let (_, rest) = screen.split_once("SHA-256 ").unwrap();
+    rest.chars()
+        .take_while(|c| c.is_ascii_hexdigit() || *c == ':')
+        .collect::<String>()
+        .to_lowercase()
+}
+
+/// The lines below a heading, as one.
+fn after(screen: &str, heading: &str) -> String {
+    let mut lines = screen.lines().skip_while(|line| !line.contains(heading));
+    let line = lines.next().unwrap();
+    // The rail stands at the left of it, with signs of several bytes: columns are counted by characters.
+    let column = line[..line.find(heading).unwrap()].chars().count();
+    let below = lines.map(|line| line.chars().skip(column).collect::<String>().trim().to_owned());
+    let block: Vec<_> = below.take_while(|line| !line.is_empty()).collect();
+    block.join(" ")
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use secrecy::SecretString;
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
 
@@ -185,7 +186,7 @@ impl Runner {
                     expect: None,
                     other: None,
                     dir,
-                    key_passphrase: None,
+                    key_passphrase: passphrase(),
                     timeout: PROBE,
                     now: OffsetDateTime::now_utc(),
                 };
@@ -266,6 +267,11 @@ fn request(dir: &std::path::Path, job: &Job, secrets: Secrets) -> Request {
     }
 }
 
+/// The passphrase of a key, where the environment gives one.
+fn passphrase() -> Option<SecretString> {
+    std::env::var("PGTLS_KEY_PASSPHRASE").ok().map(SecretString::from)
+}
+
 /// The request of a job, with the secrets that its files hold.
 fn with_secrets(dir: &std::path::Path, job: &Job) -> Result<(Request, Setup), Error> {
     let mut request = request(dir, job, Secrets::default());
@@ -275,8 +281,8 @@ fn with_secrets(dir: &std::path::Path, job: &Job) -> Result<(Request, Setup), Er
     }
     if let Some(file) = &job.passphrase_file {
         request.secrets.key_passphrase = Some(engine::secret("the passphrase file", file)?);
-    } else if let Ok(passphrase) = std::env::var("PGTLS_KEY_PASSPHRASE") {
-        request.secrets.key_passphrase = Some(passphrase.into());
+    } else {
+        request.secrets.key_passphrase = passphrase();
     }
     Ok((request, setup))
 }

@@ -54,6 +54,8 @@ pub enum Action {
     Cancel,
     /// Copy it.
     Copy,
+    /// Copy the command that does the same.
+    CopyCommand,
     /// Leave.
     Quit,
     /// Give the terminal back for a while.

@@ -252,7 +252,7 @@ pub const BINDINGS: &[Binding] = &[
     shown(&[char('r')], Action::Again, "try again", stuck),
     shown(&[key(KeyCode::Up), char('k')], Action::Up, "probe", probing),
     shown(&[key(KeyCode::Down), char('j')], Action::Down, "probe", probing),
-    shown(&[char('f')], Action::Mend, "fix: write and start again", mendable),
+    shown(&[char('f')], Action::Mend, "fix it", mendable),
     shown(&[char('r')], Action::Again, "try now", waiting),
     shown(&[char('r')], Action::Again, "run again", proven),
     shown(
@@ -267,6 +267,7 @@ pub const BINDINGS: &[Binding] = &[
         "way",
         connecting,
     ),
+    shown(&[char('x')], Action::CopyCommand, "copy the command", connecting),
     also(&[key(KeyCode::Up), char('k')], Action::Up, "scroll", connecting),
     also(
         &[key(KeyCode::Down), char('j')],

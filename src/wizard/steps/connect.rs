@@ -43,6 +43,7 @@ impl Step for Connect {
                     .saturating_sub(rows.saturating_sub(2));
                 model.scrolled = (model.scrolled + 1).min(end);
             }
+            Action::CopyCommand => return Some(vec![Effect::Copy(command(model))]),
             Action::Copy => {
                 let text = ways(model).get(model.tab)?.text.clone();
                 return Some(vec![Effect::Copy(text)]);

@@ -348,6 +348,32 @@ fn a_broken_promise_shows_evidence_and_remedy() {
 }
 
 #[test]
+fn a_promise_that_is_broken_here_is_put_right_by_writing_again() {
+    let mut stage = Stage::new((80, 24));
+    stage.keys("Enter Enter Enter Enter");
+    stage.send(Message::Preview(1, Ok(preview()))).keys("Enter");
+    stage.send(Message::Done(Ok(landed()))).keys("Enter");
+    stage.send(Message::Proven(Ok(report(None))));
+    assert!(!stage.text().contains("f fix"), "nothing is to be put right");
+    stage.keys("r");
+    let broken = report(Some((ProbeId::PlaintextRefused, Outcome::Broken)));
+    stage.send(Message::Proven(Ok(broken)));
+    assert!(stage.text().contains("f fix"), "{}", stage.text());
+    stage.keys("f");
+    assert_eq!(stage.model.at, place("write"));
+    assert!(
+        matches!(stage.effects[..], [Effect::Up(_), Effect::Keep(_)]),
+        "{:?}",
+        stage.effects
+    );
+    stage.send(Message::Done(Ok(landed()))).keys("Enter");
+    assert!(
+        matches!(stage.effects[..], [Effect::Prove(None), ..]),
+        "and it is proven again"
+    );
+}
+
+#[test]
 fn only_the_files_waits_for_the_persons_server() {
     play(|stage| {
         stage.keys("Down Enter Enter Enter Enter");

@@ -232,7 +232,8 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::Again
         | Action::Mend
         | Action::Cancel
-        | Action::Copy => Vec::new(),
+        | Action::Copy
+        | Action::CopyCommand => Vec::new(),
     }
 }
 

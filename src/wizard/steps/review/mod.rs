@@ -12,7 +12,7 @@ use super::super::keymap::Action;
 use super::super::message::{Effect, Target};
 use super::super::model::Model;
 use super::super::review::{File, Preview, State, diff_style};
-use super::super::widgets::{Canvas, Page, Row, pad, visible, width};
+use super::super::widgets::{Canvas, Page, Row, clip, pad, visible, width};
 use super::Step;
 use explain::{decided_by, explain, why_page};
 
@@ -278,10 +278,14 @@ fn listing(model: &Model, file: &File, columns: usize) -> Page {
     let number = shown.len().to_string().len();
     for (index, line) in shown.iter().enumerate() {
         let here = review.inside && index == review.line;
-        for (part, piece) in pieces(line, columns.saturating_sub(number + 3))
-            .into_iter()
-            .enumerate()
-        {
+        let room = columns.saturating_sub(number + 3);
+        // A narrow glance shows how each line begins; walking through the file shows all of it.
+        let shown = if columns < 44 {
+            vec![clip(line, room)]
+        } else {
+            pieces(line, room)
+        };
+        for (part, piece) in shown.into_iter().enumerate() {
             let head = match (part, here) {
                 (0, true) => format!("▸ {:>number$} ", index + 1),
                 (0, false) => format!("  {:>number$} ", index + 1),
