@@ -252,12 +252,12 @@ impl Field {
             Self::PgVersion => Spec {
                 asked: runs_here,
                 without: "the newest that is here",
-                ..spec("PostgreSQL", "--pg-version", "pg-version", Text)
+                ..spec("Version", "--pg-version", "pg-version", Text)
             },
             Self::PgBin => Spec {
                 asked: runs_here,
                 without: "wherever they are found",
-                ..spec("Its programs", "--pg-bin", "pg-bin", Text)
+                ..spec("Programs in", "--pg-bin", "pg-bin", Text)
             },
             Self::Mode => spec("Who has to prove who they are?", "--mode", "mode", Choice(MODES)),
             Self::Auth => Spec {

@@ -111,7 +111,11 @@ pub fn help(model: &Model) -> Vec<(String, &'static str)> {
         let names: Vec<_> = keys.iter().take(4).map(|key| name(*key)).collect();
         match (binding.action, help.last_mut()) {
             (Action::Step(1), _) => {
-                help.push((format!("{} … Alt-8", names.join(" ")), "to a step of the rail"));
+                let keys: Vec<_> = names
+                    .iter()
+                    .map(|name| format!("{name} … {}", name.replace('1', "8")))
+                    .collect();
+                help.push((keys.join("  "), "to a step of the rail"));
             }
             (Action::Step(_), _) => {}
             (_, Some((before, says))) if *says == binding.says => {

@@ -13,7 +13,7 @@ mod write;
 
 use ratatui::layout::Rect;
 
-use super::field::Field;
+use super::field::{Field, Kind};
 use super::keymap::Action;
 use super::message::Effect;
 use super::model::Model;
@@ -134,7 +134,10 @@ fn explanation(model: &Model, columns: usize) -> Page {
     let theme = model.theme;
     let mut page = Page::default();
     if let Some(field) = model.focused() {
-        page.text(field.spec().label, theme.bold());
+        // The title of a choice stands beside it already.
+        if !matches!(field.spec().kind, Kind::Choice(_)) {
+            page.text(field.spec().label, theme.bold());
+        }
         page.words(teach::about(field), columns, 0, theme.dim());
     }
     page

@@ -57,12 +57,20 @@ impl Step for Start {
             Some(_) => say("Port 5432", "taken: another one is chosen"),
             None => say("Port 5432", "free"),
         }
-        let project = match (model.form.saved == crate::setup::Answers::default(), seen.running) {
-            (true, _) => "no project yet".to_owned(),
-            (false, Some(port)) => format!("a project of pgtls; its server runs on port {port}"),
-            (false, None) => "a project of pgtls; its answers are the defaults here".to_owned(),
+        let ours = model.form.saved != crate::setup::Answers::default();
+        let project = match (ours, seen.running) {
+            (false, _) => "no project yet".to_owned(),
+            (true, Some(port)) => format!("a project of pgtls; its server runs on port {port}"),
+            (true, None) => "a project of pgtls".to_owned(),
         };
         say("This directory", &project);
+        let so = match (ours, found.is_empty(), seen.can_run_here()) {
+            (true, _, _) => "its answers are taken up: only what you change changes",
+            (_, false, _) => "a database can run here at once",
+            (_, true, true) => "a database can run here, once you agree to fetch PostgreSQL",
+            (_, true, false) => "no server can run here, but its files can be made",
+        };
+        say("So", so);
         page
     }
 }

@@ -315,18 +315,21 @@ fn listing(model: &Model, file: &File, columns: usize) -> Page {
     page
 }
 
-/// A line in pieces of so many columns; nothing of it is lost.
+/// A line in pieces of so many columns, parted after a blank where one is near; nothing of it is lost.
 fn pieces(line: &str, columns: usize) -> Vec<String> {
     let mut pieces = Vec::new();
     let mut piece = String::new();
-    let mut used = 0;
     for c in line.chars() {
-        let wide = width(c.encode_utf8(&mut [0; 4]));
-        if used + wide > columns && used > 0 {
-            pieces.push(std::mem::take(&mut piece));
-            used = 0;
+        if width(&piece) + width(c.encode_utf8(&mut [0; 4])) > columns && !piece.is_empty() {
+            let after = piece.rfind(' ').map_or(0, |blank| blank + 1);
+            let near = width(&piece[after..]) < columns / 3 && after > 0;
+            let rest = if near {
+                piece.split_off(after)
+            } else {
+                String::new()
+            };
+            pieces.push(std::mem::replace(&mut piece, rest));
         }
-        used += wide;
         piece.push(c);
     }
     pieces.push(piece);
