@@ -29,9 +29,13 @@ struct Seen {
 
 impl Pty {
     /// `pgtls ARGS` in a terminal of that size, in that directory, with these variables beside a clean environment.
-    pub fn pgtls(args: &[&str], dir: &Path, (columns, rows): (u16, u16), env: &[(&str, &str)]) -> Self {
+    pub fn pgtls(args: &[&str], dir: &Path, size: (u16, u16), env: &[(&str, &str)]) -> Self {
         let mut command = CommandBuilder::new(pgtls_bin());
         command.args(args);
+        Self::clean(command, dir, size, env)
+    }
+
+    fn clean(mut command: CommandBuilder, dir: &Path, size: (u16, u16), env: &[(&str, &str)]) -> Self {
         command.cwd(dir);
         command.env_clear();
         command.env("HOME", Account::current().home());
@@ -42,11 +46,18 @@ impl Pty {
         for (name, value) in env {
             command.env(name, value);
         }
-        Self::start(command, (columns, rows))
+        Self::start(command, size)
+    }
+
+    /// A program with these arguments in a terminal, in the same clean environment.
+    pub fn program(program: &str, args: &[&str], dir: &Path, size: (u16, u16), env: &[(&str, &str)]) -> Self {
+        let mut command = CommandBuilder::new(program);
+        command.args(args);
+        Self::clean(command, dir, size, env)
     }
 
     /// A command in a terminal.
-    pub fn start(command: CommandBuilder, (columns, rows): (u16, u16)) -> Self {
+    fn start(command: CommandBuilder, (columns, rows): (u16, u16)) -> Self {
         let size = PtySize {
             rows,
             cols: columns,
@@ -142,6 +153,21 @@ impl Pty {
                 pixel_height: 0,
             })
             .unwrap();
+    }
+
+    /// A click of the left button at the first place that shows this text.
+    #[track_caller]
+    pub fn click(&mut self, text: &str) {
+        let screen = self.text();
+        let (row, line) = screen
+            .lines()
+            .enumerate()
+            .find(|(_, line)| line.contains(text))
+            .unwrap_or_else(|| panic!("{text:?} is not in\n{screen}"));
+        let column = line[..line.find(text).unwrap()].chars().count();
+        // The extended coordinates of xterm (DECSET 1006), counted from 1.
+        self.send(&format!("\x1b[<0;{};{}M", column + 1, row + 1));
+        self.send(&format!("\x1b[<0;{};{}m", column + 1, row + 1));
     }
 
     /// The process.
