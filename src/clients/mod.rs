@@ -4,6 +4,8 @@
 //! the descriptions, [`render`] fills one in from a connection string. What comes out always verifies the server as
 //! `sslmode=verify-full` does, holds no password, and runs as a file from any directory.
 //!
+//! [`Style`] and [`fill_in`] are for other texts that hold names and paths: each quoting is done here alone.
+//!
 //! Must not: read or write files, start processes, open sockets.
 
 mod client;
@@ -14,4 +16,6 @@ mod template;
 
 pub use client::{Client, Says, all, find};
 pub use format::Format;
+pub use quote::Style;
 pub use render::{Unwritable, project, properties, render};
+pub use template::fill_in;

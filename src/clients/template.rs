@@ -22,6 +22,12 @@ pub(super) enum Fault {
     Malformed(String),
 }
 
+/// Fills in a text whose values are written as they are; `None` where a value is missing or the text is malformed.
+#[must_use]
+pub fn fill_in(template: &str, value: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    fill(template, Style::Raw, value).ok()
+}
+
 /// What stands between the braces.
 enum Tag<'t> {
     /// A section begins, wanted where the value is there, or where it is not.

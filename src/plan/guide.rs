@@ -3,7 +3,8 @@
 use super::artifact::Line;
 use super::kit::{Kit, dialled};
 use super::{Credentials, Found, ident, plain_lines};
-use crate::conninfo::{Conninfo, Keyword};
+use crate::clients::{self, Style};
+use crate::conninfo::Conninfo;
 use crate::pki::printable;
 use crate::setup::{Mode, Run, Setup};
 
@@ -53,48 +54,29 @@ fn connect_kit(kit: &Kit, conninfo: &Conninfo) -> String {
             "The login takes the password in `passfile`, which clients read by themselves.".to_owned()
         }
     };
-    let env: Vec<_> = conninfo
-        .to_env()
-        .into_iter()
-        .map(|(name, value)| format!("export {name}={}", shell(&value)))
-        .collect();
     fill(
         CONNECT_KIT,
         &[
             ("title", &title),
             ("proof", &proof),
+            ("kit", &kit.name),
             ("psql", &conninfo.psql_command()),
-            ("uri", &conninfo.to_uri()),
-            ("env", &env.join("\n")),
-            ("python", &string(&conninfo.to_keyword_value())),
-            ("node", &node(kit, conninfo)),
+            ("uri", &snippet("uri", conninfo)),
+            ("env", &snippet("env", conninfo)),
+            ("python", &snippet("psycopg", conninfo)),
+            ("node", &snippet("node-pg", conninfo)),
         ],
     )
 }
 
-/// A client of node-postgres, which takes keys and certificates by content, and the password file by `PGPASSFILE`.
-fn node(kit: &Kit, conninfo: &Conninfo) -> String {
-    let value = |keyword| string(conninfo.get(keyword).unwrap_or_default());
-    let file = |keyword| format!("fs.readFileSync({}, 'utf8')", value(keyword));
-    let mut lines = Vec::new();
-    if kit.wants_password {
-        lines.push(format!("process.env.PGPASSFILE = {};", value(Keyword::Passfile)));
+/// A client's snippet, or why there is none.
+fn snippet(name: &str, conninfo: &Conninfo) -> String {
+    let rendered = clients::find(name).map(|client| clients::render(client, conninfo));
+    match rendered {
+        Some(Ok(text)) => text.trim_end().to_owned(),
+        Some(Err(why)) => why.to_string(),
+        None => String::new(),
     }
-    lines.extend([
-        "const client = new pg.Client({".to_owned(),
-        format!("  host: {},", value(Keyword::Host)),
-        format!("  port: {},", conninfo.get(Keyword::Port).unwrap_or_default()),
-        format!("  database: {},", value(Keyword::Dbname)),
-        format!("  user: {},", value(Keyword::User)),
-        "  ssl: {".to_owned(),
-    ]);
-    lines.push(format!("    ca: {},", file(Keyword::Sslrootcert)));
-    if kit.cn.is_some() {
-        lines.push(format!("    cert: {},", file(Keyword::Sslcert)));
-        lines.push(format!("    key: {},", file(Keyword::Sslkey)));
-    }
-    lines.extend(["  },".to_owned(), "});".to_owned()]);
-    lines.join("\n")
 }
 
 pub(super) fn runbook(setup: &Setup, found: &Found) -> Vec<Line> {
@@ -203,49 +185,23 @@ fn roles_and_databases(setup: &Setup) -> String {
 
 /// Puts values in the place of `{{key}}`, in one pass: what a value holds is never taken for a place.
 fn fill(template: &str, values: &[(&str, &str)]) -> String {
-    let mut text = String::new();
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once("{{") {
-        text.push_str(before);
-        let Some((key, after)) = after.split_once("}}") else {
-            text.push_str("{{");
-            rest = after;
-            continue;
-        };
-        text.push_str(
-            values
-                .iter()
-                .find(|(known, _)| *known == key)
-                .map_or("", |(_, value)| value),
-        );
-        rest = after;
-    }
-    text.push_str(rest);
-    text
+    let value = |key: &str| {
+        let found = values.iter().find(|(known, _)| *known == key);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    // A test sees to it that every place has a value.
+    clients::fill_in(template, &value).unwrap_or_default()
 }
 
 /// An SQL identifier in quotes.
 fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+    Style::Identifier.quote(name)
 }
 
 /// A word for a POSIX shell: in quotes unless plainly a word.
 #[must_use]
 pub fn shell(text: &str) -> String {
-    if !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"/._-:@%+,".contains(&b))
-    {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
-}
-
-/// A string literal that Python and JavaScript read alike.
-fn string(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    Style::Sh.quote(text)
 }
 
 /// Inline code in Markdown, with as many backticks around it as its content asks for (`CommonMark` 6.1).
@@ -281,7 +237,6 @@ mod tests {
     fn each_language_is_quoted_by_its_own_rules() {
         assert_eq!(shell("/a b/it's"), "'/a b/it'\\''s'");
         assert_eq!(shell("/a/b-1"), "/a/b-1");
-        assert_eq!(string("a\"b\\"), "\"a\\\"b\\\\\"");
         assert_eq!(code("a`b"), "``a`b``");
         assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
     }

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::stage::Publisher;
 use crate::support::{Job, TestServer, cache, open_to_all};
 
 /// A driver that is on this machine.
@@ -24,7 +25,8 @@ enum Kind {
     /// A service file.
     Service,
     Python,
-    Node,
+    /// With the packages of that directory of the cache.
+    Node(&'static str),
     Java,
     Rust,
     /// `go build` with Debian's packages.
@@ -34,6 +36,8 @@ enum Kind {
     /// A script of `psql` for a server that is the client.
     Sql,
     Pgbouncer,
+    /// A script for a subscriber.
+    Subscription,
 }
 
 /// What the snippets for Java import.
@@ -51,8 +55,9 @@ impl Driver {
             "env" => (Kind::Env, ask(Job::new("psql").arg("--version"))),
             "service" => (Kind::Service, ask(Job::new("psql").arg("--version"))),
             "psycopg" | "asyncpg" | "sqlalchemy" | "django" => (Kind::Python, python_version(name)),
-            "node-pg" => (Kind::Node, node_version("pg")),
-            "postgres-js" => (Kind::Node, node_version("postgres")),
+            "node-pg" => (Kind::Node("node"), node_version("node", "pg")),
+            "postgres-js" => (Kind::Node("node"), node_version("node", "postgres")),
+            "prisma" => (Kind::Node("prisma"), node_version("prisma", "@prisma/client")),
             "jdbc" => (Kind::Java, jar_version("postgresql")),
             "hikari" => (Kind::Java, jar_version("HikariCP")),
             "tokio-postgres" => (Kind::Rust, crate_version("tokio-postgres-rustls")),
@@ -64,6 +69,7 @@ impl Driver {
             ),
             "laravel" => (Kind::Php, debian_version("php-illuminate-database")),
             "pgbouncer" => (Kind::Pgbouncer, ask(Job::new("pgbouncer").arg("--version"))),
+            "subscription" => (Kind::Subscription, ask(Job::new("psql").arg("--version"))),
             "postgres_fdw" => (Kind::Sql, ask(Job::new("psql").arg("--version"))),
             "ruby-pg" => (
                 Kind::Ruby,
@@ -86,6 +92,7 @@ impl Driver {
         file: &str,
         snippet: &str,
         near: &TestServer,
+        far: &Publisher,
     ) -> Box<dyn Fn() -> Job + Send> {
         let path = dir.join(file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -117,9 +124,9 @@ impl Driver {
                 let python = cache().join("drivers/python/bin/python");
                 Box::new(move || Job::new(&python).arg(&path))
             }
-            Kind::Node => {
+            Kind::Node(kit) => {
                 // Node.js looks for packages beside the file that imports them.
-                let modules = cache().join("drivers/node/node_modules");
+                let modules = cache().join("drivers").join(kit).join("node_modules");
                 std::os::unix::fs::symlink(modules, dir.join("node_modules")).unwrap();
                 program("node", vec![path])
             }
@@ -177,8 +184,42 @@ impl Driver {
                 })
             }
             Kind::Pgbouncer => pooled(&path, snippet),
+            Kind::Subscription => subscribed(&path, snippet, near, far),
         }
     }
+}
+
+/// A subscriber that subscribes, waits for a row, and asks the publisher whether that session is encrypted.
+fn subscribed(sql: &Path, snippet: &str, near: &TestServer, far: &Publisher) -> Box<dyn Fn() -> Job + Send> {
+    const SCRIPT: &str = r#"
+        near() { psql -X -q -At -v ON_ERROR_STOP=1 -d "$NEAR" "$@"; }
+        near -c 'create table if not exists proof (arrived boolean)' && near -f "$1" || exit 1
+        tries=0
+        until [ "$(near -c 'select arrived from proof')" = t ]; do
+            tries=$((tries + 1)); [ $tries -lt 1000 ] || exit 1
+            sleep 0.02
+        done
+        psql -X -At -d "$FAR" -c 'select bool_and(ssl) from pg_stat_ssl join pg_stat_replication using (pid)'
+        near -c "alter subscription $NAME disable" -c "alter subscription $NAME set (slot_name = none)" \
+            -c "drop subscription $NAME" -c 'drop table proof'"#;
+    // `CREATE SUBSCRIPTION "app"`
+    let name = snippet
+        .split_once("CREATE SUBSCRIPTION ")
+        .unwrap()
+        .1
+        .lines()
+        .next()
+        .unwrap()
+        .to_owned();
+    let (sql, near, far) = (sql.to_owned(), near.socket(), far.socket.clone());
+    Box::new(move || {
+        Job::new("sh")
+            .args(["-c", SCRIPT, "sh"])
+            .arg(&sql)
+            .env("NEAR", &near)
+            .env("FAR", &far)
+            .env("NAME", &name)
+    })
 }
 
 /// `pgbouncer` with its list of users, and psql through it to the server behind.
@@ -255,8 +296,8 @@ fn python_version(package: &str) -> Option<String> {
     ask(Job::new(cache().join("drivers/python/bin/python")).args(["-c", &script]))
 }
 
-fn node_version(package: &str) -> Option<String> {
-    let manifest = cache().join(format!("drivers/node/node_modules/{package}/package.json"));
+fn node_version(kit: &str, package: &str) -> Option<String> {
+    let manifest = cache().join(format!("drivers/{kit}/node_modules/{package}/package.json"));
     let manifest: serde_json::Value = serde_json::from_slice(&fs::read(manifest).ok()?).ok()?;
     Some(manifest["version"].as_str()?.to_owned())
 }

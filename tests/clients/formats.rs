@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Account, Job, Outcome, Project};
+use crate::support::{Account, Job, Outcome, Postgres, Project, scratch, skip};
 
 const FORMATS: [(&str, &str); 4] = [
     ("pk8", "client.pk8"),
@@ -212,4 +212,35 @@ fn what_does_not_fit_is_refused_with_what_does() {
         .run()
         .expect_status(0);
     assert!(kit.join("truststore.p12").exists());
+}
+
+/// pgjdbc logs in with either PKCS#12 file: the alias is the one that it looks for.
+#[test]
+fn pgjdbc_logs_in_with_pkcs12() {
+    let Some(postgres) = Postgres::any() else { return };
+    if !Path::new("/usr/share/java/postgresql.jar").exists() {
+        return skip("no pgjdbc here: tests/run installs it", true);
+    }
+    let project = Project::named(&Account::ordinary(), "pkcs12");
+    project.up("mtls", &postgres).run().expect_status(0);
+    let snippet = project.pgtls(&["connect", "jdbc"]).run().expect_status(0).stdout;
+    make(&project).expect_status(0);
+    let password = fs::read_to_string(project.dir.join("clients/app/p12.password")).unwrap();
+    for file in ["client.p12", "client-legacy.p12"] {
+        let key = "properties.setProperty(\"sslkey\", ";
+        let (before, after) = snippet.split_once(key).unwrap();
+        let program = format!(
+            "{before}properties.setProperty(\"sslpassword\", \"{}\");\n{key}{}",
+            password.trim_end(),
+            after.replacen("client.pk8", file, 1)
+        );
+        let path = scratch("pkcs12").join("Connect.java");
+        fs::write(&path, program).unwrap();
+        let outcome = Job::new("java")
+            .args(["-XX:TieredStopAtLevel=1", "-cp", "/usr/share/java/postgresql.jar"])
+            .arg(&path)
+            .account(&project.account)
+            .run();
+        assert_eq!(outcome.expect_ok(file).stdout, "true\n", "{file}");
+    }
 }

@@ -90,15 +90,20 @@ impl Stage {
             up = up.arg("--password-file").arg(password_file(&account));
         }
         up.run().expect_status(0);
+        let far = Publisher::prepare(&project, database, role);
+        project.pgtls(&["up", "--yes"]).run().expect_status(0);
         // The server that is itself a client, of foreign tables.
         let near = TestServer::builder(postgres).start();
         let runs: Runs<'a> = drivers
             .iter()
-            .map(|(name, driver)| (*name, prepare(&project, name, driver, &near)))
+            .map(|(name, driver)| (*name, prepare(&project, name, driver, &near, &far)))
             .collect();
         let mut rows: BTreeMap<&str, Measured> =
             drivers.keys().map(|name| (*name, Measured::default())).collect();
         check(&mut rows, &runs, &account, "the server", |_| Wanted::Connects);
+        if self == Self::OneWay {
+            Self::passwords_of_the_environment(&mut rows, &runs, &project);
+        }
         project.pgtls(&["down", "--yes"]).run().expect_status(0);
 
         let says = |name: &str| &pgtls::clients::find(name).unwrap().says;
@@ -129,22 +134,49 @@ impl Stage {
         rows
     }
 
+    /// `PGPASSWORD` comes before the password file: with a wrong one in it nobody logs in, with the right one
+    /// everybody, also where there is no password file.
+    fn passwords_of_the_environment<'a>(
+        rows: &mut BTreeMap<&'a str, Measured>,
+        runs: &Runs<'a>,
+        project: &Project,
+    ) {
+        let passfile = project.kit().join("passfile");
+        let away = passfile.with_extension("away");
+        for (password, is_right) in [("wrong", false), (PASSWORD, true)] {
+            if is_right {
+                fs::rename(&passfile, &away).unwrap();
+            }
+            for (name, run) in runs {
+                // Servers and poolers log in on their own, without our environment.
+                if ["pgbouncer", "postgres_fdw", "subscription"].contains(name) {
+                    continue;
+                }
+                let outcome = run().env("PGPASSWORD", password).account(&project.account).run();
+                let told = format!("{}{}", outcome.stdout, outcome.stderr);
+                if outcome.ok != is_right || !(is_right || told.contains("password authentication failed")) {
+                    let failure = format!("with PGPASSWORD={password}, status {:?}:\n{told}", outcome.status);
+                    rows.get_mut(name).unwrap().failures.push(failure);
+                }
+            }
+        }
+        fs::rename(&away, &passfile).unwrap();
+    }
+
     /// A server that lets everybody in, with the role and the database that the snippets name.
     fn impostor(self, postgres: &Postgres, port: u16, leaf: Option<&Leaf>, account: &Account) -> TestServer {
         let (role, database) = self.names();
-        let name = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
         let server: Builder = TestServer::builder(postgres)
             .port(port)
             .hba("host all all all trust")
-            .sql(&format!("create role {} login", name(role)))
-            .sql(&format!("create database {}", name(database)));
+            .sql(&format!("create role {} login", identifier(role)))
+            .sql(&format!("create database {}", identifier(database)));
         let server = match leaf {
             Some(leaf) => server.tls(leaf).start(),
             None => server.start(),
         };
         // The control: without verification it is entered.
         let sslmode = if leaf.is_some() { "require" } else { "disable" };
-        let value = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
         let conninfo = format!(
             "host={} port={port} user={} dbname={} sslmode={sslmode}",
             self.host(),
@@ -157,6 +189,54 @@ impl Stage {
     }
 }
 
+/// The server as a publisher: its superuser has a row published, for the kit's subscription.
+pub struct Publisher {
+    /// The superuser's way in, to the database.
+    pub socket: String,
+}
+
+impl Publisher {
+    /// Leaves the server stopped: `wal_level` counts from its next start.
+    fn prepare(project: &Project, database: &str, role: &str) -> Self {
+        // The path of a socket is at most 107 bytes long.
+        let short = scratch("s").join("s");
+        std::os::unix::fs::symlink(project.dir.join(".pgtls/run"), &short).unwrap();
+        let kit = fs::read_dir(project.dir.join("clients"))
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap();
+        let publication = kit.file_name().into_string().unwrap();
+        let socket = format!(
+            "host={} port={} user=postgres dbname={}",
+            short.display(),
+            project.port,
+            value(database)
+        );
+        for statement in [
+            "alter system set wal_level = logical".to_owned(),
+            format!("alter role {} replication", identifier(role)),
+            "create table proof (arrived boolean)".to_owned(),
+            "insert into proof values (true)".to_owned(),
+            format!("grant select on proof to {}", identifier(role)),
+            format!("create publication {} for table proof", identifier(&publication)),
+        ] {
+            psql_as(&project.account, &socket, &statement).expect_ok(&statement);
+        }
+        project.pgtls(&["down", "--yes"]).run().expect_status(0);
+        Self { socket }
+    }
+}
+
+fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A value of a connection string.
+fn value(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
 /// The role's password, in a file.
 fn password_file(account: &Account) -> PathBuf {
     let path = scratch("password").join("password");
@@ -167,7 +247,13 @@ fn password_file(account: &Account) -> PathBuf {
 }
 
 /// Writes the snippet as `pgtls connect` prints it to the file that it names.
-fn prepare(project: &Project, name: &str, driver: &Driver, near: &TestServer) -> Box<dyn Fn() -> Job + Send> {
+fn prepare(
+    project: &Project,
+    name: &str,
+    driver: &Driver,
+    near: &TestServer,
+    far: &Publisher,
+) -> Box<dyn Fn() -> Job + Send> {
     let printed = project.pgtls(&["connect", name]).run().expect_status(0).stdout;
     let told: Value = project
         .pgtls(&["connect", name, "--json"])
@@ -180,6 +266,7 @@ fn prepare(project: &Project, name: &str, driver: &Driver, near: &TestServer) ->
         told["file"].as_str().unwrap(),
         &printed,
         near,
+        far,
     )
 }
 

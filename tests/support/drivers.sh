@@ -23,6 +23,7 @@ provide_drivers() {
     mkdir -p "$cache/drivers"
     driver_kit python 'requirements.txt' drivers_python
     driver_kit node 'package.json package-lock.json' drivers_node
+    driver_kit prisma 'package.json package-lock.json schema.prisma' drivers_prisma
     driver_kit rust 'Cargo.toml Cargo.lock' drivers_rust
 }
 
@@ -52,6 +53,12 @@ drivers_python() {
 
 drivers_node() {
     npm ci --silent --no-audit --no-fund --ignore-scripts
+}
+
+# Its engines would be downloaded from elsewhere and are not used: the client compiles queries by itself.
+drivers_prisma() {
+    drivers_node &&
+        PRISMA_SCHEMA_ENGINE_BINARY=/bin/true PRISMA_QUERY_ENGINE_LIBRARY=/bin/true npx prisma generate --schema schema.prisma
 }
 
 drivers_rust() {

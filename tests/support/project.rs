@@ -56,6 +56,14 @@ impl Project {
             .arg(&postgres.bin)
     }
 
+    /// The directory of its only client kit.
+    pub fn kit(&self) -> PathBuf {
+        let kits = fs::read_dir(self.dir.join("clients")).unwrap();
+        let kits: Vec<_> = kits.map(|kit| kit.unwrap().path()).collect();
+        assert_eq!(kits.len(), 1, "{kits:?}");
+        kits[0].clone()
+    }
+
     /// Every file with its mode and content, without what a running server or a lock changes (`.pgtls/`).
     pub fn files(&self) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
         let mut files = BTreeMap::new();
