@@ -29,6 +29,12 @@ fn enter_alone_leads_to_a_verified_database() {
         pty.send("\r");
     }
     pty.expect("The same in one command");
+    // OSC 52 puts the snippet on the clipboard of the terminal, in base64.
+    pty.send("c");
+    pty.expect("Copied");
+    let bytes = pty.bytes();
+    let sent = b"\x1b]52;c;";
+    assert!(bytes.windows(sent.len()).any(|window| window == sent));
     let conninfo = fs::read_to_string(project.dir.join("clients/app/conninfo")).unwrap();
     let conninfo: Vec<_> = conninfo.lines().filter(|line| !line.starts_with('#')).collect();
     let says = psql(

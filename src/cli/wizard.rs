@@ -9,14 +9,23 @@ use super::Exit;
 use super::args::Global;
 use super::output::{Output, colour, utf8_locale};
 
+const REMEDY: &str =
+    "name a command: `pgtls up --mode one-way --dir DIR` makes a database, `pgtls --help` lists all";
+
 /// Opens it, where there is a terminal.
 pub fn run(global: &Global, output: Output) -> Result<Exit, Error> {
     let here = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if !here || global.json {
         return Err(Error::DoesNotFit {
             what: "no command is given, and the wizard needs a terminal".to_owned(),
-            remedy: "name a command: `pgtls up --mode one-way --dir DIR` makes a database, `pgtls --help` lists all"
-                .to_owned(),
+            remedy: REMEDY.to_owned(),
+        });
+    }
+    // Such a terminal cannot be drawn to.
+    if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
+        return Err(Error::DoesNotFit {
+            what: "no command is given, and the wizard cannot draw to this terminal (TERM=dumb)".to_owned(),
+            remedy: REMEDY.to_owned(),
         });
     }
     let theme = Theme {

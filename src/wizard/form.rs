@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use crate::conninfo::Conninfo;
 use crate::pki::{Algorithm, printable};
 use crate::setup::{Answers, Auth, ClientAnswer, Mode, Problem, Run, Setup, whole_number};
 
@@ -341,8 +342,29 @@ impl Form {
                 None
             }
         };
-        let faults = problems.into_iter().map(|problem| self.sort(problem)).collect();
+        let mut faults: Vec<_> = problems.into_iter().map(|problem| self.sort(problem)).collect();
+        faults.extend(self.conninfo_fault());
         Checked { setup, faults }
+    }
+
+    /// What libpq's rules say of the connection string.
+    fn conninfo_fault(&self) -> Option<Fault> {
+        let text = self
+            .given(Field::Conninfo)
+            .first()
+            .filter(|_| self.only_checks())?;
+        let error = Conninfo::parse(text).err()?;
+        Some(Fault {
+            field: Field::Conninfo,
+            row: None,
+            problem: Problem {
+                flag: "",
+                key: Field::Conninfo.spec().key.to_owned(),
+                value: None,
+                reason: error.to_string(),
+                remedy: "write it as you would for psql".to_owned(),
+            },
+        })
     }
 
     /// Which question a problem is about, and which row.

@@ -10,8 +10,8 @@ use crate::setup::Answers;
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// PostgreSQL's programs, newest first: version and directory.
-    pub postgres: Vec<(String, String)>,
+    /// The versions of PostgreSQL that are here, newest first.
+    pub postgres: Vec<String>,
     /// How a private copy would be fetched, where there are none.
     pub fetch: Option<String>,
     /// Who listens on PostgreSQL's usual port.
@@ -58,10 +58,7 @@ pub async fn look(dir: &Path) -> Seen {
             _ => None,
         });
     Seen {
-        postgres: all
-            .iter()
-            .map(|binaries| (binaries.version.text.clone(), binaries.dir.display().to_string()))
-            .collect(),
+        postgres: all.iter().map(|binaries| binaries.version.text.clone()).collect(),
         fetch,
         usual_port: port_taken_by(5432),
         running,

@@ -14,10 +14,8 @@ use super::theme::Theme;
 pub struct Preview {
     /// The files, in the plan's order.
     pub files: Vec<File>,
-    /// What was made, kept or should be known.
-    pub notes: Vec<String>,
-    /// The port that clients would dial.
-    pub port: u16,
+    /// The port that clients would dial, where a server of ours listens on it.
+    pub port: Option<u16>,
 }
 
 /// One file.
@@ -121,8 +119,7 @@ impl Preview {
             .collect();
         Self {
             files,
-            notes: prepared.gathered.notes.clone(),
-            port: prepared.found.port,
+            port: prepared.sandbox.is_some().then_some(prepared.found.port),
         }
     }
 

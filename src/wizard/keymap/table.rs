@@ -267,7 +267,6 @@ pub const BINDINGS: &[Binding] = &[
         "way",
         connecting,
     ),
-    shown(&[char('x')], Action::CopyCommand, "copy the command", connecting),
     also(&[key(KeyCode::Up), char('k')], Action::Up, "scroll", connecting),
     also(
         &[key(KeyCode::Down), char('j')],
@@ -276,6 +275,7 @@ pub const BINDINGS: &[Binding] = &[
         connecting,
     ),
     shown(&[char('c'), char('y')], Action::Copy, "copy", connecting),
+    shown(&[char('x')], Action::CopyCommand, "copy the command", connecting),
     // Questions.
     shown(&[key(KeyCode::Up)], Action::Up, "choose", choosing),
     shown(&[key(KeyCode::Down)], Action::Down, "choose", choosing),

@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::plan::shell;
+use crate::verify::{Outcome, ProbeId};
 
 use super::super::field::{Field, Kind};
 use super::super::form::CHECK;
@@ -164,8 +165,29 @@ fn next(model: &Model, page: &mut Page, columns: usize) {
         say("down", "stop it; the data stays");
         say("up", "start it again");
     }
-    say("renew", "new certificates, before these end");
+    say("renew", &renewal(model));
     say("undo", "take back what was written");
+    page.words(
+        &format!(
+            "Everything is in {}; RUNBOOK.md there says more.",
+            visible(&landed.dir)
+        ),
+        columns,
+        1,
+        theme.dim(),
+    );
+}
+
+/// When new certificates are due, as far as the proof has told.
+fn renewal(model: &Model) -> String {
+    let probes = &model.proof.probes;
+    let validity = probes
+        .iter()
+        .find(|probe| probe.id == ProbeId::Validity && probe.outcome == Outcome::Holds);
+    validity.map_or_else(
+        || "new certificates, before these end".to_owned(),
+        |probe| format!("new certificates: {}", visible(&probe.observed)),
+    )
 }
 
 fn dir_flag(model: &Model) -> String {

@@ -40,11 +40,7 @@ impl Step for Start {
             say("This directory", "looking …");
             return page;
         };
-        let found: Vec<_> = seen
-            .postgres
-            .iter()
-            .map(|(version, _)| version.as_str())
-            .collect();
+        let found: Vec<_> = seen.postgres.iter().map(String::as_str).collect();
         match (&found[..], &seen.fetch) {
             ([], Some(fetch)) => say(
                 "PostgreSQL",

@@ -167,10 +167,7 @@ fn key(name: &str) -> Option<KeyEvent> {
 /// A machine with PostgreSQL, on which port 5432 is taken.
 pub fn seen() -> Seen {
     Seen {
-        postgres: vec![
-            ("17.10".into(), "/usr/lib/postgresql/17/bin".into()),
-            ("15.18".into(), "/usr/lib/postgresql/15/bin".into()),
-        ],
+        postgres: vec!["17.10".into(), "15.18".into()],
         fetch: None,
         usual_port: Some("port 5432 on 127.0.0.1 is in use by `postgres` (process 812)".into()),
         running: None,
@@ -275,8 +272,7 @@ pub fn preview() -> Preview {
                 None,
             ),
         ],
-        notes: Vec::new(),
-        port: 5433,
+        port: Some(5433),
     }
 }
 

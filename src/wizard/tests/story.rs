@@ -119,6 +119,21 @@ fn what_is_wrong_is_said_beside_it_and_never_bars_the_way_back() {
 }
 
 #[test]
+fn a_connection_string_is_judged_as_it_is_typed() {
+    play(|stage| {
+        stage
+            .keys("Down Down Tab")
+            .type_in("host=db sslmod=verify-full")
+            .shot("start_bad_conninfo");
+        stage.keys("Enter");
+        assert_eq!(stage.model.at, place("start"));
+        // What is wrong with it is forgotten with the choice that asked for it.
+        stage.keys("Up Up Enter");
+        assert_eq!(stage.model.at, place("protection"));
+    });
+}
+
+#[test]
 fn lists_are_edited_in_place() {
     let mut stage = Stage::new((80, 24));
     // The suggestion, a name of its own, and one row taken out.

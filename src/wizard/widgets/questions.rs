@@ -135,10 +135,7 @@ impl Typed<'_> {
     fn row(&self) -> Row {
         let theme = self.model.theme;
         let label = Span::styled(
-            pad(
-                &format!(" {} {}", if self.focused { "▸" } else { " " }, self.label),
-                LABEL + 3,
-            ),
+            pad(&format!("   {}", self.label), LABEL + 3),
             if self.focused {
                 theme.accent()
             } else {
@@ -220,8 +217,15 @@ fn faults(model: &Model, page: &mut Page, field: Field, row: Option<usize>, colu
             _ => true,
         };
         if here {
-            let says = format!("✗ {}: {}", fault.problem.reason, fault.problem.remedy);
-            page.words(&says, columns, 5, theme.bad().remove_modifier(Modifier::BOLD));
+            let red = theme.bad().remove_modifier(Modifier::BOLD);
+            page.pair("     ✗", &visible(&fault.problem.reason), columns, 7, (red, red));
+            page.pair(
+                "     →",
+                &visible(&fault.problem.remedy),
+                columns,
+                7,
+                (red, Style::new()),
+            );
         }
     }
 }

@@ -162,7 +162,10 @@ fn headline(preview: &Preview) -> String {
     .filter(|(count, _)| *count > 0)
     .map(|(count, what)| format!("{count} {what}"))
     .collect();
-    format!("Files: {}. Nothing is written yet.", parts.join(", "))
+    let port = preview
+        .port
+        .map_or_else(String::new, |port| format!(" Port {port}."));
+    format!("Files: {}.{port} Nothing is written yet.", parts.join(", "))
 }
 
 fn ready(model: &Model, preview: &Preview, canvas: &mut Canvas<'_>, area: Rect) {
