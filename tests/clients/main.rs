@@ -14,6 +14,7 @@ mod formats;
 mod install;
 mod page;
 mod stage;
+mod wellformed;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
