@@ -291,13 +291,19 @@ fn ask(job: Job) -> Option<String> {
     outcome.ok.then(|| version.to_owned())
 }
 
-fn python_version(package: &str) -> Option<String> {
-    let script = format!("import importlib.metadata as m; print(m.version('{package}'))");
-    ask(Job::new(cache().join("drivers/python/bin/python")).args(["-c", &script]))
+/// A directory that `tests/run` has filled to its end.
+fn kit(name: &str) -> Option<PathBuf> {
+    let dir = cache().join("drivers").join(name);
+    dir.join("VERSION").exists().then_some(dir)
 }
 
-fn node_version(kit: &str, package: &str) -> Option<String> {
-    let manifest = cache().join(format!("drivers/{kit}/node_modules/{package}/package.json"));
+fn python_version(package: &str) -> Option<String> {
+    let script = format!("import importlib.metadata as m; print(m.version('{package}'))");
+    ask(Job::new(kit("python")?.join("bin/python")).args(["-c", &script]))
+}
+
+fn node_version(name: &str, package: &str) -> Option<String> {
+    let manifest = kit(name)?.join("node_modules").join(package).join("package.json");
     let manifest: serde_json::Value = serde_json::from_slice(&fs::read(manifest).ok()?).ok()?;
     Some(manifest["version"].as_str()?.to_owned())
 }
@@ -328,7 +334,7 @@ fn jar_version(name: &str) -> Option<String> {
 }
 
 fn crate_version(name: &str) -> Option<String> {
-    let dir = cache().join("drivers/rust");
+    let dir = kit("rust")?;
     let lock: toml::Table = fs::read_to_string(dir.join("Cargo.lock")).ok()?.parse().ok()?;
     let package = lock["package"]
         .as_array()?

@@ -76,8 +76,19 @@ fn notes(page: &mut String) {
             "\n**{name}** ({title}): {versions}. [Documentation]({doc}).\n"
         )
         .unwrap();
-        if !client.traps.is_empty() {
+        let says = &client.says;
+        if !(client.traps.is_empty() && says.other_ca.is_empty()) {
             page.push('\n');
+        }
+        for (against, words) in [
+            ("another CA", &says.other_ca),
+            ("another name", &says.wrong_name),
+            ("plaintext", &says.no_tls),
+        ] {
+            if !words.is_empty() {
+                let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+                writeln!(page, "- It refuses {against} with {}.", words.join(" or ")).unwrap();
+            }
         }
         for trap in &client.traps {
             writeln!(page, "- {trap}").unwrap();

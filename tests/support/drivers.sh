@@ -57,7 +57,8 @@ drivers_node() {
 
 # Its engines would be downloaded from elsewhere and are not used: the client compiles queries by itself.
 drivers_prisma() {
-    drivers_node &&
+    node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' &&
+        drivers_node &&
         PRISMA_SCHEMA_ENGINE_BINARY=/bin/true PRISMA_QUERY_ENGINE_LIBRARY=/bin/true npx prisma generate --schema schema.prisma
 }
 
