@@ -5,6 +5,7 @@
 mod hba;
 mod random;
 mod settings;
+mod simulate;
 #[path = "../support/mod.rs"]
 mod support;
 
