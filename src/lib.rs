@@ -15,11 +15,13 @@
 //! | [`dial`] | sockets to PostgreSQL, TLS, login | the only one that opens sockets to PostgreSQL |
 //! | [`server`] | where PostgreSQL runs: the sandbox | the only one that starts processes |
 //! | [`verify`] | probes, verdict, diagnosis with remedies | through [`dial`] |
+//! | [`audit`] | grading a running server, reading only: facts, findings, report | through [`dial`] |
 //! | [`engine`] | the journeys (up, plan, apply, undo, renew, down), told as events | through the rooms above |
 //! | [`wizard`] | the journeys on a full screen | the terminal |
 //! | [`cli`] | one file a command; text and JSON | stdout, stderr, prompts |
 
 pub mod apply;
+pub mod audit;
 pub mod cli;
 pub mod clients;
 pub mod conf;

@@ -85,6 +85,8 @@ pub enum Command {
     },
     /// Prove what a server promises: what must work, and what must be refused.
     Verify(VerifyArgs),
+    /// Grade a running server, reading only: settings, rules, certificates, roles, sessions, clients.
+    Audit(AuditArgs),
     /// Show what a certificate file holds, or what a PostgreSQL server presents.
     Inspect(InspectArgs),
     /// Issue new certificates by the same CA, put them in force, and prove that they are served.
@@ -228,6 +230,33 @@ pub enum Expect {
     OneWay,
     /// Both sides do.
     Mtls,
+}
+
+/// `audit`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 nothing found that breaks what TLS promises · 1 something critical or high found · \
+    4 nothing found, but what decides could not all be seen"
+)]
+pub struct AuditArgs {
+    /// A libpq connection string or URI; a superuser sees most. Without sslmode it is psql's own, prefer.
+    #[arg(value_name = "CONNINFO")]
+    pub conninfo: String,
+    /// The directory with the server's configuration files, on this machine: shows mode and owner of the key too.
+    #[arg(long, value_name = "DIR")]
+    pub config_dir: Option<PathBuf>,
+    /// Scan a tree of client code for weak sslmodes, verification that is turned off, passwords in URLs.
+    #[arg(long, value_name = "PATH")]
+    pub clients: Option<PathBuf>,
+    /// Print the report as Markdown.
+    #[arg(long, conflicts_with_all = ["json", "html"])]
+    pub markdown: bool,
+    /// Print the report as one HTML page that needs nothing else.
+    #[arg(long, conflicts_with = "json")]
+    pub html: bool,
+    /// How long one question may take, seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "5")]
+    pub timeout: f64,
 }
 
 /// `inspect`.

@@ -1,6 +1,7 @@
 //! The command line: one file a command; text for people, JSON for scripts.
 
 pub mod args;
+mod audit;
 mod connect;
 mod inspect;
 mod manage;
@@ -100,6 +101,7 @@ fn dispatch(cli: Cli, output: Output) -> Result<Exit, Error> {
         Command::Undo => manage::undo(&global, output),
         Command::Down { volumes } => manage::down(&global, volumes, output),
         Command::Verify(args) => verify::run(&global, args, output),
+        Command::Audit(args) => audit::run(&global, args, output),
         Command::Inspect(args) => inspect::run(&args, output),
         Command::Renew(args) => manage::renew(&global, &args, output),
         Command::Connect(args) => connect::run(&global, &args, output),

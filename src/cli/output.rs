@@ -307,6 +307,12 @@ const fn cell_word(outcome: CellOutcome) -> (Style, &'static str) {
     }
 }
 
+/// Prints a document on standard output, as it is.
+pub fn text(document: &str) {
+    // A reader that has gone away is no failure of ours.
+    let _ = std::io::stdout().write_all(document.as_bytes());
+}
+
 /// Prints the one JSON object of `--json`.
 pub fn object(value: &impl serde::Serialize) {
     if let Ok(text) = serde_json::to_string_pretty(value) {

@@ -60,7 +60,7 @@ pub fn run(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Er
     })
 }
 
-fn given(text: &str, output: Output) -> Result<Conninfo, Error> {
+pub fn given(text: &str, output: Output) -> Result<Conninfo, Error> {
     let conninfo = Conninfo::parse(text)?;
     if conninfo.secret(Keyword::Password).is_some() {
         output.remark(

@@ -2,6 +2,7 @@
 //! these and shows their events; no journey prints anything itself, and what a person may not want is asked
 //! of whoever drives it ([`Ask`]).
 
+mod audit;
 mod credentials;
 mod database;
 mod error;
@@ -15,6 +16,7 @@ mod prepare;
 mod target;
 mod up;
 
+pub use audit::{Beside, grade};
 pub use credentials::{Gathered, Renew, Secrets};
 pub use error::{Error, Kind};
 pub use event::{Event, Running, Step, Teller};

@@ -23,7 +23,7 @@ use crate::pki::Certificate;
 
 pub use cause::{Cause, Words, causes_table};
 pub use client::{Client, FileFault, Peer, Place, Root, Server, Versions};
-pub use connect::connect;
+pub use connect::{connect, enter};
 pub use report::{Group, Outcome, Probe, ProbeId, Report, Verdict};
 pub use run::prove;
 pub use target::{Admin, Target, client_identity};

@@ -41,6 +41,8 @@ pub struct Options {
     pub map: Option<Name>,
     /// What is wanted of the client's certificate; always [`ClientCert::VerifyFull`] with the method `cert`.
     pub clientcert: Option<ClientCert>,
+    /// Whether `clientcert` has a value that 14 and later refuse (`0`, `1`, `no-verify`).
+    pub has_old_clientcert: bool,
     /// Which of its names counts.
     pub clientname: ClientName,
     /// All others, name and value, in their order.
@@ -128,7 +130,10 @@ pub(super) fn read_option(
             }
             options.map = Some(value.into());
         }
-        "clientcert" => options.clientcert = clientcert(value, kind, method, dialect)?,
+        "clientcert" => {
+            options.clientcert = clientcert(value, kind, method, dialect)?;
+            options.has_old_clientcert = !matches!(value, b"verify-ca" | b"verify-full");
+        }
         "clientname" if dialect.has_strict_clientcert() => {
             if kind != Kind::HostSsl {
                 return Err(Problem::new(

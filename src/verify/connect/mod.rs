@@ -72,6 +72,19 @@ pub async fn follow(target: &Target) -> (Vec<String>, End) {
     (before, end)
 }
 
+/// A session as psql would get it; else why there is none, in a sentence.
+pub async fn enter(target: &Target) -> Result<Session, String> {
+    match follow(target).await.1 {
+        End::In(session) => Ok(*session),
+        End::Out(finding) => Err([Some(finding.observed), finding.remedy]
+            .into_iter()
+            .flatten()
+            .chain(finding.evidence.into_iter().take(1))
+            .collect::<Vec<_>>()
+            .join("; ")),
+    }
+}
+
 /// psql would be in.
 fn let_in(target: &Target, attempt: Attempt, before: &[Attempt]) -> Report {
     let where_to = target.client.servers[attempt.server].label.clone();

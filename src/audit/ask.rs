@@ -1,0 +1,454 @@
+//! The questions to the server, each on its own: what one privilege forbids takes nothing from the others.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+
+use crate::conf::hba::Rules;
+use crate::conf::ident::Maps;
+use crate::conf::settings::Settings;
+use crate::conf::simulate::Memberships;
+use crate::conf::{Dialect, Files, Unreadable};
+use crate::dial::{Deadline, QueryFailure, Rows, Session};
+use crate::pki::Certificate;
+
+use super::facts::{Facts, KeyFile, Reading, RoleRow, SessionRow, SettingRow};
+
+/// Settings that are looked at.
+const SETTINGS: &str = "SELECT name, setting, source, sourcefile, sourceline, pending_restart FROM pg_settings \
+    WHERE name LIKE 'ssl%' OR name LIKE 'log\\_%connections' OR name IN ('password_encryption', 'log_line_prefix', \
+    'listen_addresses', 'hba_file', 'ident_file', 'config_file', 'data_directory', 'primary_conninfo')";
+
+const WHO: &str = "SELECT current_user, current_setting('server_version') AS version, \
+    current_setting('server_version_num') AS number, pg_is_in_recovery() AS standby, \
+    (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser";
+
+const FILE_ERRORS: &str = "SELECT coalesce(sourcefile, '') AS file, coalesce(sourceline, 0) AS line, \
+    coalesce(name, '') AS name, error FROM pg_file_settings WHERE error IS NOT NULL LIMIT 100";
+
+const ROLES: &str = "SELECT rolname, rolsuper, rolcanlogin FROM pg_roles LIMIT 100000";
+
+const MEMBERS: &str = "SELECT m.rolname AS member, g.rolname AS of FROM pg_auth_members a \
+    JOIN pg_roles m ON m.oid = a.member JOIN pg_roles g ON g.oid = a.roleid LIMIT 100000";
+
+const MD5: &str = "SELECT rolname FROM pg_authid WHERE rolpassword LIKE 'md5%' ORDER BY 1 LIMIT 1000";
+
+/// Client backends and senders of replication: everything that a client began.
+const SESSIONS: &str = "SELECT a.pid, a.usename, coalesce(a.datname, '') AS datname, \
+    coalesce(a.application_name, '') AS application, host(a.client_addr) AS client, a.client_port AS port, s.ssl, s.version, \
+    a.pid = pg_backend_pid() AS own FROM pg_stat_activity a LEFT JOIN pg_stat_ssl s USING (pid) \
+    WHERE a.backend_type IN ('client backend', 'walsender') ORDER BY a.backend_start LIMIT 10000";
+
+/// Why a superuser would see more.
+const NEEDS: &str = "log in as a superuser, or give the files' directory with --config-dir";
+
+/// Asks everything that this session may ask, and reads what `disk` reaches in the `directory` of the configuration.
+pub async fn ask(
+    facts: &mut Facts,
+    session: &mut Session,
+    disk: Option<(&dyn Reading, &Path)>,
+    deadline: impl Fn() -> Deadline,
+) {
+    let mut questions = Questions {
+        session,
+        deadline: &deadline,
+    };
+    if let Some(rows) = questions.ask(facts, "which server this is", WHO).await {
+        let cell = |name| rows.value(0, name).unwrap_or_default().to_owned();
+        let number: u32 = cell("number").parse().unwrap_or_default();
+        facts.server.version = crate::pki::printable(&cell("version"));
+        facts.server.major = u16::try_from(number / 10_000).unwrap_or_default();
+        facts.server.user = crate::pki::printable(&cell("current_user"));
+        facts.server.superuser = cell("superuser") == "t";
+        facts.server.standby = cell("standby") == "t";
+    }
+    settings(facts, &mut questions).await;
+    people(facts, &mut questions).await;
+    sessions(facts, &mut questions).await;
+    files(facts, &mut questions, disk).await;
+}
+
+struct Questions<'a> {
+    session: &'a mut Session,
+    deadline: &'a dyn Fn() -> Deadline,
+}
+
+impl Questions<'_> {
+    async fn query(&mut self, sql: &str) -> Result<Rows, QueryFailure> {
+        self.session.query(sql, (self.deadline)()).await
+    }
+
+    /// The rows; what is refused is noted as unseen.
+    async fn ask(&mut self, facts: &mut Facts, what: &str, sql: &str) -> Option<Rows> {
+        match self.query(sql).await {
+            Ok(rows) => Some(rows),
+            Err(error) => {
+                facts.miss(what, format!("{error}; {NEEDS}"));
+                None
+            }
+        }
+    }
+
+    /// The bytes of a file of the server's.
+    async fn file(&mut self, path: &Path) -> Result<Vec<u8>, Unreadable> {
+        const MOST: usize = 16 << 20;
+        let sql = format!(
+            "SELECT encode(pg_read_binary_file({}, 0, {MOST}, true), 'base64') AS content",
+            literal(&path.to_string_lossy())
+        );
+        let rows = self
+            .query(&sql)
+            .await
+            .map_err(|error| Unreadable::Refused(error.to_string()))?;
+        let text = rows.value(0, "content").ok_or(Unreadable::Missing)?;
+        let text: String = text.split_whitespace().collect();
+        base64::engine::general_purpose::STANDARD
+            .decode(text)
+            .map_err(|_| Unreadable::Refused("the server's answer is no base64".to_owned()))
+    }
+
+    async fn names(&mut self, path: &Path) -> Result<Vec<Vec<u8>>, Unreadable> {
+        let sql = format!(
+            "SELECT pg_ls_dir({}, true, false) AS name LIMIT 10000",
+            literal(&path.to_string_lossy())
+        );
+        let rows = self
+            .query(&sql)
+            .await
+            .map_err(|error| Unreadable::Refused(error.to_string()))?;
+        if rows.rows.is_empty() {
+            return Err(Unreadable::Missing);
+        }
+        Ok((0..rows.rows.len())
+            .filter_map(|at| rows.value(at, "name").map(|name| name.as_bytes().to_vec()))
+            .collect())
+    }
+}
+
+/// A string literal that holds whatever `standard_conforming_strings` is.
+fn literal(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+async fn settings(facts: &mut Facts, questions: &mut Questions<'_>) {
+    if let Some(rows) = questions.ask(facts, "the settings", SETTINGS).await {
+        for at in 0..rows.rows.len() {
+            let cell = |name| rows.value(at, name).map(str::to_owned);
+            facts.settings.insert(
+                cell("name").unwrap_or_default(),
+                SettingRow {
+                    value: cell("setting").unwrap_or_default(),
+                    source: cell("source").unwrap_or_default(),
+                    file: cell("sourcefile"),
+                    line: cell("sourceline"),
+                    pending_restart: cell("pending_restart").as_deref() == Some("t"),
+                },
+            );
+        }
+    }
+    if let Some(rows) = questions
+        .ask(
+            facts,
+            "errors in the configuration files (pg_file_settings)",
+            FILE_ERRORS,
+        )
+        .await
+    {
+        for at in 0..rows.rows.len() {
+            let cell = |name| rows.value(at, name).unwrap_or_default().to_owned();
+            let place = format!("{}:{}", cell("file"), cell("line"));
+            facts.file_errors.push((place, cell("name"), cell("error")));
+        }
+    }
+}
+
+async fn people(facts: &mut Facts, questions: &mut Questions<'_>) {
+    if let Some(rows) = questions.ask(facts, "the roles", ROLES).await {
+        for at in 0..rows.rows.len() {
+            facts.roles.push(RoleRow {
+                name: rows.value(at, "rolname").unwrap_or_default().to_owned(),
+                superuser: rows.value(at, "rolsuper") == Some("t"),
+                can_login: rows.value(at, "rolcanlogin") == Some("t"),
+            });
+        }
+    }
+    if let Some(rows) = questions
+        .ask(facts, "who is a member of which role", MEMBERS)
+        .await
+    {
+        let direct = (0..rows.rows.len()).filter_map(|at| {
+            Some((
+                rows.value(at, "member")?.to_owned(),
+                rows.value(at, "of")?.to_owned(),
+            ))
+        });
+        let roles = facts.roles.iter().map(|role| role.name.clone());
+        facts.memberships = Some(Memberships::new(roles, direct));
+    }
+    if let Some(rows) = questions
+        .ask(facts, "roles with MD5 passwords (pg_authid)", MD5)
+        .await
+    {
+        facts.md5_roles = (0..rows.rows.len())
+            .filter_map(|at| rows.value(at, "rolname").map(str::to_owned))
+            .collect();
+    }
+}
+
+async fn sessions(facts: &mut Facts, questions: &mut Questions<'_>) {
+    let Some(rows) = questions.ask(facts, "who is connected", SESSIONS).await else {
+        return;
+    };
+    let mut hidden = 0;
+    for at in 0..rows.rows.len() {
+        let cell = |name| rows.value(at, name);
+        // Of other roles' sessions everything but the process is hidden without pg_read_all_stats.
+        let (client, is_hidden) = match (cell("client"), cell("port")) {
+            (Some(address), Some(port)) => {
+                let shown = if address.contains(':') {
+                    format!("[{address}]")
+                } else {
+                    address.to_owned()
+                };
+                (format!("{shown}:{port}"), false)
+            }
+            (_, Some(_)) => ("[local]".to_owned(), false),
+            _ => ("?".to_owned(), true),
+        };
+        hidden += usize::from(is_hidden);
+        if cell("own") == Some("t") {
+            continue;
+        }
+        let text = |name| crate::pki::printable(cell(name).unwrap_or_default());
+        facts.sessions.push(SessionRow {
+            pid: cell("pid").and_then(|pid| pid.parse().ok()).unwrap_or_default(),
+            user: text("usename"),
+            database: text("datname"),
+            application: text("application"),
+            client: crate::pki::printable(&client),
+            ssl: cell("ssl").filter(|_| !is_hidden).map(|ssl| ssl == "t"),
+            version: cell("version").map(crate::pki::printable),
+        });
+    }
+    if hidden > 0 {
+        facts.miss(
+            &format!("where {hidden} sessions come from, and whether they have TLS"),
+            "the server shows that to pg_read_all_stats (or pg_monitor) alone",
+        );
+    }
+}
+
+/// The files: from the disk where it is within reach, else over SQL.
+async fn files(facts: &mut Facts, questions: &mut Questions<'_>, disk: Option<(&dyn Reading, &Path)>) {
+    let dialect = Dialect::of(facts.server.major);
+    let named = |facts: &Facts, setting: &str, file: &str| -> Option<PathBuf> {
+        facts
+            .setting(setting)
+            .map(PathBuf::from)
+            .or_else(|| disk.map(|(_, directory)| directory.join(file)))
+    };
+    let disk_files = disk.map(|(files, _)| files);
+
+    let path = disk_or_named(disk, named(facts, "hba_file", "pg_hba.conf"), "pg_hba.conf");
+    let rules = read(questions, disk_files, path, |path, files| {
+        Rules::load(path, files, dialect)
+    })
+    .await;
+    facts.hba = seen(facts, "the rules (pg_hba.conf)", rules);
+
+    let path = disk_or_named(disk, named(facts, "ident_file", "pg_ident.conf"), "pg_ident.conf");
+    let maps = read(questions, disk_files, path, |path, files| {
+        Maps::load(path, files, dialect)
+    })
+    .await;
+    facts.ident = seen(facts, "the name maps (pg_ident.conf)", maps);
+
+    let data = facts.setting("data_directory").map(PathBuf::from);
+    let path = disk_or_named(
+        disk,
+        named(facts, "config_file", "postgresql.conf"),
+        "postgresql.conf",
+    );
+    let settings = read(questions, disk_files, path, |path, files| {
+        Settings::load(path, data.as_deref(), files)
+    })
+    .await;
+    facts.files = seen(facts, "the configuration files (postgresql.conf)", settings).map(|mut settings| {
+        for (name, row) in facts
+            .settings
+            .iter()
+            .filter(|(_, row)| row.source == "command line")
+        {
+            settings.push_command_line(name, &row.value);
+        }
+        settings
+    });
+
+    let below = |facts: &Facts, setting: &str| -> Option<PathBuf> {
+        let path = PathBuf::from(facts.setting(setting).filter(|path| !path.is_empty())?);
+        if path.is_absolute() {
+            return Some(path);
+        }
+        let base = facts.setting("data_directory").map(PathBuf::from);
+        Some(
+            base.or_else(|| disk.map(|(_, directory)| directory.to_owned()))?
+                .join(path),
+        )
+    };
+    if facts.setting("ssl") != Some("off") {
+        let path = below(facts, "ssl_cert_file");
+        let bytes = bytes(questions, disk_files, path.clone()).await;
+        if let (Some(bytes), Some(path)) = (
+            seen(facts, "the certificate on disk (ssl_cert_file)", bytes),
+            path,
+        ) && let Some(leaf) = Certificate::from_pem(&bytes)
+            .ok()
+            .and_then(|all| all.into_iter().next())
+        {
+            facts.on_disk = Some((path.display().to_string(), leaf));
+        }
+    }
+    if let Some(path) = below(facts, "ssl_crl_file") {
+        let bytes = bytes(questions, disk_files, Some(path.clone())).await;
+        if let Some(bytes) = seen(facts, "the revocation list (ssl_crl_file)", bytes) {
+            facts.crl_ends = crl_ends(&bytes).map(|end| (path.display().to_string(), end));
+        }
+    }
+    key(facts, disk, below(facts, "ssl_key_file"));
+}
+
+/// In the given directory, if the file is there; else where the server says it is.
+fn disk_or_named(disk: Option<(&dyn Reading, &Path)>, named: Option<PathBuf>, file: &str) -> Option<PathBuf> {
+    disk.map(|(files, directory)| (files, directory.join(file)))
+        .filter(|(files, path)| files.owner(path).is_some())
+        .map(|(_, path)| path)
+        .or(named)
+}
+
+fn seen<T>(facts: &mut Facts, what: &str, read: Result<T, Unreadable>) -> Option<T> {
+    match read {
+        Ok(value) => Some(value),
+        Err(why) => {
+            facts.miss(what, format!("{why}; {NEEDS}"));
+            None
+        }
+    }
+}
+
+fn key(facts: &mut Facts, disk: Option<(&dyn Reading, &Path)>, path: Option<PathBuf>) {
+    let what = "mode and owner of the key (ssl_key_file)";
+    let (Some((files, directory)), Some(path)) = (disk, path) else {
+        facts.miss(
+            what,
+            "SQL does not show them: give the files' directory with --config-dir, on the server's machine",
+        );
+        return;
+    };
+    match files.owner(&path) {
+        Some((mode, owner)) => {
+            let data = facts.setting("data_directory").map(PathBuf::from);
+            let server = data
+                .and_then(|data| files.owner(&data))
+                .or_else(|| files.owner(directory))
+                .map(|(_, owner)| owner);
+            facts.key = Some(KeyFile {
+                path,
+                mode,
+                owner,
+                server,
+            });
+        }
+        None => facts.miss(what, format!("{} is not within reach here", path.display())),
+    }
+}
+
+async fn bytes(
+    questions: &mut Questions<'_>,
+    disk: Option<&dyn Reading>,
+    path: Option<PathBuf>,
+) -> Result<Vec<u8>, Unreadable> {
+    let path = path.ok_or_else(nowhere)?;
+    if let Some(bytes) = disk.and_then(|disk| disk.read(&path).ok()) {
+        return Ok(bytes);
+    }
+    questions.file(&path).await
+}
+
+fn nowhere() -> Unreadable {
+    Unreadable::Refused("the server does not say where it is".to_owned())
+}
+
+/// Reads a file and what it includes. Over SQL the includes are not known before they are read: what is missing is
+/// noted, fetched, and all is read again.
+async fn read<T>(
+    questions: &mut Questions<'_>,
+    disk: Option<&dyn Reading>,
+    path: Option<PathBuf>,
+    load: impl Fn(&Path, &dyn Files) -> Result<T, Unreadable>,
+) -> Result<T, Unreadable> {
+    /// Includes nest ten deep.
+    const MOST_ROUNDS: usize = 12;
+    const MOST_FILES: usize = 500;
+    let path = path.ok_or_else(nowhere)?;
+    if let Some(disk) = disk
+        && disk.read(&path).is_ok()
+    {
+        return load(&path, disk);
+    }
+    let mut fetched = Fetched::default();
+    for _ in 0..MOST_ROUNDS {
+        let loaded = load(&path, &fetched);
+        let (files, directories) = fetched.wanted.take();
+        if (files.is_empty() && directories.is_empty()) || fetched.files.len() > MOST_FILES {
+            return loaded;
+        }
+        for file in files {
+            let bytes = questions.file(&file).await;
+            fetched.files.insert(file, bytes);
+        }
+        for directory in directories {
+            let names = questions.names(&directory).await;
+            fetched.directories.insert(directory, names);
+        }
+    }
+    load(&path, &fetched)
+}
+
+/// What was fetched of the server's files, and what was asked for in vain.
+#[derive(Default)]
+struct Fetched {
+    files: BTreeMap<PathBuf, Result<Vec<u8>, Unreadable>>,
+    directories: BTreeMap<PathBuf, Result<Vec<Vec<u8>>, Unreadable>>,
+    wanted: RefCell<(BTreeSet<PathBuf>, BTreeSet<PathBuf>)>,
+}
+
+impl Files for Fetched {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Unreadable> {
+        self.files.get(path).cloned().unwrap_or_else(|| {
+            self.wanted.borrow_mut().0.insert(path.to_owned());
+            Err(Unreadable::Refused("it has not been read".to_owned()))
+        })
+    }
+
+    fn list(&self, directory: &Path) -> Result<Vec<Vec<u8>>, Unreadable> {
+        self.directories.get(directory).cloned().unwrap_or_else(|| {
+            self.wanted.borrow_mut().1.insert(directory.to_owned());
+            Err(Unreadable::Refused("it has not been read".to_owned()))
+        })
+    }
+}
+
+/// The earliest end of the revocation lists in a file.
+fn crl_ends(bytes: &[u8]) -> Option<time::OffsetDateTime> {
+    use x509_parser::prelude::{CertificateRevocationList, FromDer, Pem};
+    Pem::iter_from_buffer(bytes)
+        .flatten()
+        .filter(|pem| pem.label == "X509 CRL")
+        .filter_map(|pem| {
+            let (_, list) = CertificateRevocationList::from_der(&pem.contents).ok()?;
+            Some(list.next_update()?.to_datetime())
+        })
+        .min()
+}

@@ -1,0 +1,107 @@
+//! `pgtls audit`: a running server, graded.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::audit::{Audit, Finding, Severity, Verdict, html, markdown};
+use crate::conninfo::Environment;
+use crate::engine::{self, Beside, Error, Means};
+
+use super::args::{AuditArgs, Global};
+use super::output::{Output, object, text};
+use super::prompt::Prompt;
+use super::verify::{given, timeout};
+use super::{Exit, drive};
+
+/// Runs the command.
+pub fn run(global: &Global, args: AuditArgs, output: Output) -> Result<Exit, Error> {
+    let conninfo = given(&args.conninfo, output)?;
+    let env = Environment::current();
+    let locked = engine::locked_key(conninfo.clone(), &env);
+    let allowed: Duration = timeout(args.timeout)?;
+    let means = Means {
+        expect: None,
+        other: None,
+        dir: global.dir.clone(),
+        key_passphrase: match &locked {
+            Some(key) => Prompt::new(global).passphrase(None, &[key])?,
+            None => None,
+        },
+        timeout: allowed,
+        now: OffsetDateTime::now_utc(),
+    };
+    let beside = Beside {
+        config_dir: args.config_dir,
+        clients: args.clients,
+    };
+    let audit = drive(engine::grade(conninfo, &env, &means, &beside))?;
+    if output.json() {
+        object(&audit);
+    } else if args.markdown {
+        text(&markdown(&audit));
+    } else if args.html {
+        text(&html(&audit));
+    } else {
+        tell(&audit, output);
+    }
+    Ok(match audit.verdict {
+        Verdict::Holds => Exit::Holds,
+        Verdict::Broken => Exit::Broken,
+        Verdict::Undetermined => Exit::Undetermined,
+    })
+}
+
+fn tell(audit: &Audit, output: Output) {
+    let holds = match audit.verdict {
+        Verdict::Holds => Some(true),
+        Verdict::Broken => Some(false),
+        Verdict::Undetermined => None,
+    };
+    output.promise(holds, audit.verdict.sentence());
+    for severity in Severity::ALL {
+        let findings: Vec<&Finding> = audit
+            .findings
+            .iter()
+            .filter(|finding| finding.severity == severity)
+            .collect();
+        if findings.is_empty() {
+            continue;
+        }
+        output.heading(severity.word());
+        for finding in findings {
+            output.say(format_args!("  {} ({})", finding.title, finding.id));
+            output.say(format_args!("    where     {}", finding.place));
+            for line in &finding.evidence {
+                output.say(format_args!("    evidence  {line}"));
+            }
+            output.say(format_args!("    why       {}", finding.why));
+            output.say(format_args!("    remedy    {}", finding.remedy));
+            if let Some(cis) = finding.cis {
+                output.say(format_args!(
+                    "    CIS       PostgreSQL 17 Benchmark v1.0.0, {cis}"
+                ));
+            }
+        }
+    }
+    if !audit.sessions.is_empty() {
+        output.heading("Sessions");
+        for session in &audit.sessions {
+            let tls = match session.ssl {
+                Some(true) => session.version.as_deref().unwrap_or("TLS"),
+                Some(false) => "no TLS",
+                None => "not shown",
+            };
+            output.say(format_args!(
+                "  {:<8} {:<10} {} on {} from {} {}",
+                session.pid, tls, session.user, session.database, session.client, session.application
+            ));
+        }
+    }
+    if !audit.unseen.is_empty() {
+        output.heading("What could not be seen");
+        for unseen in &audit.unseen {
+            output.say(format_args!("  {}: {}", unseen.what, unseen.why));
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Grading a running server: a login as psql would get it, a look from outside, the files within reach, the clients' code.
+//! Nothing is changed.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::audit::{self, Audit, Facts, Hit, Reading, Served};
+use crate::conf::{Files, Unreadable};
+use crate::conninfo::{Conninfo, Environment, Keyword};
+use crate::dial::{Address, Deadline, NothingVerified, SslAnswer, TlsSettings, handshake, open, ssl_request};
+use crate::judge::judge_name;
+use crate::pki::Certificate;
+use crate::verify::{self, Target};
+
+use super::{Error, Means, target};
+
+/// What is to be looked at beside the server.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// The directory with the server's `postgresql.conf`, on this machine.
+    pub config_dir: Option<PathBuf>,
+    /// A tree with the code of its clients.
+    pub clients: Option<PathBuf>,
+}
+
+/// Grades the server of a connection string.
+///
+/// Where neither the string nor the environment names an `sslmode`, it is psql's own, `prefer`, so that a server without
+/// TLS can be graded too; the password itself is then never sent as it is (`require_auth=!password`).
+pub async fn grade(
+    mut conninfo: Conninfo,
+    env: &Environment,
+    means: &Means,
+    beside: &Beside,
+) -> Result<Audit, Error> {
+    let says = |keyword: Keyword, variable: &str| {
+        conninfo.get(keyword).is_some() || env.variables.contains_key(std::ffi::OsStr::new(variable))
+    };
+    let (has_mode, has_auth) = (
+        says(Keyword::Sslmode, "PGSSLMODE"),
+        says(Keyword::RequireAuth, "PGREQUIREAUTH"),
+    );
+    if !has_mode && conninfo.get(Keyword::Service).is_none() {
+        conninfo.set(Keyword::Sslmode, "prefer");
+        if !has_auth {
+            conninfo.set(Keyword::RequireAuth, "!password");
+        }
+    }
+    let config_dir = beside.config_dir.as_deref().map(super::absolute);
+    if let Some(directory) = config_dir.as_deref().filter(|directory| !directory.is_dir()) {
+        return Err(Error::File {
+            what: "the directory of the configuration (--config-dir)",
+            path: directory.to_path_buf(),
+            why: "there is no such directory".to_owned(),
+            remedy: "name the one with postgresql.conf and pg_hba.conf".to_owned(),
+        });
+    }
+    let code = beside.clients.as_deref().map(code).transpose()?;
+    let target = target(conninfo, env, means).await?;
+    let mut facts = Facts::new(target.host.clone(), means.now);
+    look(&mut facts, &target).await;
+    match verify::enter(&target).await {
+        Ok(mut session) => {
+            facts.server.tls = session
+                .tls()
+                .map(|tls| format!("{}, {}", tls.protocol, tls.cipher));
+            let disk = config_dir
+                .as_deref()
+                .map(|directory| (&Disk as &dyn Reading, directory));
+            audit::ask(&mut facts, &mut session, disk, || Deadline::after(means.timeout)).await;
+            session.close(Deadline::after(means.timeout)).await;
+        }
+        Err(why) => facts.miss("everything that the server says of itself", why),
+    }
+    Ok(audit::grade(facts, code.as_deref()))
+}
+
+/// What the server shows to anybody. Beside a socket the same port of this machine is looked at.
+async fn look(facts: &mut Facts, target: &Target) {
+    const WHAT: &str = "the certificate that is served";
+    let deadline = || Deadline::after(target.timeout);
+    let (address, name) = match &target.address {
+        Address::Unix(path) => {
+            let port = path.extension().and_then(|port| port.to_str()?.parse().ok());
+            let Some(port) = port else {
+                return facts.miss(WHAT, "a Unix socket shows none: dial a host name or address");
+            };
+            let here = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+            (Address::known("127.0.0.1", here), None)
+        }
+        tcp @ Address::Tcp { .. } => (tcp.clone(), Some(target.host.as_str())),
+    };
+    let mut stream = match open(&address, deadline()).await {
+        Ok(stream) => stream,
+        Err(error) => return facts.miss(WHAT, error.to_string()),
+    };
+    match ssl_request(&mut stream, deadline()).await {
+        Ok(SslAnswer::Accepts) => {}
+        Ok(SslAnswer::Refuses) => return facts.miss(WHAT, "the server offers no TLS"),
+        Ok(_) => return facts.miss(WHAT, "the server does not answer the request for TLS"),
+        Err(error) => return facts.miss(WHAT, error.to_string()),
+    }
+    let mut settings = TlsSettings::new(Arc::new(NothingVerified));
+    if let Some(name) = name {
+        settings = settings.with_sni_for(name);
+    }
+    let presented = match handshake(stream, &settings, deadline()).await {
+        Ok(session) => session.facts().presented.clone(),
+        Err(failure) if !failure.presented.is_empty() => failure.presented,
+        Err(failure) => return facts.miss(WHAT, failure.fault.to_string()),
+    };
+    let Some(leaf) = presented.first().and_then(|der| Certificate::from_der(der).ok()) else {
+        return facts.miss(
+            WHAT,
+            "what the server presents is no certificate that can be read",
+        );
+    };
+    facts.server.certificate_days_left = Some(leaf.days_left(facts.now));
+    facts.served = Some(Served {
+        carries_name: name.map(|name| {
+            judge_name(leaf.der(), name)
+                .map(drop)
+                .map_err(|why| why.to_string())
+        }),
+        leaf,
+    });
+}
+
+/// The server's files, where they are on this machine.
+struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Unreadable> {
+        match super::files::read("the server's file", path) {
+            Ok(Some(bytes)) => Ok(bytes.to_vec()),
+            Ok(None) => Err(Unreadable::Missing),
+            Err(error) => Err(Unreadable::Refused(error.to_string())),
+        }
+    }
+
+    fn list(&self, directory: &Path) -> Result<Vec<Vec<u8>>, Unreadable> {
+        let entries = std::fs::read_dir(directory).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Unreadable::Missing,
+            _ => Unreadable::Refused(crate::server::words(&error)),
+        })?;
+        Ok(entries
+            .flatten()
+            .filter(|entry| !entry.path().is_dir())
+            .map(|entry| entry.file_name().into_encoded_bytes())
+            .collect())
+    }
+}
+
+impl Reading for Disk {
+    fn owner(&self, path: &Path) -> Option<(u32, u32)> {
+        let meta = std::fs::metadata(path).ok()?;
+        Some((meta.permissions().mode() & 0o777, meta.uid()))
+    }
+}
+
+/// Scans a tree of code. Version control, dependencies and whatever is no text are left out; links are not followed.
+fn code(root: &Path) -> Result<Vec<Hit>, Error> {
+    const LEFT_OUT: [&str; 8] = [
+        ".git",
+        ".hg",
+        ".svn",
+        "node_modules",
+        "target",
+        "vendor",
+        ".venv",
+        "__pycache__",
+    ];
+    const MOST_FILES: usize = 50_000;
+    const LARGEST: u64 = 1 << 20;
+    let fail = |path: &Path, error: &std::io::Error| Error::File {
+        what: "the clients' code (--clients)",
+        path: path.to_path_buf(),
+        why: crate::server::words(error),
+        remedy: "name a file or directory that you may read".to_owned(),
+    };
+    std::fs::metadata(root).map_err(|error| fail(root, &error))?;
+    let mut hits = Vec::new();
+    let mut open = vec![root.to_owned()];
+    let mut files = 0;
+    while let Some(path) = open.pop() {
+        let Ok(meta) = std::fs::symlink_metadata(&path) else {
+            continue;
+        };
+        // The tree's own root may be a link.
+        if meta.is_dir() || (path == root && path.is_dir()) {
+            let Ok(entries) = std::fs::read_dir(&path) else {
+                continue;
+            };
+            let mut below: Vec<_> = entries
+                .flatten()
+                .filter(|entry| !LEFT_OUT.iter().any(|name| entry.file_name() == *name))
+                .map(|entry| entry.path())
+                .collect();
+            below.sort_unstable_by(|a, b| b.cmp(a));
+            open.extend(below);
+        } else if meta.is_file() && meta.len() <= LARGEST {
+            files += 1;
+            if files > MOST_FILES {
+                break;
+            }
+            if let Ok(bytes) = std::fs::read(&path)
+                && !bytes.contains(&0)
+            {
+                hits.extend(audit::scan(
+                    &path.display().to_string(),
+                    &String::from_utf8_lossy(&bytes),
+                ));
+            }
+        }
+    }
+    Ok(hits)
+}

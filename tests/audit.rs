@@ -1,0 +1,397 @@
+//! `pgtls audit` against real servers: what is wrong with them is found, what is right is not, and nothing is changed.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+use support::{Account, Ca, Job, Leaf, Outcome, Postgres, TestServer, pgtls, scratch, wait_for};
+
+const MAJORS: [u16; 6] = [13, 14, 15, 16, 17, 18];
+
+fn audit(server: &TestServer, more: &[&str]) -> Outcome {
+    // The socket is open to the server's account alone.
+    pgtls(["audit", &server.socket(), "--json"])
+        .args(more)
+        .account(&Account::server())
+        .run()
+}
+
+fn ids(report: &Value) -> BTreeSet<&str> {
+    report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["id"].as_str().unwrap())
+        .collect()
+}
+
+#[track_caller]
+fn finding<'a>(report: &'a Value, id: &str, place: &str) -> &'a Value {
+    report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|finding| finding["id"] == id && finding["where"].as_str().unwrap().ends_with(place))
+        .unwrap_or_else(|| panic!("no {id} at {place}: {report:#}"))
+}
+
+/// Every finding is whole.
+fn whole(report: &Value) {
+    for finding in report["findings"].as_array().unwrap() {
+        for key in ["id", "severity", "where", "why", "remedy"] {
+            assert!(!finding[key].as_str().unwrap().is_empty(), "{finding:#}");
+        }
+        assert!(finding["evidence"].is_array());
+        assert!(!finding["remedy"].as_str().unwrap().contains("{w"), "{finding:#}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_found_on_every_version() {
+    let ca = Ca::new("ca");
+    let leaf = ca.server(&["db.example.org"]);
+    for major in MAJORS {
+        let Some(postgres) = Postgres::find(major) else {
+            continue;
+        };
+        let server = TestServer::builder(&postgres)
+            .tls(&leaf)
+            .client_ca(&ca.cert)
+            .conf(
+                "ssl_min_protocol_version = 'TLSv1'\nssl_ciphers = 'ALL'\nssl_prefer_server_ciphers = off\n\
+                 password_encryption = md5\nlog_line_prefix = ''\nlisten_addresses = '*'",
+            )
+            .hba(
+                "host all app 0.0.0.0/0 md5\n\
+                 hostssl all app 10.0.0.0/8 cert\n\
+                 host all ops 10.0.0.0/8 trust\n\
+                 host all old 192.0.2.0/24 password\n\
+                 host all near 127.0.0.1/32 scram-sha-256\n\
+                 hostssl all all all scram-sha-256 clientcert=verify-ca\n\
+                 host replication standby 10.0.0.0/8 scram-sha-256",
+            )
+            .sql("create role app login password 'x'")
+            .argument("-c")
+            .argument("ssl_ecdh_curve=prime256v1")
+            .start();
+        server.sql("alter system set log_connections = off");
+        server.sql("alter system set ssl_ciphers = 'ALL:!aNULL:RC4'");
+        server.sql("select pg_reload_conf()");
+        wait_for("the reload", Duration::from_secs(20), || {
+            let ciphers = server.sql("show ssl_ciphers").stdout;
+            ciphers.contains("RC4").then_some(())
+        });
+        let report = audit(&server, &[]).expect_status(1).json();
+        whole(&report);
+        assert_eq!(report["verdict"], "broken");
+        assert_eq!(report["server"]["major"], major);
+        // The first line of the file is the socket's.
+        for (id, place) in [
+            ("trust-socket", ":1"),
+            ("plaintext-way-in", ":2"),
+            ("md5-method", ":2"),
+            ("open-to-the-world", ":2"),
+            ("hba-shadowed-cert", ":3"),
+            ("trust-remote", ":4"),
+            ("password-in-clear", ":5"),
+            ("plaintext-way-in-loopback", ":6"),
+            ("clientcert-verify-ca", ":7"),
+            ("superuser-from-anywhere", ":7"),
+            ("replication-plaintext", ":8"),
+            ("old-tls-allowed", "ssl_min_protocol_version"),
+            ("weak-ciphers", "ssl_ciphers"),
+            ("client-chooses-cipher", "ssl_prefer_server_ciphers"),
+            ("setting-overridden", "ssl_ciphers"),
+            ("password-encryption-md5", "password_encryption"),
+            ("md5-passwords", "app"),
+            ("log-connections-off", "log_connections"),
+            ("log-prefix", "log_line_prefix"),
+        ] {
+            finding(&report, id, place);
+        }
+        let shadowed = finding(&report, "hba-shadowed-cert", ":3");
+        assert!(
+            shadowed["evidence"]
+                .to_string()
+                .contains("host all app 0.0.0.0/0 md5"),
+            "{shadowed:#}"
+        );
+        let unseen = report["unseen"].to_string();
+        assert!(
+            unseen.contains("--clients") && unseen.contains("--config-dir"),
+            "{unseen}"
+        );
+    }
+}
+
+#[test]
+fn what_the_views_hide_is_found() {
+    for (major, line) in [(13, "clientcert=1"), (15, "clientcert=1"), (18, "clientname=XX")] {
+        let Some(postgres) = Postgres::find(major) else {
+            continue;
+        };
+        let server = TestServer::builder(&postgres)
+            .tls(&Leaf::self_signed(&["localhost"]))
+            .start();
+        let hba = server.data.join("pg_hba.conf");
+        let text = format!("local all all peer\nhostssl all all 10.0.0.0/8 scram-sha-256 {line}\n");
+        fs::write(&hba, text).unwrap();
+        let report = audit(&server, &[]).json();
+        if major == 13 {
+            finding(&report, "clientcert-old", ":2");
+        } else {
+            finding(&report, "hba-broken", ":2");
+            let shown = server
+                .sql("select count(*) from pg_hba_file_rules where error is not null")
+                .stdout;
+            assert_eq!(shown.trim(), "0", "the view tells it now");
+        }
+    }
+}
+
+#[test]
+fn a_good_server_has_nothing_that_breaks_the_promise() {
+    let ca = Ca::new("ca");
+    let leaf = ca.server_between(&["localhost", "127.0.0.1"], -1, 300);
+    for major in [15, 17, 18] {
+        let Some(postgres) = Postgres::find(major) else {
+            continue;
+        };
+        let server = TestServer::builder(&postgres)
+            .tls(&leaf)
+            .client_ca(&ca.cert)
+            .conf("log_disconnections = on\nlog_line_prefix = '%m [%p] %q%u@%d %r '\npassword_encryption = 'scram-sha-256'")
+            .hba("hostssl all app 127.0.0.0/8 scram-sha-256 clientcert=verify-full\nhostnossl all all all reject")
+            .sql("create role app login password 'right'")
+            .start();
+        let directory = server.data.display().to_string();
+        let before = snapshot(&server.data);
+        let report = audit(&server, &["--config-dir", &directory])
+            .expect_status(0)
+            .json();
+        assert_eq!(report["verdict"], "holds", "{report:#}");
+        assert_eq!(ids(&report), BTreeSet::from(["trust-socket"]), "{report:#}");
+        // Only the clients were not looked at.
+        assert_eq!(report["unseen"].as_array().unwrap().len(), 1, "{report:#}");
+        assert_eq!(snapshot(&server.data), before, "the audit changed a file");
+    }
+}
+
+/// The configuration files and their bytes.
+fn snapshot(data: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(data)
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.path().is_file())
+        .map(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            (name, fs::read(entry.path()).unwrap())
+        })
+        .filter(|(name, _)| name.ends_with(".conf") || name.starts_with("server."))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn files_that_are_not_in_force_are_found() {
+    let Some(postgres) = Postgres::any() else { return };
+    let ca = Ca::new("ca");
+    let server = TestServer::builder(&postgres)
+        .tls(&ca.server(&["localhost"]))
+        .hba("hostnossl all all all reject")
+        .start();
+    let put = |name: &str, from: &Path| {
+        let to = server.data.join(name);
+        fs::write(&to, fs::read(from).unwrap()).unwrap();
+        Account::server().own(&to);
+    };
+    let other = ca.server(&["localhost"]);
+    put("server.crt", &other.cert);
+    let key = server.data.join("server.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let directory = server.data.display().to_string();
+    let report = audit(&server, &["--config-dir", &directory])
+        .expect_status(1)
+        .json();
+    finding(&report, "certificate-not-served", "server.crt");
+    finding(&report, "key-exposed", "server.key");
+    // Over SQL alone the certificate is seen as well, the key's mode is not.
+    let report = audit(&server, &[]).json();
+    finding(&report, "certificate-not-served", "server.crt");
+    assert!(
+        report["unseen"].to_string().contains("mode and owner of the key"),
+        "{report:#}"
+    );
+}
+
+#[test]
+fn without_tls_and_with_plaintext_sessions() {
+    let Some(postgres) = Postgres::any() else { return };
+    let server = TestServer::builder(&postgres)
+        .hba("host all all 127.0.0.1/32 trust\nhostssl all all all cert")
+        .sql("create role \"<script>\" login")
+        .start();
+    let session = Job::new("psql")
+        .args(["-X", "-w", "-c", "select pg_sleep(600)", "-d"])
+        .arg(format!(
+            "host=127.0.0.1 port={} user=<script> dbname=postgres application_name=a|b sslmode=disable",
+            server.port
+        ))
+        .start();
+    wait_for("the session", Duration::from_secs(20), || {
+        let count = server
+            .sql("select count(*) from pg_stat_activity where usename = '<script>'")
+            .stdout;
+        (count.trim() == "1").then_some(())
+    });
+    let report = audit(&server, &[]).expect_status(1).json();
+    for id in [
+        "tls-off",
+        "hostssl-without-tls",
+        "trust-loopback",
+        "plaintext-session-loopback",
+    ] {
+        assert!(ids(&report).contains(id), "{id}: {report:#}");
+    }
+    let sessions = report["sessions"].as_array().unwrap();
+    let row = sessions.iter().find(|row| row["user"] == "<script>").unwrap();
+    assert!(row["pid"].as_i64().unwrap() > 0 && row["client"].as_str().unwrap().starts_with("127.0.0.1:"));
+    assert_eq!(row["ssl"], false);
+    let page = |flag: &str| {
+        pgtls(["audit", &server.socket(), flag])
+            .account(&Account::server())
+            .run()
+            .expect_status(1)
+            .stdout
+    };
+    let html = page("--html");
+    assert!(
+        html.starts_with("<!DOCTYPE html>") && html.contains("&lt;script&gt;") && !html.contains("<script")
+    );
+    assert!(
+        !html.contains("src=") && !html.contains("href="),
+        "the page needs something else"
+    );
+    let markdown = page("--markdown");
+    assert!(markdown.starts_with("# TLS audit of ") && markdown.contains("a\\|b"));
+    drop(session);
+}
+
+#[test]
+fn with_few_privileges_it_says_what_it_could_not_see() {
+    let ca = Ca::new("ca");
+    for major in [13, 18] {
+        let Some(postgres) = Postgres::find(major) else {
+            continue;
+        };
+        let server = TestServer::builder(&postgres)
+            .tls(&ca.server(&["localhost"]))
+            .conf("password_encryption = 'scram-sha-256'")
+            .hba("hostssl all all all scram-sha-256")
+            .sql("create role weak login password 'right'")
+            .start();
+        let run = |password: &str| {
+            pgtls(["audit", "--json"])
+                .arg(format!(
+                    "host=localhost port={} user=weak dbname=postgres sslrootcert={}",
+                    server.port,
+                    ca.cert.display()
+                ))
+                .env("PGPASSWORD", password)
+                .run()
+        };
+        let report = run("right").expect_status(4).json();
+        assert_eq!(report["verdict"], "undetermined");
+        assert_eq!(report["server"]["superuser"], false);
+        let unseen = report["unseen"].to_string();
+        for what in ["pg_hba.conf", "pg_authid", "pg_file_settings", "key"] {
+            assert!(unseen.contains(what), "{what}: {unseen}");
+        }
+        let report = run("wrong").expect_status(4).json();
+        assert!(report["unseen"].to_string().contains("password"), "{report:#}");
+        assert!(report["server"]["certificate_days_left"].as_i64().unwrap() > 20);
+    }
+}
+
+#[test]
+fn the_clients_code_is_scanned() {
+    let Some(postgres) = Postgres::any() else { return };
+    let server = TestServer::builder(&postgres)
+        .tls(&Leaf::self_signed(&["localhost"]))
+        .start();
+    let tree = scratch("code");
+    fs::create_dir_all(tree.join("src")).unwrap();
+    fs::create_dir_all(tree.join("node_modules/pg")).unwrap();
+    fs::write(
+        tree.join("src/db.js"),
+        "const pool = new Pool({\n  ssl: { rejectUnauthorized: false },\n});\n",
+    )
+    .unwrap();
+    fs::write(
+        tree.join(".env"),
+        "DATABASE_URL=postgres://app:hunter2@db/app?sslmode=require\n",
+    )
+    .unwrap();
+    fs::write(tree.join("good.py"), "connect('host=db sslmode=verify-full')\n").unwrap();
+    fs::write(tree.join("node_modules/pg/x.js"), "rejectUnauthorized: false\n").unwrap();
+    fs::write(tree.join("blob"), b"\0rejectUnauthorized: false\n").unwrap();
+    let outcome = audit(&server, &["--clients", tree.to_str().unwrap()]);
+    let report = outcome.json();
+    finding(&report, "client-verification-off", "src/db.js:2");
+    finding(&report, "client-sslmode-weak", ".env:1");
+    finding(&report, "client-password-in-url", ".env:1");
+    assert!(!outcome.stdout.contains("hunter2") && !outcome.stdout.contains("node_modules/pg"));
+    assert!(!report["unseen"].to_string().contains("--clients"));
+}
+
+#[test]
+fn includes_are_read_over_sql() {
+    let Some(postgres) = Postgres::find(17) else {
+        return;
+    };
+    let server = TestServer::builder(&postgres)
+        .tls(&Leaf::self_signed(&["localhost"]))
+        .start();
+    let put = |name: &str, text: &str| {
+        let path = server.data.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        Account::server().own(path.parent().unwrap());
+        fs::write(&path, text).unwrap();
+        Account::server().own(&path);
+    };
+    put("pg_hba.conf", "local all all peer\ninclude_dir more\n");
+    put("more/10.conf", "include ../deep/one.conf\n");
+    put("deep/one.conf", "host @users all 10.0.0.0/8 trust\n");
+    put("deep/users", "app\n");
+    let report = audit(&server, &[]).json();
+    let found = finding(&report, "trust-remote", "deep/one.conf:1");
+    assert!(
+        found["evidence"].to_string().contains("host app all"),
+        "{found:#}"
+    );
+}
+
+#[test]
+fn a_wrong_question_is_told_apart_from_a_bad_server() {
+    let dir = scratch("none");
+    pgtls(["audit"]).run().expect_status(2);
+    let missing = dir.join("nothing").display().to_string();
+    let outcome = pgtls(["audit", "host=localhost port=1", "--config-dir", &missing])
+        .run()
+        .expect_status(2);
+    assert!(outcome.stderr.contains(&missing), "{}", outcome.stderr);
+    // Nobody answers: nothing is known, and nothing is called good.
+    let report = pgtls(["audit", "host=127.0.0.1 port=1 user=x", "--json"])
+        .run()
+        .expect_status(4)
+        .json();
+    assert_eq!(report["verdict"], "undetermined");
+}
