@@ -105,7 +105,7 @@ impl Witness<'_> {
             assert!(rules.is_loadable(), "{:?}", rules.broken());
             self.put_in_force(&text, set);
             let simulator = Simulator::new(rules.rules(), &world);
-            let asked: Vec<_> = (0..CONNECTIONS).map(|_| self.connection(&mut random)).collect();
+            let asked: Vec<_> = (0..CONNECTIONS).map(|_| Self::connection(&mut random)).collect();
             let begun = self.server.log().len();
             for connection in &asked {
                 self.connect(connection);
@@ -166,7 +166,7 @@ impl Witness<'_> {
         });
     }
 
-    fn connection(&self, random: &mut Random) -> Connection {
+    fn connection(random: &mut Random) -> Connection {
         let ip: IpAddr = random
             .pick(&[
                 "127.0.0.1",
@@ -297,21 +297,19 @@ fn rule(random: &mut Random, major: u16) -> String {
     } else {
         random.pick(&addresses)
     };
-    let mut method = random
-        .pick(&["password", "password", "password", "reject", "trust"])
-        .to_owned();
-    if kind == "hostssl" {
-        method = random
-            .pick(&[
-                "password",
-                "reject",
-                "cert",
-                "cert map=m",
-                "password clientcert=verify-ca",
-                "password clientcert=verify-full",
-            ])
-            .to_owned();
-    }
+    let methods: &[&str] = if kind == "hostssl" {
+        &[
+            "password",
+            "reject",
+            "cert",
+            "cert map=m",
+            "password clientcert=verify-ca",
+            "password clientcert=verify-full",
+        ]
+    } else {
+        &["password", "password", "password", "reject", "trust"]
+    };
+    let method = random.pick(methods);
     let mut line = String::new();
     writeln!(line, "{kind} {databases} {roles} {address} {method}").unwrap();
     line
