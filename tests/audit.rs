@@ -194,7 +194,7 @@ fn snapshot(data: &Path) -> Vec<(String, Vec<u8>)> {
             let name = entry.file_name().to_string_lossy().into_owned();
             (name, fs::read(entry.path()).unwrap())
         })
-        .filter(|(name, _)| name.ends_with(".conf") || name.starts_with("server."))
+        .filter(|(name, _)| name.contains(".conf") || name.starts_with("server."))
         .collect();
     files.sort();
     files
