@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use crate::conninfo::{Conninfo, Environment, Keyword};
 use crate::engine::{self, Error, Means};
 use crate::setup::Mode;
-use crate::verify::{connect, prove};
+use crate::verify::{Report, connect, prove};
 
 use super::args::{Expect, Global, Probes, VerifyArgs};
 use super::output::{Output, object};
@@ -16,6 +16,15 @@ use super::{Exit, drive};
 
 /// Runs the command.
 pub fn run(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error> {
+    let outcome = ask(global, args, output);
+    // For scripts a conninfo that libpq refuses is a verdict like any other, with its cause.
+    if let (Err(Error::Conninfo(error)), true) = (&outcome, output.json()) {
+        object(&Report::of_bad_conninfo(&error.to_string()));
+    }
+    outcome
+}
+
+fn ask(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error> {
     let conninfo = match &args.conninfo {
         Some(text) => given(text, output)?,
         None => engine::kit(&global.dir, None)?.2,

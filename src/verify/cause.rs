@@ -214,34 +214,41 @@ impl Words {
     }
 }
 
-/// The table of all causes, in Markdown: what `docs/causes.md` shows.
+/// `docs/causes.md`: the table of all causes, in Markdown.
 #[must_use]
-pub fn causes_table() -> String {
-    let mut table = String::from("| Cause | What it means | psql says | What to do |\n|---|---|---|---|\n");
+pub fn causes_page() -> String {
+    const HEAD: &str = "# Why a connection does not come about\n\n\
+        `pgtls verify` says which of these it is: in its sentence, and as `cause` in `--json` (of the report, and of the \
+        probe that failed). libpq prints one text for many of them; the third column shows it, with X for what varies. \
+        Words in capitals stand for your own names and files. This page is made from `assets/remedies.toml`.\n\n\
+        | Cause | What it means | psql says | What to do |\n|---|---|---|---|\n";
     let cell = |text: &str| {
         text.split_whitespace()
             .collect::<Vec<_>>()
             .join(" ")
             .replace('|', "\\|")
     };
-    let names = [
-        "host", "port", "user", "database", "root", "cert", "key", "file", "names", "subject",
-    ];
-    let words = names.into_iter().fold(Words::default(), |words, name| {
+    let words = NAMES.into_iter().fold(Words::default(), |words, name| {
         words.with(name, &name.to_uppercase())
     });
+    let mut page = HEAD.to_owned();
     for cause in Cause::all() {
         // Writing to a String cannot fail.
         let _ = writeln!(
-            table,
+            page,
             "| `{cause}` | {} | {} | {} |",
             cell(cause.says()),
             cell(cause.psql()),
             cell(&cause.remedy(&words))
         );
     }
-    table
+    page
 }
+
+/// What a remedy may speak of.
+const NAMES: [&str; 10] = [
+    "host", "port", "user", "database", "root", "cert", "key", "file", "names", "subject",
+];
 
 #[cfg(test)]
 mod tests {
@@ -278,13 +285,10 @@ mod tests {
 
     #[test]
     fn the_remedies_only_speak_of_what_is_known() {
-        let known = [
-            "host", "port", "user", "database", "root", "cert", "key", "file", "names", "subject",
-        ];
         for (slug, texts) in TEXTS.iter() {
             for part in texts.remedy.split('{').skip(1) {
                 let name = part.split('}').next().unwrap();
-                assert!(known.contains(&name), "{slug}: {{{name}}}");
+                assert!(NAMES.contains(&name), "{slug}: {{{name}}}");
             }
         }
     }

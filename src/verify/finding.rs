@@ -46,6 +46,12 @@ impl Finding {
         Self::new(Outcome::NotTried, observed)
     }
 
+    /// The same words, as no answer.
+    pub fn left_open(mut self) -> Self {
+        self.outcome = Outcome::Open;
+        self
+    }
+
     /// Adds what shows it.
     pub fn evidence(mut self, line: impl Into<String>) -> Self {
         self.evidence.push(line.into());

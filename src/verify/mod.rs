@@ -9,7 +9,6 @@ mod connect;
 mod finding;
 pub mod modes;
 mod refusals;
-mod remedy;
 mod report;
 mod run;
 mod serving;
@@ -21,7 +20,7 @@ use time::OffsetDateTime;
 
 use crate::pki::Certificate;
 
-pub use cause::{Cause, Words, causes_table};
+pub use cause::{Cause, Words, causes_page};
 pub use client::{Client, FileFault, Peer, Place, Root, Server, Versions};
 pub use connect::{connect, enter};
 pub use report::{Group, Outcome, Probe, ProbeId, Report, Verdict};

@@ -247,6 +247,19 @@ pub enum Verdict {
     Undetermined,
 }
 
+impl Report {
+    /// Of a conninfo that libpq does not even begin with.
+    #[must_use]
+    pub fn of_bad_conninfo(why: &str) -> Self {
+        Self {
+            verdict: Verdict::Refused,
+            cause: Some(Cause::BadConninfo),
+            headline: crate::pki::printable(why),
+            probes: Vec::new(),
+        }
+    }
+}
+
 /// A verdict and what it rests on.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {

@@ -10,9 +10,11 @@ use crate::dial::{
     Address, Alert, HandshakeFailure, HandshakeFault, LoginFailure, Lost, NothingVerified, OpenError,
     QueryFailure, Session, SslAnswer, TlsFacts, TlsSession, TlsSettings, handshake, login, open, ssl_request,
 };
-use crate::judge::{Purpose, judge_chain, judge_name};
+use crate::judge::{Cause as ChainCause, Purpose, judge_chain, judge_name};
 use crate::pki::Certificate;
 
+use super::cause::Cause;
+use super::connect::refusal;
 use super::finding::Finding;
 use super::report::ProbeId;
 use super::settings;
@@ -66,7 +68,7 @@ pub async fn converse(target: &Target) -> Conversation {
     let mut stream = match open(&target.address, target.deadline()).await {
         Ok(stream) => stream,
         Err(error) => {
-            talk.add(ProbeId::Reach, unreachable(&error), since);
+            talk.add(ProbeId::Reach, unreachable(target, &error), since);
             return talk.stop(ProbeId::Reach, "the server was not reached");
         }
     };
@@ -83,7 +85,7 @@ pub async fn converse(target: &Target) -> Conversation {
         talk.add(ProbeId::SslOffered, finding, since);
         return talk.stop(ProbeId::SslOffered, "there is no TLS");
     }
-    let finding = offered(&ssl_request(&mut stream, target.deadline()).await);
+    let finding = offered(target, &ssl_request(&mut stream, target.deadline()).await);
     talk.offers_tls = finding.outcome == super::Outcome::Holds;
     talk.add(ProbeId::SslOffered, finding, since);
     if !talk.offers_tls {
@@ -119,7 +121,7 @@ async fn turned_away(
         ProbeId::Handshake,
         looked
             .as_ref()
-            .map_or_else(|_| no_handshake(&failure.fault), agreed),
+            .map_or_else(|_| no_handshake(target, &failure.fault), agreed),
         since,
     );
     if talk.presented.is_empty() {
@@ -131,7 +133,7 @@ async fn turned_away(
         (HandshakeFault::Lost(Lost::Alert(alert)), Ok(_)) if alert.is_about_our_certificate() => {
             talk.add(
                 ProbeId::Authenticated,
-                our_certificate_refused(*alert, target),
+                refusal::our_certificate(target, target.server(), *alert),
                 since,
             );
             talk.stop(ProbeId::Authenticated, "there was no login")
@@ -179,8 +181,12 @@ fn certificates(talk: &mut Conversation, target: &Target) {
             let issuer = parsed.as_ref().map_or("?", Certificate::issuer);
             Finding::holds(format!("issued by {issuer}, trusted by {}", target.trust_file))
         }
-        Err(refusal) if refusal.cause.is_undetermined() => Finding::open(refusal.to_string()),
-        Err(refusal) => Finding::broken(refusal.to_string()).remedy(super::remedy::chain(&refusal, target)),
+        // Without roots nothing holds, and the file is what is wrong.
+        Err(_) if target.client.root.is_err() => match &target.client.root {
+            Err(fault) => refusal::file(target, target.server(), fault),
+            Ok(_) => Finding::broken("no root is trusted"),
+        },
+        Err(refused) => refusal::chain(target, target.server(), parsed.as_ref(), &refused),
     };
     let chain = talk
         .presented
@@ -201,19 +207,16 @@ fn certificates(talk: &mut Conversation, target: &Target) {
 
     let since = Instant::now();
     let names = parsed.as_ref().map(super::names_of).unwrap_or_default();
-    let name = match judge_name(&leaf, &target.host) {
-        Ok(_) => Finding::holds(format!("valid for {}", target.host)),
-        Err(refusal) => Finding::broken(refusal.to_string()).remedy(super::remedy::host_name(target)),
+    let name = match judge_name(&leaf, target.name()) {
+        Ok(_) => Finding::holds(format!("valid for {}", target.host))
+            .evidence(format!("the certificate is for {names}")),
+        Err(refused) => refusal::name(target, target.server(), parsed.as_ref(), &refused),
     };
-    talk.add(
-        ProbeId::HostName,
-        name.evidence(format!("the certificate is for {names}")),
-        since,
-    );
+    talk.add(ProbeId::HostName, name, since);
 
     let since = Instant::now();
     let validity = match &parsed {
-        Some(leaf) => dates(leaf, target.now),
+        Some(leaf) => dates(leaf, target),
         None => Finding::broken("the certificate cannot be read"),
     };
     talk.add(ProbeId::Validity, validity, since);
@@ -227,15 +230,22 @@ fn within(leaf: &Certificate, now: OffsetDateTime) -> OffsetDateTime {
     }
 }
 
-fn dates(leaf: &Certificate, now: OffsetDateTime) -> Finding {
+fn dates(leaf: &Certificate, target: &Target) -> Finding {
+    let now = target.now;
+    let because = |finding: Finding, cause| {
+        let cause = Cause::ServerCertificate(cause);
+        let words = target
+            .client
+            .words(target.server())
+            .with("subject", leaf.subject());
+        finding.because(cause).remedy(cause.remedy(&words))
+    };
     let (from, to) = (super::day(leaf.not_before()), super::day(leaf.not_after()));
     let finding = if now < leaf.not_before() {
-        Finding::broken(format!(
-            "not valid before {from}: this clock or the server's certificate is wrong"
-        ))
-        .remedy("check the clocks of both machines; else reissue the certificate")
+        let observed = format!("not valid before {from}: this clock or the server's certificate is wrong");
+        because(Finding::broken(observed), ChainCause::NotYetValid)
     } else if now > leaf.not_after() {
-        Finding::broken(format!("expired on {to}")).remedy(super::remedy::RENEW)
+        because(Finding::broken(format!("expired on {to}")), ChainCause::Expired)
     } else {
         match leaf.days_left(now) {
             1 => Finding::holds(format!("1 day left, until {to}")),
@@ -253,10 +263,16 @@ async fn enter(
     facts: &TlsFacts,
 ) -> Conversation {
     let since = Instant::now();
+    if let Err(fault) = &target.client.identity {
+        let finding = refusal::file(target, target.server(), fault);
+        talk.add(ProbeId::Authenticated, finding, since);
+        return talk.stop(ProbeId::Authenticated, "libpq would not go on with that file");
+    }
     let mut session = match login(session, &target.credentials(), target.deadline()).await {
         Ok(session) => session,
         Err(failure) => {
-            talk.add(ProbeId::Authenticated, not_let_in(&failure, target), since);
+            let finding = not_let_in(&failure, facts, target);
+            talk.add(ProbeId::Authenticated, finding, since);
             return talk.stop(ProbeId::Authenticated, "there was no login");
         }
     };
@@ -300,30 +316,19 @@ pub fn unanswered(failure: &QueryFailure) -> Finding {
     }
 }
 
-fn unreachable(error: &OpenError) -> Finding {
+fn unreachable(target: &Target, error: &OpenError) -> Finding {
+    let told = refusal::unreachable(target, target.server(), error);
     match error {
-        OpenError::TimedOut { .. } | OpenError::Other { .. } => Finding::open(error.to_string()),
-        _ => Finding::broken(error.to_string())
-            .remedy("start the server, or correct host and port; it must listen there (listen_addresses)"),
+        OpenError::TimedOut { .. } | OpenError::Other { .. } => told.left_open(),
+        _ => told,
     }
 }
 
-fn offered(answer: &Result<SslAnswer, Lost>) -> Finding {
+fn offered(target: &Target, answer: &Result<SslAnswer, Lost>) -> Finding {
+    let told = refusal::offered(target, target.server(), answer);
     match answer {
-        Ok(SslAnswer::Accepts) => Finding::holds("the server offers TLS"),
-        Ok(SslAnswer::Refuses) => Finding::broken("the server does not offer TLS: ssl is off, or a proxy is in between")
-            .evidence("answer to SSLRequest: N")
-            .remedy("set ssl = on with ssl_cert_file and ssl_key_file, then reload; a pooler in between needs its own TLS"),
-        Ok(SslAnswer::Error(message)) => Finding::open("the server answered with an error").evidence(message.to_string()),
-        Ok(SslAnswer::Stuffed(bytes)) => {
-            Finding::broken("somebody stuffs bytes into the connection before TLS begins")
-                .evidence(format!("after the answer to SSLRequest came: {bytes}"))
-                .remedy("do not use this path: whatever is in between alters the connection")
-        }
-        Ok(SslAnswer::Garbage(bytes)) => {
-            Finding::open("the answer is not PostgreSQL's").evidence(format!("answer to SSLRequest: {bytes}"))
-        }
-        Err(lost) => Finding::open(lost.to_string()),
+        Ok(SslAnswer::Error(_) | SslAnswer::Garbage(_)) | Err(_) => told.left_open(),
+        Ok(_) => told,
     }
 }
 
@@ -331,73 +336,36 @@ pub fn agreed(facts: &TlsFacts) -> Finding {
     Finding::holds(format!("{}, {}, {}", facts.protocol, facts.cipher, facts.group))
 }
 
-fn no_handshake(fault: &HandshakeFault) -> Finding {
+fn no_handshake(target: &Target, fault: &HandshakeFault) -> Finding {
+    let because = |finding: Finding, cause: Cause| {
+        finding
+            .because(cause)
+            .remedy(cause.remedy(&target.client.words(target.server())))
+    };
     match fault {
-        HandshakeFault::Lost(Lost::Alert(alert @ Alert::PROTOCOL_VERSION)) => Finding::broken(
-            "the server speaks neither TLS 1.2 nor 1.3",
-        )
-        .evidence(alert.to_string())
-        .remedy("set ssl_min_protocol_version = 'TLSv1.2', leave ssl_max_protocol_version empty, and reload"),
+        HandshakeFault::Lost(Lost::Alert(alert @ Alert::PROTOCOL_VERSION)) => because(
+            Finding::broken("the server speaks neither TLS 1.2 nor 1.3").evidence(alert.to_string()),
+            Cause::TlsVersion,
+        ),
         HandshakeFault::NotTls | HandshakeFault::Misbehaved(_) | HandshakeFault::WithoutAlpn => {
-            Finding::broken(fault.to_string())
+            because(Finding::broken(fault.to_string()), Cause::TlsBroken)
         }
         // What this TLS library cannot speak says nothing about what psql would do.
         _ => Finding::open(fault.to_string()),
     }
 }
 
-fn our_certificate_refused(alert: Alert, target: &Target) -> Finding {
-    let finding = Finding::broken(format!(
-        "the server refuses our client certificate: {}",
-        meaning(alert)
-    ));
-    finding
-        .evidence(alert.to_string())
-        .remedy(super::remedy::client_certificate(target))
-}
-
-/// What OpenSSL means by an alert about a client certificate.
-fn meaning(alert: Alert) -> &'static str {
-    match alert {
-        Alert::UNKNOWN_CA => "it does not know the CA that issued it (or lacks that CA's revocation list)",
-        Alert::CERTIFICATE_EXPIRED => "it has expired (or the server's revocation list has)",
-        Alert::CERTIFICATE_REVOKED => "it is revoked",
-        Alert::UNSUPPORTED_CERTIFICATE => "it is not made for clients",
-        Alert::BAD_CERTIFICATE => "it is not valid (yet), or cannot be read",
-        Alert::CERTIFICATE_REQUIRED => "it wants one and got none",
-        _ => "it does not say why",
-    }
-}
-
-fn not_let_in(failure: &LoginFailure, target: &Target) -> Finding {
+/// What is no answer about the login (a full server, a lost connection) leaves the promise open.
+fn not_let_in(failure: &LoginFailure, facts: &TlsFacts, target: &Target) -> Finding {
+    let (told, _) = refusal::login(target, target.server(), Some(facts), failure);
     match failure {
-        LoginFailure::Server(message) if message.sqlstate.starts_with("28") => {
-            Finding::broken("the server refuses the login")
-                .evidence(message.to_string())
-                .remedy(super::remedy::login(message, target))
+        LoginFailure::Server(message) | LoginFailure::Session(message)
+            if matches!(message.sqlstate.get(..2), Some("53" | "57")) =>
+        {
+            told.left_open()
         }
-        LoginFailure::Lost(Lost::Alert(alert)) if alert.is_about_our_certificate() => {
-            our_certificate_refused(*alert, target)
-        }
-        LoginFailure::PasswordNeeded(_) => Finding::broken(failure.to_string())
-            .remedy("give the password in PGPASSWORD or in a passfile of mode 0600"),
-        LoginFailure::Session(message) if !message.sqlstate.starts_with("53") => {
-            Finding::broken("the server refuses the session").evidence(message.to_string())
-        }
-        LoginFailure::NotAllowed(_)
-        | LoginFailure::CertificateUnused { .. }
-        | LoginFailure::NoChannelBinding(_)
-        | LoginFailure::BindingUndefined
-        | LoginFailure::PlusWithoutTls
-        | LoginFailure::Authentication(_)
-        | LoginFailure::Unsendable => Finding::broken(failure.to_string()),
-        LoginFailure::Server(message) | LoginFailure::Session(message) => {
-            Finding::open("the server refuses for a reason that is not the login's")
-                .evidence(message.to_string())
-        }
-        LoginFailure::Unsupported(_)
-        | LoginFailure::Lost(_)
-        | LoginFailure::Wire(_)
-        | LoginFailure::TooLarge => Finding::open(failure.to_string()),
+        LoginFailure::Lost(Lost::Alert(alert)) if alert.is_about_our_certificate() => told,
+        LoginFailure::Lost(_) | LoginFailure::Wire(_) | LoginFailure::TooLarge => told.left_open(),
+        _ => told,
     }
 }

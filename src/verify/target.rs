@@ -8,12 +8,14 @@ use secrecy::{SecretSlice, SecretString};
 use time::OffsetDateTime;
 
 use crate::conninfo::SslMode;
-use crate::dial::{Address, ClientIdentity, Credentials, Deadline, IdentityError, TlsSettings, Verified};
+use crate::dial::{
+    Address, ClientIdentity, Credentials, Deadline, IdentityError, Negotiation, TlsSettings, Verified,
+};
 use crate::judge::TrustStore;
 use crate::pki::Identity;
 use crate::setup::Mode;
 
-use super::client::Client;
+use super::client::{Client, Server};
 
 /// Everything that the probes need.
 #[derive(Debug, Clone)]
@@ -45,6 +47,8 @@ pub struct Target {
     pub admin: Option<Admin>,
     /// How long one probe may take.
     pub timeout: Duration,
+    /// The server that the probes are about.
+    pub server: Server,
     /// What libpq would do under the conninfo, with every server that it names.
     pub client: Client,
     /// The time by which dates are judged.
@@ -76,22 +80,26 @@ impl Target {
         }
     }
 
-    /// Verified by chain and name, with our certificate.
+    /// The server that the probes are about.
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The name that a certificate must carry: with `hostaddr` alone there is none, and the empty one matches nothing.
+    pub(super) fn name(&self) -> &str {
+        self.server.name.as_deref().unwrap_or_default()
+    }
+
+    /// Verified by chain and name, with our certificate, whatever the `sslmode`.
     pub(super) fn verify_full(&self) -> TlsSettings {
-        let settings =
-            TlsSettings::new(Arc::new(self.strict(&self.trust, &self.host))).with_sni_for(&self.host);
-        match &self.identity {
-            Some(identity) => settings.with_identity(identity.clone()),
-            None => settings,
-        }
+        let judgement = Arc::new(self.strict(&self.trust, self.name()));
+        let mut settings = self.client.settings_with(judgement, &self.server);
+        settings.negotiation = Negotiation::Request;
+        settings
     }
 
     pub(super) fn credentials(&self) -> Credentials<'_> {
-        let credentials = Credentials::new(&self.user, &self.dbname);
-        match &self.password {
-            Some(password) => credentials.with_password(password),
-            None => credentials,
-        }
+        self.client.credentials(&self.server)
     }
 }
 

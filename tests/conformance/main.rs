@@ -2,11 +2,13 @@
 //!
 //! The table of cases ([`cases`]) is easy to grow: a server is a line of [`servers`], a case is a line of conninfo.
 //! Whichever servers and libpq are on this machine take part. A verdict of `undetermined` counts as agreement only
-//! for the cases that say so.
+//! for the cases that say so, and [`causes`] asks for the words of each refusal.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod cases;
+mod causes;
+mod scripted;
 mod servers;
 #[path = "../support/mod.rs"]
 mod support;

@@ -74,6 +74,7 @@ pub async fn target(conninfo: Conninfo, env: &Environment, means: &Means) -> Res
         .unwrap_or(if shown.is_some() { Mode::Mtls } else { Mode::OneWay });
     Ok(Target {
         host: server.label.clone(),
+        server: server.clone(),
         user: client.user.clone(),
         dbname: client.dbname.clone(),
         password: server.password.clone(),

@@ -4,7 +4,7 @@ use crate::dial::{
     Address, Alert, AuthMethod, Deadline, HandshakeFailure, HandshakeFault, LoginFailure, Lost, Negotiation,
     Offer, OpenError, Refusal, ServerMessage, SslAnswer, TlsFacts, open, openssl_offer, ssl_request,
 };
-use crate::judge::{Cause as ChainCause, NameCause};
+use crate::judge::{Cause as ChainCause, NameCause, NameRefusal};
 use crate::pki::Certificate;
 
 use super::super::cause::{Cause, Words};
@@ -263,68 +263,74 @@ fn certificate(
         .presented
         .first()
         .and_then(|der| Certificate::from_der(der).ok());
-    let names = leaf.as_ref().map(super::super::names_of).unwrap_or_default();
-    let subject = |fallback: &str| {
-        leaf.as_ref()
-            .map_or(fallback.to_owned(), |leaf| leaf.subject().to_owned())
-    };
-    let words = target.client.words(server).with("names", &names);
     match refusal {
-        Refusal::Chain(chain) => {
-            let at_fault = chain.certificate.as_ref();
-            let subject = at_fault.map_or_else(|| subject("it"), |at_fault| at_fault.subject.clone());
-            let finding = if chain.cause.is_undetermined() {
-                Finding::open(refusal.to_string())
+        Refusal::Chain(refused) => {
+            let is_about_dates = matches!(refused.cause, ChainCause::Expired | ChainCause::NotYetValid);
+            let id = if is_about_dates {
+                ProbeId::Validity
             } else {
-                Finding::broken(refusal.to_string())
+                ProbeId::Chain
             };
-            let finding = blame(
-                finding,
-                Cause::ServerCertificate(chain.cause),
-                &words.with("subject", &subject),
-            );
-            let finding = at_fault.into_iter().fold(finding, |finding, at_fault| {
-                finding.evidence(format!(
-                    "certificate {} (0 is the server's own): {} · issuer {} · SHA-256 {}",
-                    at_fault.depth, at_fault.subject, at_fault.issuer, at_fault.sha256
-                ))
-            });
-            let finding = match chain.trusted.as_slice() {
-                [] => finding.evidence("no self-signed certificate is trusted"),
-                trusted => finding.evidence(format!("trusted: {}", trusted.join("; "))),
-            };
-            let finding = chain.openssl.iter().fold(finding, |finding, error| {
-                finding.evidence(format!("OpenSSL's error {}: {}", error.code, error.text))
-            });
-            let is_about_dates = matches!(chain.cause, ChainCause::Expired | ChainCause::NotYetValid);
-            (
-                if is_about_dates {
-                    ProbeId::Validity
-                } else {
-                    ProbeId::Chain
-                },
-                finding,
-            )
+            (id, chain(target, server, leaf.as_ref(), refused))
         }
-        Refusal::Name(name) => {
-            let cause = match name.cause {
-                NameCause::Malformed => Cause::ServerCertificate(ChainCause::Malformed),
-                cause => Cause::ServerName(cause),
-            };
-            let finding = blame(
-                Finding::broken(refusal.to_string()),
-                cause,
-                &words.with("subject", &subject("it")),
-            )
-            .evidence(format!("the certificate is for {names}"))
-            .evidence(format!("psql says: {}", name.libpq));
-            (ProbeId::HostName, finding)
-        }
+        Refusal::Name(refused) => (ProbeId::HostName, name(target, server, leaf.as_ref(), refused)),
     }
 }
 
+fn subject_of(leaf: Option<&Certificate>) -> String {
+    leaf.map_or_else(|| "it".to_owned(), |leaf| leaf.subject().to_owned())
+}
+
+/// A chain that does not hold.
+pub fn chain(
+    target: &Target,
+    server: &Server,
+    leaf: Option<&Certificate>,
+    refused: &crate::judge::Refusal,
+) -> Finding {
+    let at_fault = refused.certificate.as_ref();
+    let subject = at_fault.map_or_else(|| subject_of(leaf), |at_fault| at_fault.subject.clone());
+    let finding = if refused.cause.is_undetermined() {
+        Finding::open(refused.to_string())
+    } else {
+        Finding::broken(refused.to_string())
+    };
+    let words = target.client.words(server).with("subject", &subject);
+    let finding = blame(finding, Cause::ServerCertificate(refused.cause), &words);
+    let finding = at_fault.into_iter().fold(finding, |finding, at_fault| {
+        finding.evidence(format!(
+            "certificate {} (0 is the server's own): {} · issuer {} · SHA-256 {}",
+            at_fault.depth, at_fault.subject, at_fault.issuer, at_fault.sha256
+        ))
+    });
+    let finding = match refused.trusted.as_slice() {
+        [] => finding.evidence("no self-signed certificate is trusted"),
+        trusted => finding.evidence(format!("trusted: {}", trusted.join("; "))),
+    };
+    refused.openssl.iter().fold(finding, |finding, error| {
+        finding.evidence(format!("OpenSSL's error {}: {}", error.code, error.text))
+    })
+}
+
+/// A certificate for other hosts.
+pub fn name(target: &Target, server: &Server, leaf: Option<&Certificate>, refused: &NameRefusal) -> Finding {
+    let cause = match refused.cause {
+        NameCause::Malformed => Cause::ServerCertificate(ChainCause::Malformed),
+        cause => Cause::ServerName(cause),
+    };
+    let names = leaf.map(super::super::names_of).unwrap_or_default();
+    let words = target
+        .client
+        .words(server)
+        .with("names", &names)
+        .with("subject", &subject_of(leaf));
+    blame(Finding::broken(refused.to_string()), cause, &words)
+        .evidence(format!("the certificate is for {names}"))
+        .evidence(format!("psql says: {}", refused.libpq))
+}
+
 /// The server's alert about our certificate.
-fn our_certificate(target: &Target, server: &Server, alert: Alert) -> Finding {
+pub fn our_certificate(target: &Target, server: &Server, alert: Alert) -> Finding {
     let sends = matches!(target.client.identity, Ok(Some(_)));
     let cause = match alert {
         _ if !sends => Cause::ClientRequired,

@@ -1,0 +1,687 @@
+//! Every cause provoked on a live server, and its words checked: the name in the JSON, the evidence, the person's own
+//! files in the remedy.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::cases::Case;
+use super::world::World;
+use super::{each_case, ours, scripted};
+
+/// A cause, the server and conninfo (and home) that bring it about, and what must be said: in evidence, sentence or
+/// remedy. `{d}` is where the files are.
+type Row = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+);
+
+const FULL: &str = "sslmode=verify-full sslrootcert={d}/root.crt";
+
+const ROWS: &[Row] = &[
+    (
+        "bad-conninfo",
+        "tls",
+        "sslmode=verify_full",
+        "",
+        &["sslmode", "verify-full"],
+    ),
+    ("bad-conninfo", "tls", "nonsense=1", "", &["nonsense"]),
+    (
+        "bad-conninfo",
+        "tls",
+        "sslmode=require sslrootcert=system",
+        "",
+        &["verify-full"],
+    ),
+    (
+        "host-unknown",
+        "tls",
+        "host=nowhere.invalid hostaddr=''",
+        "",
+        &["nowhere.invalid", "getent hosts"],
+    ),
+    (
+        "connection-refused",
+        "tls",
+        "port=1",
+        "",
+        &["db.test port 1", "listen_addresses"],
+    ),
+    (
+        "no-socket",
+        "tls",
+        "host=/nowhere hostaddr=''",
+        "",
+        &["/nowhere", "unix_socket_directories"],
+    ),
+    (
+        "wrong-peer",
+        "socket",
+        "host={sock} hostaddr='' requirepeer=daemon",
+        "",
+        &["daemon"],
+    ),
+    (
+        "server-has-no-ssl",
+        "plaintext",
+        "sslmode=require",
+        "",
+        &["SSLRequest: N", "ssl = on"],
+    ),
+    (
+        "client-rootcert-missing",
+        "tls",
+        "sslmode=verify-full sslrootcert={d}/missing.crt",
+        "",
+        &["{d}/missing.crt"],
+    ),
+    (
+        "client-rootcert-missing",
+        "tls",
+        "sslmode=verify-ca",
+        "",
+        &[".postgresql/root.crt"],
+    ),
+    (
+        "client-rootcert-unreadable",
+        "tls",
+        "sslmode=require sslrootcert={d}/junk.crt",
+        "",
+        &["pgtls inspect {d}/junk.crt"],
+    ),
+    (
+        "client-cert-unreadable",
+        "tls",
+        "sslmode=require sslcert={d}/junk.crt",
+        "",
+        &["{d}/junk.crt", "sslcertmode=disable"],
+    ),
+    (
+        "client-cert-weak",
+        "tls",
+        "sslmode=require sslcert={d}/aliceshort.crt sslkey={d}/aliceshort.key",
+        "",
+        &["1024", "{d}/aliceshort.crt"],
+    ),
+    (
+        "client-key-missing",
+        "tls",
+        "sslmode=require sslcert={d}/alice.crt sslkey={d}/missing.key",
+        "",
+        &["{d}/missing.key", "{d}/alice.crt"],
+    ),
+    (
+        "client-key-not-file",
+        "tls",
+        "sslmode=require sslcert={d}/alice.crt sslkey={d}/nothing",
+        "",
+        &["{d}/nothing"],
+    ),
+    (
+        "client-key-mode",
+        "tls",
+        "sslmode=require sslcert={d}/alice.crt sslkey={d}/alice-0644.key",
+        "",
+        &["chmod 600 {d}/alice-0644.key", "0644"],
+    ),
+    (
+        "client-key-unreadable",
+        "tls",
+        "sslmode=require sslcert={d}/alice.crt sslkey={d}/junk.key",
+        "",
+        &["{d}/junk.key", "pkcs12"],
+    ),
+    (
+        "client-key-passphrase",
+        "tls",
+        "sslmode=require sslcert={d}/alice.crt sslkey={d}/alice-enc.key",
+        "",
+        &["sslpassword", "{d}/alice-enc.key"],
+    ),
+    (
+        "client-key-passphrase",
+        "tls",
+        "sslmode=require sslcert={d}/alice.crt sslkey={d}/alice-enc.key sslpassword=wrong",
+        "",
+        &["does not open"],
+    ),
+    (
+        "client-key-mismatch",
+        "tls",
+        "sslmode=require sslcert={d}/alice.crt sslkey={d}/bob.key",
+        "",
+        &["{d}/bob.key", "{d}/alice.crt"],
+    ),
+    (
+        "tls-version",
+        "only11",
+        "sslmode=require",
+        "",
+        &["alert 70", "ssl_min_protocol_version"],
+    ),
+    (
+        "tls-version",
+        "only12",
+        "sslmode=require ssl_min_protocol_version=TLSv1.3",
+        "",
+        &["alert 70"],
+    ),
+    (
+        "handshake",
+        "cbcec",
+        "sslmode=require",
+        "",
+        &["alert 40", "ssl_ciphers"],
+    ),
+    (
+        "tls-unspoken",
+        "cbc",
+        "sslmode=require",
+        "",
+        &["AES128-SHA", "psql"],
+    ),
+    (
+        "tls-unspoken",
+        "cert:ed448",
+        "sslmode=require",
+        "",
+        &["Ed448", "psql"],
+    ),
+    (
+        "direct-tls",
+        "direct[15]",
+        "sslmode=require sslnegotiation=direct",
+        "",
+        &["17", "sslnegotiation"],
+    ),
+    (
+        "server-cert-untrusted-issuer",
+        "cert:byevil",
+        FULL,
+        "",
+        &["Evil Root", "{d}/root.crt", "error 20"],
+    ),
+    (
+        "server-cert-issuer-key-differs",
+        "cert:bytwin",
+        FULL,
+        "",
+        &["{d}/root.crt"],
+    ),
+    (
+        "server-cert-self-signed-not-trusted",
+        "cert:selfsigned",
+        FULL,
+        "",
+        &["self-signed", "error 18"],
+    ),
+    (
+        "server-cert-partial-chain",
+        "cert:byinter-chain",
+        "sslmode=verify-ca sslrootcert={d}/inter.crt",
+        "",
+        &["{d}/inter.crt"],
+    ),
+    (
+        "server-cert-expired",
+        "cert:old",
+        FULL,
+        "",
+        &["2020-01-01", "pgtls renew"],
+    ),
+    (
+        "server-cert-not-yet-valid",
+        "cert:future",
+        FULL,
+        "",
+        &["2045-01-01", "clock"],
+    ),
+    (
+        "server-cert-anchor-expired",
+        "cert:byold",
+        "sslmode=verify-ca sslrootcert={d}/oldroot.crt",
+        "",
+        &["2020-01-01", "Old Root", "{d}/oldroot.crt"],
+    ),
+    (
+        "server-cert-anchor-not-yet-valid",
+        "cert:bynew",
+        "sslmode=verify-ca sslrootcert={d}/newroot.crt",
+        "",
+        &["2045-01-01"],
+    ),
+    (
+        "server-cert-not-a-ca",
+        "cert:bynoca",
+        "sslmode=verify-ca sslrootcert={d}/noca.crt",
+        "",
+        &["No CA", "CA:TRUE"],
+    ),
+    (
+        "server-cert-wrong-purpose",
+        "cert:clientonly",
+        FULL,
+        "",
+        &["serverAuth"],
+    ),
+    (
+        "server-cert-key-usage",
+        "cert:signonly",
+        FULL,
+        "",
+        &["digitalSignature"],
+    ),
+    (
+        "server-cert-path-length",
+        "cert:byflat-chain",
+        "sslmode=verify-ca sslrootcert={d}/flatroot.crt",
+        "",
+        &["pathlen"],
+    ),
+    (
+        "server-cert-name-constraint",
+        "cert:bynarrow",
+        "sslmode=verify-ca sslrootcert={d}/narrowroot.crt",
+        "",
+        &["db.test"],
+    ),
+    ("server-cert-weak-digest", "cert:sha1", FULL, "", &["SHA-256"]),
+    (
+        "server-cert-weak-key",
+        "cert:shortsigned",
+        "sslmode=verify-ca sslrootcert={d}/shortroot.crt",
+        "",
+        &["1024"],
+    ),
+    (
+        "server-cert-unknown-critical-extension",
+        "cert:critical",
+        FULL,
+        "",
+        &["critical"],
+    ),
+    (
+        "server-cert-bad-signature",
+        "cert:damaged",
+        FULL,
+        "",
+        &["{d}/root.crt"],
+    ),
+    (
+        "server-cert-explicit-curve",
+        "cert:explicit",
+        FULL,
+        "",
+        &["named curve"],
+    ),
+    (
+        "server-cert-revoked",
+        "cert:revoked",
+        "sslmode=verify-ca sslrootcert={d}/root.crt sslcrl={d}/revoking.crl",
+        "",
+        &["revoked", "error 23"],
+    ),
+    (
+        "server-cert-revoked",
+        "cert:revoked",
+        "sslmode=verify-ca",
+        "crl",
+        &["revoked"],
+    ),
+    (
+        "server-cert-crl-missing",
+        "tls",
+        "sslmode=verify-ca sslrootcert={d}/root.crt sslcrl={d}/weak.crl",
+        "",
+        &["error 3", "openssl rehash"],
+    ),
+    (
+        "server-cert-crl-expired",
+        "tls",
+        "sslmode=verify-ca sslrootcert={d}/root.crt sslcrl={d}/stale.crl",
+        "",
+        &["2020-01-01"],
+    ),
+    (
+        "server-cert-crl-not-yet-valid",
+        "tls",
+        "sslmode=verify-ca sslrootcert={d}/root.crt sslcrl={d}/early.crl",
+        "",
+        &["2045-01-01"],
+    ),
+    (
+        "server-cert-crl-bad-signature",
+        "tls",
+        "sslmode=verify-ca sslrootcert={d}/root.crt sslcrl={d}/forged.crl",
+        "",
+        &["error 8"],
+    ),
+    (
+        "no-host-name",
+        "tls",
+        "sslmode=verify-full sslrootcert={d}/root.crt host=''",
+        "",
+        &["host="],
+    ),
+    (
+        "host-mismatch",
+        "tls",
+        "sslmode=verify-full sslrootcert={d}/root.crt host=other.test",
+        "",
+        &["db.test", "other.test", "pgtls up --host other.test"],
+    ),
+    ("no-names", "cert:nameless", FULL, "", &["subjectAltName"]),
+    ("nul-in-name", "cert:nul", FULL, "", &["NUL"]),
+    ("bad-ip-san", "cert:badip", FULL, "", &["8 bytes"]),
+    (
+        "client-cert-untrusted",
+        "cert",
+        "sslmode=require sslcert={d}/eve.crt sslkey={d}/eve.key",
+        "",
+        &["alert 48", "{d}/eve.crt", "ssl_ca_file"],
+    ),
+    (
+        "client-cert-untrusted",
+        "cert12",
+        "sslmode=require sslcert={d}/eve.crt sslkey={d}/eve.key",
+        "",
+        &["alert 48"],
+    ),
+    (
+        "client-cert-untrusted",
+        "optional",
+        "sslmode=require",
+        "eve",
+        &[".postgresql/postgresql.crt", "sslcertmode=disable"],
+    ),
+    (
+        "client-cert-expired",
+        "cert",
+        "sslmode=require sslcert={d}/aliceold.crt sslkey={d}/aliceold.key",
+        "",
+        &["alert 45", "{d}/aliceold.crt"],
+    ),
+    (
+        "client-cert-purpose",
+        "cert",
+        "sslmode=require sslcert={d}/aliceserver.crt sslkey={d}/aliceserver.key",
+        "",
+        &["alert 43", "clientAuth"],
+    ),
+    (
+        "client-cert-bad",
+        "cert",
+        "sslmode=require sslcert={d}/alicefuture.crt sslkey={d}/alicefuture.key",
+        "",
+        &["alert 42", "{d}/alicefuture.crt"],
+    ),
+    (
+        "client-cert-required",
+        "cert",
+        "sslmode=require",
+        "",
+        &["sslcert", "28000"],
+    ),
+    (
+        "client-cert-wrong-user",
+        "cert",
+        "sslmode=require sslcert={d}/bob.crt sslkey={d}/bob.key",
+        "",
+        &["bob", "alice", "pg_ident.conf"],
+    ),
+    (
+        "server-no-ca",
+        "certnoca",
+        "sslmode=require",
+        "",
+        &["ssl_ca_file"],
+    ),
+    (
+        "hba-no-entry-plain",
+        "tls",
+        "sslmode=disable",
+        "",
+        &["28000", "sslmode=verify-full"],
+    ),
+    (
+        "hba-no-entry-ssl",
+        "nobody",
+        "sslmode=require",
+        "",
+        &["alice", "SHOW hba_file", "hostssl"],
+    ),
+    (
+        "hba-reject",
+        "reject",
+        "sslmode=require",
+        "",
+        &["reject", "SHOW hba_file"],
+    ),
+    (
+        "password",
+        "scram",
+        "sslmode=require password=wrong",
+        "",
+        &["28P01", "alice"],
+    ),
+    (
+        "password",
+        "verifyfull",
+        "sslmode=require password=right sslcert={d}/bob.crt sslkey={d}/bob.key",
+        "",
+        &["\\\"bob\\\"", "clientcert=verify-full"],
+    ),
+    (
+        "password-missing",
+        "scram",
+        "sslmode=require",
+        "",
+        &["PGPASSWORD", ":postgres:alice:"],
+    ),
+    (
+        "password-missing",
+        "scram",
+        "sslmode=require passfile={d}/passfile-open",
+        "",
+        &["chmod 600", "passfile-open"],
+    ),
+    (
+        "no-role",
+        "tls",
+        "sslmode=require user=ghost",
+        "",
+        &["CREATE ROLE", "ghost"],
+    ),
+    (
+        "role-may-not-login",
+        "tls",
+        "sslmode=require user=grouprole",
+        "",
+        &["ALTER ROLE", "grouprole"],
+    ),
+    (
+        "no-database",
+        "tls",
+        "sslmode=require dbname=missing",
+        "",
+        &["CREATE DATABASE", "missing"],
+    ),
+    ("too-many-connections", "full", "sslmode=require", "", &["53300"]),
+    (
+        "login-refused",
+        "tls",
+        "sslmode=require options='-c nope=1'",
+        "",
+        &["nope"],
+    ),
+    (
+        "channel-binding",
+        "password",
+        "sslmode=require password=right channel_binding=require",
+        "",
+        &["scram-sha-256"],
+    ),
+    (
+        "channel-binding-no-digest",
+        "scramed",
+        "sslmode=require password=right",
+        "",
+        &["Ed25519", "channel_binding=disable"],
+    ),
+    (
+        "require-auth",
+        "password",
+        "sslmode=require password=right require_auth=scram-sha-256",
+        "",
+        &["password in clear", "require_auth"],
+    ),
+    (
+        "sslcertmode",
+        "tls",
+        "sslmode=require sslcertmode=require",
+        "",
+        &["ssl_ca_file"],
+    ),
+    ("auth-unspoken", "tls", "gssencmode=require", "", &["gssencmode"]),
+    (
+        "session-attributes",
+        "tls",
+        "sslmode=require target_session_attrs=standby",
+        "",
+        &["standby"],
+    ),
+    (
+        "protocol",
+        "scram[13]",
+        "sslmode=require password=right min_protocol_version=3.2",
+        "",
+        &["3.2"],
+    ),
+];
+
+/// Those that take a certificate, a list or a server that none of these tools makes, and where they are tested instead.
+const ELSEWHERE: &[(&str, &str)] = &[
+    (
+        "server-cert-no-certificate",
+        "no server starts without one: judge's own tests",
+    ),
+    (
+        "server-cert-chain-too-long",
+        "101 CAs: judge against openssl verify",
+    ),
+    ("server-cert-proxy-certificate", "judge against openssl verify"),
+    ("server-cert-crl-unusable", "judge against openssl verify"),
+    (
+        "server-cert-malformed",
+        "a server does not load one: judge against openssl verify",
+    ),
+    (
+        "server-cert-unsupported-algorithm",
+        "judge against openssl verify",
+    ),
+    (
+        "client-cert-revoked",
+        "needs a list on the server: the probes' own tests of alert 44",
+    ),
+    ("unreachable", "needs a network that is down"),
+    ("server-not-ready", "a moment of a server's start"),
+];
+
+#[test]
+fn each_refusal_names_its_cause_with_evidence_and_a_remedy_in_the_persons_own_names() {
+    let world = World::new();
+    let cases: Vec<Case> = ROWS
+        .iter()
+        .map(|(_, server, conninfo, home, _)| Case {
+            server,
+            conninfo: (*conninfo).to_owned(),
+            home,
+            unspoken: false,
+        })
+        .collect();
+    let directory = world.path("").to_string_lossy().trim_end_matches('/').to_owned();
+    let wrong = each_case(&world, &cases, |server, case, _| {
+        let conninfo = server.fill(&world, &case.conninfo);
+        let (_, outcome) = ours(&world, &conninfo, case.home);
+        let rows = ROWS.iter().filter(|(_, server, text, home, _)| {
+            (*server, *text, *home) == (case.server, &*case.conninfo, case.home)
+        });
+        let (slug, _, _, _, words) = rows.next_back().unwrap();
+        let report: Value = serde_json::from_str(&outcome.stdout).unwrap_or_default();
+        let missing: Vec<_> = words
+            .iter()
+            .map(|word| word.replace("{d}", &directory))
+            .filter(|word| !outcome.stdout.contains(word))
+            .collect();
+        let remedies = report["probes"].as_array().into_iter().flatten();
+        let has_remedy = *slug == "bad-conninfo"
+            || remedies
+                .filter(|probe| probe["cause"] == *slug)
+                .any(|probe| probe["remedy"].as_str().is_some_and(|remedy| remedy.len() > 10));
+        let good =
+            report["cause"] == *slug && missing.is_empty() && has_remedy && report["verdict"] != "verified";
+        (!good).then(|| {
+            format!(
+                "{slug} on {} under {conninfo:?}: cause {}, remedy {has_remedy}, lacks {missing:?}\n{}{}",
+                case.server, report["cause"], outcome.stdout, outcome.stderr
+            )
+        })
+    });
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        ROWS.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn what_no_postgresql_says_is_named_too() {
+    let world = World::new();
+    for (slug, script) in scripted::SCRIPTS {
+        let port = scripted::serve(*script);
+        let more = if *slug == "timeout" {
+            "connect_timeout=2"
+        } else {
+            ""
+        };
+        let conninfo = format!("host=127.0.0.1 port={port} user=alice password=right sslmode=prefer {more}");
+        let conninfo = match *slug {
+            "channel-binding-stripped" | "server-unproven" | "protocol" => {
+                conninfo.replace("prefer", "disable")
+            }
+            _ => conninfo.replace("prefer", "require"),
+        };
+        let (_, outcome) = ours(&world, &conninfo, "");
+        let report = outcome.json();
+        assert_eq!(report["cause"], *slug, "{report:#}");
+        assert_ne!(outcome.status, Some(0));
+    }
+}
+
+#[test]
+fn every_cause_is_provoked_or_said_to_be_tested_elsewhere_and_the_table_is_current() {
+    let table = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/causes.md")).unwrap();
+    let made = pgtls::verify::causes_page();
+    if std::env::var_os("PGTLS_WRITE_DOCS").is_some() {
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/causes.md"), &made).unwrap();
+    } else {
+        assert!(
+            table == made,
+            "docs/causes.md is not what the causes are now: run this test with PGTLS_WRITE_DOCS=1"
+        );
+    }
+    let listed: BTreeSet<String> = pgtls::verify::Cause::all()
+        .map(pgtls::verify::Cause::slug)
+        .collect();
+    let rows = ROWS.iter().map(|(slug, ..)| *slug);
+    let scripts = scripted::SCRIPTS.iter().map(|(slug, _)| *slug);
+    let elsewhere = ELSEWHERE.iter().map(|(slug, _)| *slug);
+    let tested: BTreeSet<String> = rows.chain(scripts).chain(elsewhere).map(str::to_owned).collect();
+    assert_eq!(listed, tested);
+}
