@@ -607,7 +607,7 @@ fn each_refusal_names_its_cause_with_evidence_and_a_remedy_in_the_persons_own_na
     let wrong = each_case(&world, &cases, |server, case, _| {
         let conninfo = server.fill(&world, &case.conninfo);
         let (_, outcome) = ours(&world, &conninfo, case.home);
-        let rows = ROWS.iter().filter(|(_, server, text, home, _)| {
+        let mut rows = ROWS.iter().filter(|(_, server, text, home, _)| {
             (*server, *text, *home) == (case.server, &*case.conninfo, case.home)
         });
         let (slug, _, _, _, words) = rows.next_back().unwrap();
