@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crossterm::event::KeyEvent;
 
-use crate::engine::Event;
+use crate::engine::{Error, Event};
+use crate::server::ServerError;
 use crate::setup::Answers;
 use crate::verify::{Probe, Report};
 
@@ -32,19 +33,19 @@ pub enum Message {
     /// This machine was looked at.
     Seen(Seen),
     /// The files were worked out, or why not. The number is that of the request.
-    Preview(u64, Result<Preview, Fault>),
+    Preview(u64, Result<Preview, Failure>),
     /// The journey tells.
     Told(Event),
     /// A question of the journey, which waits for the answer.
     Asked(Question),
     /// The journey ended.
-    Done(Result<Landed, Fault>),
+    Done(Result<Landed, Failure>),
     /// The journey was cancelled, and this is how things are now.
     Cancelled(String),
     /// A probe has its result.
     Probe(Probe),
     /// The proof ended.
-    Proven(Result<Report, Fault>),
+    Proven(Result<Report, Failure>),
     /// Something that was to be done by the way was done, or not; one sentence.
     Noted(String),
 }
@@ -87,21 +88,36 @@ pub struct Job {
 
 /// A failure, for people: what failed and why, what to do, and what shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct Failure {
     /// What failed and why.
     pub what: String,
     /// What to do.
     pub remedies: Vec<String>,
     /// Lines of a log that show it.
     pub log: Vec<String>,
+    /// The step whose answers decide it, where they do.
+    pub step: Option<&'static str>,
 }
 
-impl From<&crate::engine::Error> for Fault {
-    fn from(error: &crate::engine::Error) -> Self {
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
         Self {
             what: error.to_string(),
             remedies: error.remedies(),
             log: error.log().to_vec(),
+            step: match error {
+                Error::PortTaken(_) => Some("names"),
+                Error::Authority(_) | Error::NoAuthority { .. } => Some("certificates"),
+                Error::File { what, .. } if what.contains("password") => Some("names"),
+                Error::File { what, .. } if what.contains("conninfo") || what.contains("ssl") => {
+                    Some("start")
+                }
+                Error::File { .. } => Some("certificates"),
+                Error::Conninfo(_) | Error::Open(_) | Error::Server(ServerError::NoBinaries { .. }) => {
+                    Some("start")
+                }
+                _ => None,
+            },
         }
     }
 }

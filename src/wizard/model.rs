@@ -12,8 +12,8 @@ use crate::verify::{Probe, Report};
 
 use super::field::{Field, Kind};
 use super::form::{Checked, Form};
-use super::message::{Fault, Job, Landed, Question};
-use super::review::Review;
+use super::message::{Failure, Job, Landed, Question};
+use super::review::{self, Review};
 use super::steps::{self, STEPS};
 use super::theme::Theme;
 
@@ -132,7 +132,7 @@ pub enum JourneyState {
     /// At its end.
     Landed(Landed),
     /// It failed.
-    Failed(Fault),
+    Failed(Failure),
     /// It was broken off; how things are now.
     Cancelled(String),
 }
@@ -161,7 +161,7 @@ pub enum ProofState {
     /// At its end.
     Done(Report),
     /// It could not be begun.
-    Failed(Fault),
+    Failed(Failure),
 }
 
 impl Model {
@@ -280,6 +280,18 @@ impl Model {
     pub fn open(&mut self, popup: Popup) {
         self.popup = Some(popup);
         self.scrolled = 0;
+    }
+
+    /// The failure that the step shows, if it shows one.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Failure> {
+        let name = self.step().name();
+        match (name, &self.review.state, &self.journey.state, &self.proof.state) {
+            ("review", review::State::Failed(fault), ..)
+            | ("write", _, JourneyState::Failed(fault), _)
+            | ("verify", .., ProofState::Failed(fault)) => Some(fault),
+            _ => None,
+        }
     }
 
     /// Answers a question, and has the answers judged.

@@ -6,7 +6,7 @@ use crate::apply::Action;
 use crate::engine::Prepared;
 use crate::plan::{Content, Line};
 
-use super::message::{Fault, Job};
+use super::message::{Failure, Job};
 use super::theme::Theme;
 
 /// What would be written.
@@ -67,7 +67,7 @@ pub enum State {
     /// Here.
     Ready(Preview),
     /// It cannot be.
-    Failed(Fault),
+    Failed(Failure),
 }
 
 impl Review {

@@ -3,7 +3,6 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
-use unicode_width::UnicodeWidthStr;
 
 /// How this terminal is drawn to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +86,6 @@ impl Theme {
             if symbol.is_ascii() {
                 continue;
             }
-            // The second cell of a wide sign is left blank by the buffer already.
-            let _ = symbol.width();
             let plain = match symbol {
                 "─" | "–" | "—" | "━" => "-",
                 "│" | "┃" => "|",

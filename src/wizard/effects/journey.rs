@@ -10,7 +10,7 @@ use crate::conninfo::{Conninfo, Keyword};
 use crate::engine::{self, Error, Event, Step, Teller};
 use crate::server::{Places, Sandbox};
 
-use super::super::message::{Fault, Job, Landed, Message, Way};
+use super::super::message::{Failure, Job, Landed, Message, Way};
 use super::ask::Asker;
 use super::{Made, with_secrets};
 
@@ -30,7 +30,7 @@ impl Journey {
         tokio::select! {
             biased;
             result = self.up(&job, &teller) => {
-                Message::Done(result.map_err(|error| Fault::from(&error)))
+                Message::Done(result.map_err(|error| Failure::from(&error)))
             }
             // Dropped without a word, the sender still lives as long as the journey is wanted.
             Ok(()) = stopped => {

@@ -23,7 +23,7 @@ use crate::setup::Setup;
 use crate::verify::prove;
 
 use super::look::{Seen, look};
-use super::message::{Effect, Fault, Job, Message, Reply};
+use super::message::{Effect, Failure, Job, Message, Reply};
 use super::resume;
 use super::review::Preview;
 use ask::Asker;
@@ -128,7 +128,7 @@ impl Runner {
                 let result = preview(dir, number, job, &made).await;
                 let _ = messages.send(Message::Preview(
                     number,
-                    result.map_err(|error| Fault::from(&error)),
+                    result.map_err(|error| Failure::from(&error)),
                 ));
             },
         );
@@ -197,7 +197,7 @@ impl Runner {
                 Ok::<_, Error>(Box::pin(prove(&target, &tell)).await)
             };
             let result = ticking(&messages, proof).await;
-            let _ = messages.send(Message::Proven(result.map_err(|error| Fault::from(&error))));
+            let _ = messages.send(Message::Proven(result.map_err(|error| Failure::from(&error))));
         });
     }
 }
@@ -232,11 +232,12 @@ fn spawn<F: Future<Output = ()>>(
 }
 
 /// What is told of a defect of ours.
-fn defect() -> Fault {
-    Fault {
+fn defect() -> Failure {
+    Failure {
         what: "pgtls itself failed here: this is a defect of it".to_owned(),
         remedies: vec!["try again; if it stays, please report it with what you answered".to_owned()],
         log: Vec::new(),
+        step: None,
     }
 }
 

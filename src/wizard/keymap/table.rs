@@ -100,6 +100,10 @@ fn on(model: &Model, step: &str) -> bool {
     free(model) && model.at == place(step)
 }
 
+fn faulty(model: &Model) -> bool {
+    free(model) && model.fault().is_some_and(|fault| fault.step.is_some())
+}
+
 fn in_review(model: &Model) -> bool {
     on(model, "review") && model.review.preview().is_some()
 }
@@ -247,6 +251,7 @@ pub const BINDINGS: &[Binding] = &[
     ),
     shown(&[char('d')], Action::Diff, "diff", in_review),
     shown(&[char('g')], Action::Decided, "go to the step", in_review),
+    shown(&[char('g')], Action::Decided, "go to the step", faulty),
     shown(&[char('s')], Action::Save, "save answers", in_review),
     shown(&[char('c'), key(KeyCode::Esc)], Action::Cancel, "cancel", running),
     shown(&[char('r')], Action::Again, "try again", stuck),

@@ -5,7 +5,7 @@ use ratatui::style::Style;
 use ratatui::text::Span;
 
 use super::super::keymap::Action;
-use super::super::message::{Effect, Fault};
+use super::super::message::{Effect, Failure};
 use super::super::model::{Journey, JourneyState, Model};
 use super::super::theme::Theme;
 use super::super::widgets::{Canvas, Page, Row, brief, clip, pad, visible};
@@ -140,7 +140,7 @@ fn parts(page: &mut Page, theme: Theme, journey: &Journey, columns: usize) {
 }
 
 /// What failed, why, what to do, and what shows it.
-pub fn fault_page(page: &mut Page, theme: Theme, fault: &Fault, columns: usize) {
+pub fn fault_page(page: &mut Page, theme: Theme, fault: &Failure, columns: usize) {
     for (index, line) in fault.what.lines().enumerate() {
         let sign = if index == 0 { "✗ " } else { "" };
         page.words(&format!("{sign}{}", visible(line)), columns, 0, theme.bad());
@@ -148,6 +148,16 @@ pub fn fault_page(page: &mut Page, theme: Theme, fault: &Fault, columns: usize) 
     for remedy in &fault.remedies {
         page.blank();
         page.pair("  →", &visible(remedy), columns, 4, (theme.bold(), theme.bold()));
+    }
+    if let Some(step) = fault.step {
+        let title = super::STEPS[super::place(step)].title();
+        page.blank();
+        page.words(
+            &format!("Decided in: {title}. Press g to go there."),
+            columns,
+            2,
+            theme.dim(),
+        );
     }
     if !fault.log.is_empty() {
         page.blank();

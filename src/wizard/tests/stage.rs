@@ -14,7 +14,7 @@ use crate::plan::Line;
 use crate::setup::Answers;
 use crate::verify::{Outcome, Probe, ProbeId, Report, Verdict};
 use crate::wizard::look::Seen;
-use crate::wizard::message::{Effect, Fault, Landed, Message, Way};
+use crate::wizard::message::{Effect, Failure, Landed, Message, Way};
 use crate::wizard::model::Model;
 use crate::wizard::review::{File, Preview};
 use crate::wizard::theme::Theme;
@@ -398,10 +398,11 @@ pub fn report(odd: Option<(ProbeId, Outcome)>) -> Report {
 }
 
 /// A failure as people read it.
-pub fn fault() -> Fault {
-    Fault {
+pub fn fault() -> Failure {
+    Failure {
         what: "port 5433 on 127.0.0.1 is in use by `node` (process 4711)".into(),
         remedies: vec!["name a free port with --port, or stop what listens there".into()],
         log: vec!["could not bind IPv4 address \"127.0.0.1\": Address already in use".into()],
+        step: Some("names"),
     }
 }

@@ -265,7 +265,14 @@ fn a_journey_that_fails_or_is_broken_off_can_be_tried_again() {
             stage.send(Message::Told(event));
         }
         stage.send(Message::Done(Err(fault()))).shot("write_failed");
-        stage.keys("r");
+        stage.keys("g");
+        assert_eq!(stage.model.at, place("names"), "the port is decided there");
+        stage.keys("Alt-6");
+        assert!(
+            matches!(stage.effects[..], [Effect::Up(_), _]),
+            "coming back tries again"
+        );
+        stage.send(Message::Done(Err(fault()))).keys("r");
         assert!(matches!(stage.effects[..], [Effect::Up(_)]));
         stage.keys("Esc");
         assert!(matches!(stage.effects[..], [Effect::Cancel]));

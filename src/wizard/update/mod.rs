@@ -224,10 +224,13 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             }
         }
         Action::Suspend => vec![Effect::Suspend],
+        Action::Decided => match model.fault().and_then(|fault| fault.step) {
+            Some(step) => jump(model, place(step)),
+            None => Vec::new(),
+        },
         Action::Left
         | Action::Right
         | Action::Diff
-        | Action::Decided
         | Action::Save
         | Action::Again
         | Action::Mend
