@@ -105,20 +105,20 @@ impl From<&Error> for Failure {
             what: error.to_string(),
             remedies: error.remedies(),
             log: error.log().to_vec(),
-            step: match error {
-                Error::PortTaken(_) => Some("names"),
-                Error::Authority(_) | Error::NoAuthority { .. } => Some("certificates"),
-                Error::File { what, .. } if what.contains("password") => Some("names"),
-                Error::File { what, .. } if what.contains("conninfo") || what.contains("ssl") => {
-                    Some("start")
-                }
-                Error::File { .. } => Some("certificates"),
-                Error::Conninfo(_) | Error::Open(_) | Error::Server(ServerError::NoBinaries { .. }) => {
-                    Some("start")
-                }
-                _ => None,
-            },
+            step: decided_by(error),
         }
+    }
+}
+
+/// The step whose answers decide what failed.
+fn decided_by(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::File { what, .. } if what.contains("password") => Some("names"),
+        Error::File { what, .. } if what.contains("(ssl") => Some("start"),
+        Error::PortTaken(_) => Some("names"),
+        Error::Authority(_) | Error::NoAuthority { .. } | Error::File { .. } => Some("certificates"),
+        Error::Conninfo(_) | Error::Open(_) | Error::Server(ServerError::NoBinaries { .. }) => Some("start"),
+        _ => None,
     }
 }
 
