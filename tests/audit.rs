@@ -233,6 +233,162 @@ fn files_that_are_not_in_force_are_found() {
 }
 
 #[test]
+fn the_certificates_own_faults_are_found() {
+    let Some(postgres) = Postgres::any() else { return };
+    let ca = Ca::new("ca");
+    let start = |leaf: &Leaf| {
+        TestServer::builder(&postgres)
+            .tls(leaf)
+            .hba("hostssl all postgres 127.0.0.1/32 trust\nhostnossl all all all reject")
+            .start()
+    };
+    let over_tcp = |server: &TestServer| {
+        pgtls(["audit", "--json"])
+            .arg(format!(
+                "host=127.0.0.1 port={} user=postgres dbname=postgres",
+                server.port
+            ))
+            .run()
+            .json()
+    };
+    let report = over_tcp(&start(&ca.server_between(&["localhost"], -30, -1)));
+    assert_eq!(
+        finding(&report, "certificate-expired", "127.0.0.1")["severity"],
+        "critical"
+    );
+    assert_eq!(report["verdict"], "broken");
+    assert!(
+        report["server"]["tls"].as_str().unwrap().starts_with("TLSv1."),
+        "{report:#}"
+    );
+    finding(&report, "certificate-name", "127.0.0.1");
+
+    // As the tutorials make it.
+    let dir = scratch("tutorial");
+    let leaf = Leaf {
+        cert: dir.join("server.crt"),
+        key: dir.join("server.key"),
+    };
+    Job::new("openssl")
+        .dir(&dir)
+        .args([
+            "req",
+            "-x509",
+            "-new",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            "server.key",
+            "-out",
+            "server.crt",
+        ])
+        .args(["-days", "36500", "-subj", "/CN=postgres"])
+        .run()
+        .expect_ok("openssl req");
+    let report = over_tcp(&start(&leaf));
+    for id in [
+        "certificate-lifetime",
+        "certificate-self-signed",
+        "certificate-no-san",
+        "certificate-name",
+    ] {
+        finding(&report, id, "127.0.0.1");
+    }
+    let good = over_tcp(&start(&ca.server_between(&["127.0.0.1"], -1, 300)));
+    assert!(
+        !ids(&good).iter().any(|id| id.starts_with("certificate")),
+        "{good:#}"
+    );
+}
+
+#[test]
+fn settings_and_files_that_do_harm_later_are_found() {
+    let Some(postgres) = Postgres::any() else { return };
+    let ca = Ca::new("ca");
+    let dir = scratch("crl");
+    fs::write(dir.join("index.txt"), "").unwrap();
+    fs::write(
+        dir.join("ca.cnf"),
+        "[ca]\ndefault_ca = x\n[x]\ndatabase = index.txt\ndefault_md = sha256\n",
+    )
+    .unwrap();
+    Job::new("openssl")
+        .dir(&dir)
+        .args(["ca", "-gencrl", "-config", "ca.cnf", "-out", "crl.pem"])
+        .args([
+            "-crl_lastupdate",
+            "20200101000000Z",
+            "-crl_nextupdate",
+            "20200201000000Z",
+            "-keyfile",
+        ])
+        .arg(&ca.key)
+        .arg("-cert")
+        .arg(&ca.cert)
+        .run()
+        .expect_ok("openssl ca -gencrl");
+    let server = TestServer::builder(&postgres)
+        .tls(&ca.server(&["localhost"]))
+        .conf("ssl_passphrase_command = 'echo x'\nssl_prefer_server_ciphers = off\nssl_ca_file = ''")
+        .argument("-c")
+        .argument("ssl_prefer_server_ciphers=on")
+        .hba("hostssl all all 10.0.0.0/8 cert")
+        .ident("m a\n")
+        .start();
+    let crl = server.data.join("crl.pem");
+    fs::copy(dir.join("crl.pem"), &crl).unwrap();
+    Account::server().own(&crl);
+    let conf = server.data.join("postgresql.conf");
+    let text = fs::read_to_string(&conf).unwrap();
+    fs::write(
+        &conf,
+        format!("{text}ssl_crl_file = 'crl.pem'\nmax_connections = 21\n"),
+    )
+    .unwrap();
+    server.sql("select pg_reload_conf()");
+    wait_for("the reload", Duration::from_secs(20), || {
+        (server.sql("show ssl_crl_file").stdout.trim() == "crl.pem").then_some(())
+    });
+    fs::write(
+        &conf,
+        format!("{text}ssl_crl_file = 'crl.pem'\nmax_connections = 21\nno_such_setting = 1\n"),
+    )
+    .unwrap();
+    let directory = server.data.display().to_string();
+    if Account::is_root() {
+        std::os::unix::fs::chown(
+            server.data.join("server.key"),
+            Some(Account::ordinary().uid),
+            None,
+        )
+        .unwrap();
+    }
+    let report = audit(&server, &["--config-dir", &directory])
+        .expect_status(1)
+        .json();
+    for (id, place) in [
+        ("crl-expired", "crl.pem"),
+        ("passphrase-no-reload", "ssl_passphrase_command_supports_reload"),
+        ("setting-overridden", "ssl_prefer_server_ciphers"),
+        ("cert-without-ca", "pg_hba.conf:2"),
+        ("ident-broken", "pg_ident.conf:1"),
+        ("restart-pending", "max_connections"),
+    ] {
+        finding(&report, id, place);
+    }
+    let lines = fs::read_to_string(&conf).unwrap().lines().count();
+    finding(&report, "settings-not-taken", &format!("postgresql.conf:{lines}"));
+    assert!(
+        !ids(&report).contains("client-chooses-cipher"),
+        "the command line wins: {report:#}"
+    );
+    if Account::is_root() {
+        finding(&report, "key-wrong-owner", "server.key");
+    }
+}
+
+#[test]
 fn without_tls_and_with_plaintext_sessions() {
     let Some(postgres) = Postgres::any() else { return };
     let server = TestServer::builder(&postgres)

@@ -19,7 +19,7 @@ use super::facts::{Facts, KeyFile, Reading, RoleRow, SessionRow, SettingRow};
 /// Settings that are looked at.
 const SETTINGS: &str = "SELECT name, setting, source, sourcefile, sourceline, pending_restart FROM pg_settings \
     WHERE name LIKE 'ssl%' OR name LIKE 'log\\_%connections' OR name IN ('password_encryption', 'log_line_prefix', \
-    'listen_addresses', 'hba_file', 'ident_file', 'config_file', 'data_directory', 'primary_conninfo')";
+    'listen_addresses', 'hba_file', 'ident_file', 'config_file', 'data_directory', 'primary_conninfo') OR pending_restart";
 
 const WHO: &str = "SELECT current_user, current_setting('server_version') AS version, \
     current_setting('server_version_num') AS number, pg_is_in_recovery() AS standby, \
