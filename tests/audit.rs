@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{Account, Ca, Job, Leaf, Outcome, Postgres, TestServer, pgtls, scratch, wait_for};
+use support::{Account, Ca, Job, Leaf, Outcome, Postgres, Project, TestServer, pgtls, scratch, wait_for};
 
 const MAJORS: [u16; 6] = [13, 14, 15, 16, 17, 18];
 
@@ -475,6 +475,25 @@ fn with_few_privileges_it_says_what_it_could_not_see() {
         assert!(report["unseen"].to_string().contains("password"), "{report:#}");
         assert!(report["server"]["certificate_days_left"].as_i64().unwrap() > 20);
     }
+}
+
+#[test]
+fn a_sandbox_of_our_own_holds() {
+    let Some(postgres) = Postgres::any() else { return };
+    let project = Project::new(&Account::current());
+    project.up("mtls", &postgres).run().expect_ok("up");
+    let conninfo = project
+        .pgtls(&["connect", "conninfo"])
+        .run()
+        .expect_ok("connect")
+        .stdout;
+    let report = project
+        .pgtls(&["audit", conninfo.trim(), "--json"])
+        .run()
+        .expect_status(0)
+        .json();
+    assert_eq!(report["verdict"], "holds", "{report:#}");
+    assert!(report["server"]["tls"].as_str().unwrap().starts_with("TLSv1.3"));
 }
 
 #[test]

@@ -41,7 +41,7 @@ const SESSIONS: &str = "SELECT a.pid, a.usename, coalesce(a.datname, '') AS datn
     a.pid = pg_backend_pid() AS own FROM pg_stat_activity a LEFT JOIN pg_stat_ssl s USING (pid) \
     WHERE a.backend_type IN ('client backend', 'walsender') ORDER BY a.backend_start LIMIT 10000";
 
-/// Why a superuser would see more.
+/// What would show it.
 const NEEDS: &str = "log in as a superuser, or give the files' directory with --config-dir";
 
 /// Asks everything that this session may ask, and reads what `disk` reaches in the `directory` of the configuration.
@@ -85,7 +85,7 @@ impl Questions<'_> {
         match self.query(sql).await {
             Ok(rows) => Some(rows),
             Err(error) => {
-                facts.miss(what, format!("{error}; {NEEDS}"));
+                facts.miss(what, format!("{error}; log in as a superuser"));
                 None
             }
         }
@@ -377,7 +377,7 @@ async fn bytes(
 }
 
 fn nowhere() -> Unreadable {
-    Unreadable::Refused("the server does not say where it is".to_owned())
+    Unreadable::Refused("the server tells only superusers and pg_read_all_settings where it is".to_owned())
 }
 
 /// Reads a file and what it includes. Over SQL the includes are not known before they are read: what is missing is

@@ -24,7 +24,7 @@ pub use cause::{Cause, Words, causes_page};
 pub use client::{Client, FileFault, Peer, Place, Root, Server, Versions};
 pub use connect::{connect, enter};
 pub use report::{Group, Outcome, Probe, ProbeId, Report, Verdict};
-pub use run::prove;
+pub use run::{prove, superuser};
 pub use target::{Admin, Target, client_identity};
 
 /// A day as it is told: `2026-11-22`.

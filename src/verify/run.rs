@@ -390,7 +390,8 @@ async fn asked_over_sql(target: &Target, talk: &mut Conversation) -> Vec<(ProbeI
     vec![hba, in_force]
 }
 
-async fn superuser(target: &Target, admin: &super::Admin) -> Result<crate::dial::Session, String> {
+/// A superuser's session over the socket of a server of our own; else why there is none.
+pub async fn superuser(target: &Target, admin: &super::Admin) -> Result<crate::dial::Session, String> {
     let stream = open(&admin.address, target.deadline())
         .await
         .map_err(|error| error.to_string())?;
