@@ -25,7 +25,8 @@ mod terminal;
 pub mod workshop;
 
 use std::fs::{self, OpenOptions, Permissions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -120,6 +121,25 @@ pub fn scratch(name: &str) -> PathBuf {
     fs::create_dir(&dir).unwrap();
     open_to_all(&dir);
     dir
+}
+
+/// A port that nobody has on either loopback address now, and that no outgoing connection is given later: below the
+/// range of the system's own choices, which servers that stop and start again would lose to a client's connection.
+pub fn free_port() -> u16 {
+    const RANGE: std::ops::Range<u32> = 10_000..32_000;
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    // Test processes side by side begin at places far apart.
+    let begin = std::process::id().wrapping_mul(2_654_435_761) >> 8;
+    wait_for("a free port", Duration::from_secs(10), || {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let port = RANGE.start + begin.wrapping_add(count) % (RANGE.end - RANGE.start);
+        let port = u16::try_from(port).unwrap();
+        let is_free = |ip: IpAddr| {
+            let bound = TcpListener::bind((ip, port));
+            bound.is_ok() || bound.is_err_and(|error| error.kind() == ErrorKind::AddrNotAvailable)
+        };
+        (is_free(Ipv4Addr::LOCALHOST.into()) && is_free(Ipv6Addr::LOCALHOST.into())).then_some(port)
+    })
 }
 
 /// Asks until `ready` answers; panics with `what` after `bound`.

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -193,10 +192,7 @@ impl Builder {
     }
 
     fn launch(&self, dir: &Path, data: &Path) -> TestServer {
-        let port = self.port.unwrap_or_else(|| {
-            let free = TcpListener::bind("127.0.0.1:0").unwrap();
-            free.local_addr().unwrap().port()
-        });
+        let port = self.port.unwrap_or_else(super::free_port);
         let account = Account::server();
         let mut command = Command::new("setpriv");
         // SIGQUIT, immediate shutdown, if the tests are killed.
