@@ -338,22 +338,58 @@ pub fn landed() -> Landed {
     }
 }
 
-/// What a probe found.
+/// What a probe found, in the words of a real server.
 pub fn probe(id: ProbeId, outcome: Outcome) -> Probe {
+    let (observed, evidence, ms) = match id {
+        ProbeId::Reach => ("localhost port 5433 answers", "", 1),
+        ProbeId::SslOffered => ("the server offers TLS", "", 1),
+        ProbeId::Handshake => ("TLSv1.3, TLS_AES_256_GCM_SHA384, X25519", "", 3),
+        ProbeId::Chain => (
+            "issued by CN=shop-db CA, trusted by clients/app/root.crt",
+            "subject CN=localhost",
+            0,
+        ),
+        ProbeId::HostName => (
+            "valid for localhost",
+            "the certificate is for localhost, 127.0.0.1, ::1",
+            0,
+        ),
+        ProbeId::Validity => (
+            "397 days left, until 2027-12-27",
+            "valid from 2026-11-25 to 2027-12-27",
+            0,
+        ),
+        ProbeId::Authenticated => ("logged in as app to app", "PostgreSQL 17.10", 5),
+        ProbeId::ServerAgrees => ("pg_stat_ssl says the same", "TLSv1.3, TLS_AES_256_GCM_SHA384", 1),
+        ProbeId::PlaintextRefused => (
+            "the login is refused",
+            "28000: pg_hba.conf rejects connection for host \"127.0.0.1\", user \"app\", no encryption",
+            2,
+        ),
+        ProbeId::OldTlsRefused => (
+            "TLS 1.1 is refused by the server's setting",
+            "alert 70, protocol version",
+            2,
+        ),
+        id => (id.expected(), "", 4),
+    };
     let (observed, remedy) = match outcome {
         Outcome::Broken => (
             "the certificate is for \"db\" only",
             Some("add localhost to the names and reissue".to_owned()),
         ),
-        _ => (id.expected(), None),
+        _ => (observed, None),
     };
     Probe {
         id,
         outcome,
         observed: observed.to_owned(),
         cause: None,
-        evidence: vec![format!("evidence of {}", id.name())],
-        took: Duration::from_millis(3),
+        evidence: Some(evidence.to_owned())
+            .filter(|evidence| !evidence.is_empty())
+            .into_iter()
+            .collect(),
+        took: Duration::from_millis(ms),
         remedy,
     }
 }

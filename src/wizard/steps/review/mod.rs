@@ -177,7 +177,7 @@ fn ready(model: &Model, preview: &Preview, canvas: &mut Canvas<'_>, area: Rect) 
         ..area
     };
     // On a narrow screen the file takes the room of the tree while one walks through it.
-    if area.width < 70 && model.review.inside {
+    if area.width < 80 && model.review.inside {
         content(model, canvas, body);
         return;
     }
@@ -283,7 +283,7 @@ fn listing(model: &Model, file: &File, columns: usize) -> Page {
         let here = review.inside && index == review.line;
         let room = columns.saturating_sub(number + 3);
         // A narrow glance shows how each line begins; walking through the file shows all of it.
-        let shown = if columns < 44 {
+        let shown = if columns < 60 && !review.inside {
             vec![clip(line, room)]
         } else {
             pieces(line, room)
