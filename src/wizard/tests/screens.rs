@@ -45,16 +45,18 @@ fn root() -> PathBuf {
 
 /// The text with every block `<!-- screen NAME -->` … `<!-- end -->` as it should be.
 fn with_screens(text: &str, screens: &[(&str, String)]) -> String {
-    let mut out = String::new();
+    let mut out = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("<!-- screen ") {
         let (name, after) = after.split_once(" -->").unwrap();
         let (_, after) = after.split_once("<!-- end -->").unwrap();
         let (_, screen) = screens.iter().find(|(known, _)| *known == name).unwrap();
-        out += &format!("{before}<!-- screen {name} -->\n```text\n{screen}```\n<!-- end -->");
+        out.push(format!(
+            "{before}<!-- screen {name} -->\n```text\n{screen}```\n<!-- end -->"
+        ));
         rest = after;
     }
-    out + rest
+    out.concat() + rest
 }
 
 #[test]
