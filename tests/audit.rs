@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -552,6 +553,33 @@ fn includes_are_read_over_sql() {
         found["evidence"].to_string().contains("host app all"),
         "{found:#}"
     );
+}
+
+#[test]
+fn a_hundred_thousand_lines_are_graded() {
+    let Some(postgres) = Postgres::any() else { return };
+    let server = TestServer::builder(&postgres)
+        .tls(&Leaf::self_signed(&["localhost"]))
+        .start();
+    let mut text = String::from("local all all peer\n");
+    for n in 0u32..100_000 {
+        let ip = std::net::Ipv4Addr::from(0x0a00_0000 + n);
+        writeln!(
+            text,
+            "hostssl  tenant{n}  role{n}  {ip}/32  scram-sha-256  # tenant number {n}"
+        )
+        .unwrap();
+    }
+    text.push_str("host all last 10.0.0.0/8 scram-sha-256\nhostssl tenant7 role7 10.0.0.7/32 cert\n");
+    fs::write(server.data.join("pg_hba.conf"), &text).unwrap();
+    let directory = server.data.display().to_string();
+    for more in [&[][..], &["--config-dir", &directory]] {
+        let report = audit(&server, more).expect_status(1).json();
+        finding(&report, "plaintext-way-in", ":100002");
+        let shadowed = finding(&report, "hba-shadowed-cert", ":100003");
+        assert!(shadowed["evidence"].to_string().contains(":9"), "{shadowed:#}");
+        assert!(report["findings"].as_array().unwrap().len() < 20);
+    }
 }
 
 #[test]

@@ -91,22 +91,34 @@ impl Questions<'_> {
         }
     }
 
-    /// The bytes of a file of the server's.
+    /// The bytes of a file of the server's, piece by piece: a message of the server has a bound of 1 MiB.
     async fn file(&mut self, path: &Path) -> Result<Vec<u8>, Unreadable> {
-        const MOST: usize = 16 << 20;
-        let sql = format!(
-            "SELECT encode(pg_read_binary_file({}, 0, {MOST}, true), 'base64') AS content",
-            literal(&path.to_string_lossy())
-        );
-        let rows = self
-            .query(&sql)
-            .await
-            .map_err(|error| Unreadable::Refused(error.to_string()))?;
-        let text = rows.value(0, "content").ok_or(Unreadable::Missing)?;
-        let text: String = text.split_whitespace().collect();
-        base64::engine::general_purpose::STANDARD
-            .decode(text)
-            .map_err(|_| Unreadable::Refused("the server's answer is no base64".to_owned()))
+        const PIECE: usize = 512 << 10;
+        const MOST: usize = 64 << 20;
+        let mut bytes = Vec::new();
+        loop {
+            let sql = format!(
+                "SELECT encode(pg_read_binary_file({}, {}, {PIECE}, true), 'base64') AS content",
+                literal(&path.to_string_lossy()),
+                bytes.len()
+            );
+            let rows = self
+                .query(&sql)
+                .await
+                .map_err(|error| Unreadable::Refused(error.to_string()))?;
+            let text = rows.value(0, "content").ok_or(Unreadable::Missing)?;
+            let text: String = text.split_whitespace().collect();
+            let piece = base64::engine::general_purpose::STANDARD
+                .decode(text)
+                .map_err(|_| Unreadable::Refused("the server's answer is no base64".to_owned()))?;
+            bytes.extend_from_slice(&piece);
+            if piece.len() < PIECE {
+                return Ok(bytes);
+            }
+            if bytes.len() > MOST {
+                return Err(Unreadable::Refused("it is larger than 64 MiB".to_owned()));
+            }
+        }
     }
 
     async fn names(&mut self, path: &Path) -> Result<Vec<Vec<u8>>, Unreadable> {

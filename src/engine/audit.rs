@@ -145,7 +145,9 @@ struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> Result<Vec<u8>, Unreadable> {
-        match super::files::read("the server's file", path) {
+        // A pg_hba.conf that a machine writes has a hundred thousand lines.
+        const LARGEST: u64 = 64 << 20;
+        match super::files::read_bounded("the server's file", path, LARGEST) {
             Ok(Some(bytes)) => Ok(bytes.to_vec()),
             Ok(None) => Err(Unreadable::Missing),
             Err(error) => Err(Unreadable::Refused(error.to_string())),

@@ -14,6 +14,15 @@ const LARGEST: u64 = 4 << 20;
 
 /// The bytes of a file, `None` if there is none.
 pub fn read(what: &'static str, path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+    read_bounded(what, path, LARGEST)
+}
+
+/// [`read`] with a bound of its own, whole MiB.
+pub(super) fn read_bounded(
+    what: &'static str,
+    path: &Path,
+    most: u64,
+) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
     let fail = |why: &str, remedy: &str| Error::File {
         what,
         path: path.to_path_buf(),
@@ -35,9 +44,10 @@ pub fn read(what: &'static str, path: &Path) -> Result<Option<Zeroizing<Vec<u8>>
         return Err(fail("it is no regular file", "name a file"));
     }
     let mut bytes = Zeroizing::new(Vec::new());
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(words)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(fail("it is larger than 4 MiB", "name the right file"));
+    file.take(most + 1).read_to_end(&mut bytes).map_err(words)?;
+    if bytes.len() as u64 > most {
+        let why = format!("it is larger than {} MiB", most >> 20);
+        return Err(fail(&why, "name the right file"));
     }
     Ok(Some(bytes))
 }
