@@ -6,8 +6,9 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
-use support::{Account, Job, Postgres, Project, Pty, pgtls_bin, psql};
+use support::{Account, Job, Postgres, Project, Pty, pgtls_bin, psql, wait_for};
 
 /// Enter, and nothing but Enter, from an empty directory: a database that is proven, as psql sees too.
 #[test]
@@ -44,10 +45,10 @@ fn enter_alone_leads_to_a_verified_database() {
     assert_eq!(says.expect_ok("psql").stdout.trim(), "t");
     pty.send("\r");
     assert_eq!(pty.wait(), 0);
-    assert!(
-        !pty.screen(vt100::Screen::alternate_screen),
-        "the terminal was not given back"
-    );
+    // What it wrote last may still be on its way to the screen.
+    wait_for("the terminal is given back", Duration::from_secs(20), || {
+        (!pty.screen(vt100::Screen::alternate_screen)).then_some(())
+    });
 }
 
 /// Without a terminal there is no wizard, and it is said what there is instead.

@@ -123,7 +123,11 @@ fn stopped_and_continued_by_the_shell() {
     pty.expect(STEP_TWO);
     pty.send("\x1a");
     pty.until("the shell is there again", |screen| screen.contains("Stopped"));
-    assert!(!pty.screen(vt100::Screen::alternate_screen));
+    wait_for(
+        "the screen is the shell's",
+        std::time::Duration::from_secs(20),
+        || (!pty.screen(vt100::Screen::alternate_screen)).then_some(()),
+    );
     pty.send("fg\r");
     pty.expect(STEP_TWO);
     pty.send("\r");
