@@ -7,6 +7,7 @@ mod cause;
 mod client;
 mod connect;
 mod finding;
+mod lookup;
 pub mod modes;
 mod refusals;
 mod report;

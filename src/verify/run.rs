@@ -16,6 +16,7 @@ use crate::pki::{Algorithm, Authority};
 use crate::setup::Mode;
 
 use super::finding::Finding;
+use super::lookup;
 use super::refusals::{self, Control, OtherName};
 use super::report::{Outcome, Probe, ProbeId, Report};
 use super::serving::{self, Conversation};
@@ -82,6 +83,7 @@ async fn when<T>(wanted: bool, asking: impl Future<Output = T>) -> Option<T> {
 /// The conversation that must work, and what can be asked once it does.
 async fn serving(target: &Target, known: watch::Sender<Option<Known>>, tell: &dyn Fn(&Probe)) -> Vec<Probe> {
     let mut talk = serving::converse(target).await;
+    lookup::explain(target, &mut talk.found, false).await;
     // Nobody may be waiting any more; that is fine.
     let _ = known.send(Some(Known::of(&talk)));
     let mut found = std::mem::take(&mut talk.found);

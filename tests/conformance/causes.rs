@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::cases::Case;
+use super::support::{Account, Postgres, Project};
 use super::world::World;
 use super::{each_case, ours, scripted};
 
@@ -638,6 +639,37 @@ fn each_refusal_names_its_cause_with_evidence_and_a_remedy_in_the_persons_own_na
         ROWS.len(),
         wrong.join("\n")
     );
+}
+
+/// In a sandbox of one's own the superuser's way in is at hand: the line that decides, and what the role lacks, are read.
+#[test]
+fn on_ones_own_server_the_line_of_pg_hba_conf_that_decides_is_looked_up() {
+    let Some(postgres) = Postgres::any() else { return };
+    let project = Project::new(&Account::ordinary());
+    let made = project
+        .up("one-way", &postgres)
+        .run()
+        .expect_ok("pgtls up")
+        .json();
+    let conninfo = made["connect"]["conninfo"].as_str().unwrap().to_owned();
+    let asked = |more: &str| {
+        let conninfo = format!("{conninfo} {more}");
+        let outcome = project
+            .pgtls(&["verify", "--probes", "connect", "--json", &conninfo])
+            .run();
+        outcome.clone().expect_status(1);
+        outcome.stdout
+    };
+    let wrong = asked("password=wrong");
+    assert!(wrong.contains("pg_hba.conf decides: hostssl"), "{wrong}");
+    let stranger = asked("user=stranger password=wrong");
+    assert!(
+        stranger.contains("is for this login") || stranger.contains("decides:"),
+        "{stranger}"
+    );
+    let plain = asked("sslmode=disable password=wrong");
+    assert!(plain.contains("pg_hba.conf decides: host "), "{plain}");
+    assert!(plain.contains("reject"), "{plain}");
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub async fn connect(target: &Target) -> Report {
         let tls = attempts.remove(at);
         attempts.push(std::mem::replace(&mut last, tls));
     }
+    let plaintext = last.is_plaintext();
+    super::lookup::explain(target, &mut last.found, plaintext).await;
     turned_away(target, last, &attempts)
 }
 
