@@ -200,6 +200,15 @@ pub struct VerifyArgs {
     /// Connect under each sslmode, to the server and to impostors in front of it (loopback servers only).
     #[arg(long, conflicts_with_all = ["probes", "expect"])]
     pub modes: bool,
+    /// Check many servers: a file with a connection string a line, or - for standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["conninfo", "modes"])]
+    pub targets: Option<PathBuf>,
+    /// With --targets: a certificate that ends within so many days is a failure.
+    #[arg(long, value_name = "DAYS", requires = "targets")]
+    pub expiring: Option<u32>,
+    /// With --targets: write the results for Prometheus' textfile collector.
+    #[arg(long, value_name = "FILE", requires = "targets")]
+    pub prometheus: Option<PathBuf>,
     /// How long a probe may take, seconds.
     #[arg(long, value_name = "SECONDS", default_value = "5")]
     pub timeout: f64,

@@ -10,6 +10,7 @@ mod output;
 mod plan;
 mod prompt;
 mod request;
+mod sweep;
 mod up;
 mod verify;
 mod wizard;

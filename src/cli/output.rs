@@ -181,6 +181,22 @@ impl Output {
         self.say(format_args!("\n{style}{sign} {sentence}{style:#}"));
     }
 
+    /// One of many targets.
+    pub fn target(&self, holds: Option<bool>, place: &str, days: &str, took: Duration, headline: &str) {
+        let (style, sign, word) = match holds {
+            Some(true) => (GOOD, self.signs.good, "holds"),
+            Some(false) => (BAD, self.signs.bad, "fails"),
+            None => (OPEN, self.signs.open, "unclear"),
+        };
+        let took = brief(took);
+        self.say(format_args!(
+            "{style}{sign} {word:<8}{style:#}{place:<44} {days:>10} {DIM}{took:>8}{DIM:#}"
+        ));
+        if holds != Some(true) || self.is_verbose() {
+            self.say(format_args!("           {headline}"));
+        }
+    }
+
     /// The heads of the matrix of modes.
     pub fn columns(&self, corner: &str, names: impl Iterator<Item = &'static str>) {
         let line = names.fold(format!("  {corner:<13} "), |line, name| {
@@ -311,6 +327,14 @@ const fn cell_word(outcome: CellOutcome) -> (Style, &'static str) {
 pub fn text(document: &str) {
     // A reader that has gone away is no failure of ours.
     let _ = std::io::stdout().write_all(document.as_bytes());
+}
+
+/// Prints one JSON object on a line of its own, for results that come one by one.
+pub fn line_object(value: &impl serde::Serialize) {
+    if let Ok(text) = serde_json::to_string(value) {
+        let mut stdout = std::io::stdout().lock();
+        let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    }
 }
 
 /// Prints the one JSON object of `--json`.

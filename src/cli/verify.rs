@@ -5,7 +5,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::conninfo::{Conninfo, Environment, Keyword};
-use crate::engine::{self, Error, Means};
+use crate::engine::{self, Depth, Error, Means, Sweep};
 use crate::setup::Mode;
 use crate::verify::{Report, connect, prove};
 
@@ -25,28 +25,38 @@ pub fn run(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Er
 }
 
 fn ask(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error> {
-    let conninfo = match &args.conninfo {
-        Some(text) => given(text, output)?,
-        None => engine::kit(&global.dir, None)?.2,
-    };
     let prompt = Prompt::new(global);
     let env = Environment::current();
-    let locked = engine::locked_key(conninfo.clone(), &env);
-    let means = Means {
+    let mut means = Means {
         expect: args.expect.map(|expect| match expect {
             Expect::OneWay => Mode::OneWay,
             Expect::Mtls => Mode::Mtls,
         }),
         other: args.other_cert.zip(args.other_key),
         dir: global.dir.clone(),
-        key_passphrase: match &locked {
-            // psql knows nothing of PGTLS_KEY_PASSPHRASE.
-            Some(key) if args.probes == Probes::Connect => prompt.typed_passphrase(key),
-            Some(key) => prompt.passphrase(None, &[key])?,
-            None => None,
-        },
+        key_passphrase: None,
         timeout: timeout(args.timeout)?,
         now: OffsetDateTime::now_utc(),
+    };
+    if let Some(list) = &args.targets {
+        let wanted = Sweep {
+            depth: match args.probes {
+                Probes::All => Depth::Prove,
+                Probes::Connect => Depth::Connect,
+            },
+            expiring: args.expiring,
+        };
+        return super::sweep::run(list, args.prometheus.as_deref(), wanted, means, output);
+    }
+    let conninfo = match &args.conninfo {
+        Some(text) => given(text, output)?,
+        None => engine::kit(&global.dir, None)?.2,
+    };
+    means.key_passphrase = match &engine::locked_key(conninfo.clone(), &env) {
+        // psql knows nothing of PGTLS_KEY_PASSPHRASE.
+        Some(key) if args.probes == Probes::Connect => prompt.typed_passphrase(key),
+        Some(key) => prompt.passphrase(None, &[key])?,
+        None => None,
     };
     if args.modes {
         return super::modes::run(conninfo, &env, &means, output);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Checked;
 use crate::conninfo::SslMode;
 use crate::verify::Probe;
 use crate::verify::modes::Cell;
@@ -68,6 +69,8 @@ pub enum Event {
     Notice(String),
     /// A probe has its result.
     Probe(Probe),
+    /// One of many targets has been checked.
+    Target(Box<Checked>),
     /// A connection under some `sslmode` has been made, to the server or to an impostor.
     Cell {
         /// The mode.

@@ -6,6 +6,7 @@
 mod cause;
 mod client;
 mod connect;
+mod expiry;
 mod finding;
 mod lookup;
 pub mod modes;
@@ -24,6 +25,7 @@ use crate::pki::Certificate;
 pub use cause::{Cause, Words, causes_page};
 pub use client::{Client, FileFault, Peer, Place, Root, Server, Versions};
 pub use connect::{connect, enter};
+pub use expiry::{Dated, Part, dates};
 pub use report::{Group, Outcome, Probe, ProbeId, Report, Verdict};
 pub use run::{prove, superuser};
 pub use target::{Admin, Target, client_identity};

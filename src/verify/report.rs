@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use serde::{Serialize, Serializer};
 
 use super::cause::Cause;
@@ -256,6 +257,7 @@ impl Report {
             cause: Some(Cause::BadConninfo),
             headline: crate::pki::printable(why),
             probes: Vec::new(),
+            presented: Vec::new(),
         }
     }
 }
@@ -271,4 +273,7 @@ pub struct Report {
     pub headline: String,
     /// The probes, in the order of [`ProbeId::ALL`].
     pub probes: Vec<Probe>,
+    /// The chain that the server presented, leaf first, whatever became of it; empty if it did not come so far.
+    #[serde(skip)]
+    pub presented: Vec<CertificateDer<'static>>,
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 
 use crate::conninfo::SslMode;
@@ -28,7 +29,7 @@ pub async fn prove(target: &Target, tell: &dyn Fn(&Probe)) -> Report {
     let (sender, control) = watch::channel(None);
     let stranger = stranger(target);
     let mtls = target.expect == Mode::Mtls;
-    let (mut probes, plaintext, old, none, foreign, other, ca, name) = tokio::join!(
+    let ((mut probes, presented), plaintext, old, none, foreign, other, ca, name) = tokio::join!(
         serving(target, sender, tell),
         timed(ProbeId::PlaintextRefused, without_tls(target), tell),
         timed(ProbeId::OldTlsRefused, old_tls(target), tell),
@@ -66,7 +67,7 @@ pub async fn prove(target: &Target, tell: &dyn Fn(&Probe)) -> Report {
     probes.extend([plaintext, old, ca, name]);
     probes.extend([none, foreign, other].into_iter().flatten());
     probes.sort_by_key(|probe| probe.id);
-    Report::over(target, probes)
+    Report::over(target, probes, presented)
 }
 
 async fn timed(id: ProbeId, asking: impl Future<Output = Finding>, tell: &dyn Fn(&Probe)) -> Probe {
@@ -81,7 +82,11 @@ async fn when<T>(wanted: bool, asking: impl Future<Output = T>) -> Option<T> {
 }
 
 /// The conversation that must work, and what can be asked once it does.
-async fn serving(target: &Target, known: watch::Sender<Option<Known>>, tell: &dyn Fn(&Probe)) -> Vec<Probe> {
+async fn serving(
+    target: &Target,
+    known: watch::Sender<Option<Known>>,
+    tell: &dyn Fn(&Probe),
+) -> (Vec<Probe>, Vec<CertificateDer<'static>>) {
     let mut talk = serving::converse(target).await;
     lookup::explain(target, &mut talk.found, false).await;
     // Nobody may be waiting any more; that is fine.
@@ -96,7 +101,7 @@ async fn serving(target: &Target, known: watch::Sender<Option<Known>>, tell: &dy
         .map(|(id, finding, took)| finding.told(id, took))
         .collect();
     probes.iter().for_each(tell);
-    probes
+    (probes, talk.presented)
 }
 
 /// What the conversation that must work tells the others.

@@ -1,5 +1,7 @@
 //! The answer over all probes, and the sentence that says it.
 
+use rustls::pki_types::CertificateDer;
+
 use crate::setup::Mode;
 
 use super::report::{Group, Outcome, Probe, ProbeId, Report, Verdict};
@@ -17,7 +19,7 @@ const PROOF: [ProbeId; 6] = [
 
 impl Report {
     /// The report over these probes, which are in the order of [`ProbeId::ALL`].
-    pub(super) fn over(target: &Target, probes: Vec<Probe>) -> Self {
+    pub(super) fn over(target: &Target, probes: Vec<Probe>, presented: Vec<CertificateDer<'static>>) -> Self {
         let verdict = verdict(&probes);
         let headline = headline(verdict, &probes, &target.address.to_string(), target.expect);
         let cause = probes
@@ -29,6 +31,7 @@ impl Report {
             cause,
             headline,
             probes,
+            presented,
         }
     }
 

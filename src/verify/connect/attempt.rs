@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::CertificateDer;
+
 use crate::conninfo::TargetSessionAttrs;
 use crate::dial::{
     Address, Deadline, HandshakeFailure, Negotiation, OpenError, Session, SslAnswer, Stream, TlsFacts,
@@ -62,6 +64,8 @@ pub struct Attempt {
     pub kept: Option<Stream>,
     /// What the server has proven.
     pub proven: Proven,
+    /// The chain that it presented, leaf first.
+    pub presented: Vec<CertificateDer<'static>>,
 }
 
 impl Attempt {
@@ -75,6 +79,7 @@ impl Attempt {
             session: None,
             kept: None,
             proven: Proven::Nothing,
+            presented: Vec::new(),
         }
     }
 
@@ -236,11 +241,13 @@ async fn with_tls(
     match handshake(stream, &settings, deadline).await {
         Ok(session) => {
             let facts = session.facts().clone();
+            attempt.presented.clone_from(&facts.presented);
             attempt.add(ProbeId::Handshake, serving::agreed(&facts), since);
             judged(&mut attempt, server, &facts);
             enter(attempt, target, server, session, Some(&facts), wanted, deadline).await
         }
         Err(failure) => {
+            attempt.presented.clone_from(&failure.presented);
             let (id, finding, next) = not_shaken(target, server, address, &failure, deadline).await;
             if id > ProbeId::Handshake {
                 attempt.add(

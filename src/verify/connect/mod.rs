@@ -25,6 +25,7 @@ pub async fn connect(target: &Target) -> Report {
             cause: None,
             headline: "Could not be found out: there is no server to try".to_owned(),
             probes: Vec::new(),
+            presented: Vec::new(),
         };
     };
     if let Some(session) = last.session.take() {
@@ -124,6 +125,7 @@ fn let_in(target: &Target, attempt: Attempt, before: &[Attempt]) -> Report {
         verdict,
         cause: None,
         headline,
+        presented: attempt.presented.clone(),
         probes: probes(attempt, before, &target.client.notes),
     }
 }
@@ -160,6 +162,7 @@ fn turned_away(target: &Target, attempt: Attempt, before: &[Attempt]) -> Report 
         verdict,
         cause,
         headline,
+        presented: attempt.presented.clone(),
         probes: probes(attempt, before, &target.client.notes),
     }
 }

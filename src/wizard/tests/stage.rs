@@ -430,6 +430,7 @@ pub fn report(odd: Option<(ProbeId, Outcome)>) -> Report {
         headline: headline.to_owned(),
         cause: None,
         probes,
+        presented: Vec::new(),
     }
 }
 
