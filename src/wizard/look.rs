@@ -14,6 +14,8 @@ pub struct Seen {
     pub postgres: Vec<String>,
     /// How a private copy would be fetched, where there are none.
     pub fetch: Option<String>,
+    /// Whether it is still looked up how one could be fetched: package clients take their time.
+    pub asking: bool,
     /// Who listens on PostgreSQL's usual port.
     pub usual_port: Option<String>,
     /// The project's server, if it runs: its port.
@@ -26,7 +28,7 @@ impl Seen {
     /// Whether a server can be run here at all.
     #[must_use]
     pub fn can_run_here(&self) -> bool {
-        !self.postgres.is_empty() || self.fetch.is_some()
+        !self.postgres.is_empty() || self.fetch.is_some() || self.asking
     }
 }
 
@@ -39,30 +41,32 @@ pub fn saved(dir: &Path) -> Result<Option<Answers>, Error> {
     }
 }
 
-/// Looks around.
-pub async fn look(dir: &Path) -> Seen {
+/// Looks around, and tells what it sees as it sees it.
+pub async fn look(dir: &Path, tell: impl Fn(Seen)) {
     let places = Places::of_this_machine();
     let all = Binaries::all(&places).await;
-    let fetch = if all.is_empty() {
-        fetch::plans(None, &places)
-            .await
-            .first()
-            .map(|plan| format!("{} through {}", plan.package, plan.client.name()))
-    } else {
-        None
-    };
     let running = Sandbox::locate(&engine::absolute(dir), &places)
         .ok()
         .and_then(|sandbox| match sandbox.status() {
             Status::Running(server) => Some(server.port),
             _ => None,
         });
-    Seen {
+    let mut seen = Seen {
         postgres: all.iter().map(|binaries| binaries.version.text.clone()).collect(),
-        fetch,
+        fetch: None,
+        asking: all.is_empty(),
         usual_port: port_taken_by(5432),
         running,
         names: names(),
+    };
+    tell(seen.clone());
+    if seen.asking {
+        let plans = fetch::plans(None, &places).await;
+        seen.fetch = plans
+            .first()
+            .map(|plan| format!("{} through {}", plan.package, plan.client.name()));
+        seen.asking = false;
+        tell(seen);
     }
 }
 

@@ -80,9 +80,16 @@ impl Runner {
             Effect::Look => {
                 let dir = self.dir.clone();
                 let messages = self.messages.clone();
-                spawn(&self.messages, Message::Seen(Seen::default()), || async move {
-                    let _ = messages.send(Message::Seen(look(&dir).await));
-                });
+                spawn(
+                    &self.messages,
+                    Message::Seen(Seen::default()),
+                    move || async move {
+                        look(&dir, |seen| {
+                            let _ = messages.send(Message::Seen(seen));
+                        })
+                        .await;
+                    },
+                );
             }
             Effect::Preview(number, job) => self.preview(number, job),
             Effect::Up(job) => self.up(job),

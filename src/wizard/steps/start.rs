@@ -46,6 +46,7 @@ impl Step for Start {
                 "PostgreSQL",
                 &format!("not here; can be fetched: {}", visible(fetch)),
             ),
+            ([], None) if seen.asking => say("PostgreSQL", "not here; looking for a way to fetch it …"),
             ([], None) => say("PostgreSQL", "not here, and nothing to fetch it with"),
             (found, _) => say("PostgreSQL", &found.join(", ")),
         }
