@@ -26,6 +26,9 @@ pub struct Cli {
     /// What every command understands.
     #[command(flatten)]
     pub global: Global,
+    /// The wizard line by line, without drawing: for screen readers; `TERM=dumb` means the same.
+    #[arg(long)]
+    pub accessible: bool,
     /// What to do; without it the wizard opens.
     #[command(subcommand)]
     pub command: Option<Command>,

@@ -91,10 +91,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(cli: Cli, output: Output) -> Result<Exit, Error> {
-    let Cli { global, command } = cli;
+    let Cli {
+        global,
+        accessible,
+        command,
+    } = cli;
     let Some(command) = command else {
-        return wizard::run(&global, output);
+        return wizard::run(&global, accessible, output);
     };
+    if accessible {
+        return Err(Error::DoesNotFit {
+            what: "--accessible is about the wizard, and a command does not open it".to_owned(),
+            remedy: "leave it away: what a command says is plain lines already".to_owned(),
+        });
+    }
     match command {
         Command::Up(args) => up::run(&global, &args, output),
         Command::Plan(args) => plan::plan(&global, &args, output),

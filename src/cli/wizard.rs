@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use crate::engine::Error;
-use crate::wizard::{self, End, theme::Theme};
+use crate::wizard::{self, End, Face, theme::Theme};
 
 use super::Exit;
 use super::args::Global;
@@ -12,8 +12,13 @@ use super::output::{Output, colour, utf8_locale};
 const REMEDY: &str =
     "name a command: `pgtls up --mode one-way --dir DIR` makes a database, `pgtls --help` lists all";
 
-/// Opens it, where there is a terminal.
-pub fn run(global: &Global, output: Output) -> Result<Exit, Error> {
+/// Whether this terminal says that its cursor cannot be moved.
+fn cannot_be_drawn_to() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
+}
+
+/// Opens it, where there is a terminal: nothing asks without one, on lines neither.
+pub fn run(global: &Global, accessible: bool, output: Output) -> Result<Exit, Error> {
     let here = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if !here || global.json {
         return Err(Error::DoesNotFit {
@@ -21,18 +26,16 @@ pub fn run(global: &Global, output: Output) -> Result<Exit, Error> {
             remedy: REMEDY.to_owned(),
         });
     }
-    // Such a terminal cannot be drawn to.
-    if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
-        return Err(Error::DoesNotFit {
-            what: "no command is given, and the wizard cannot draw to this terminal (TERM=dumb)".to_owned(),
-            remedy: REMEDY.to_owned(),
-        });
-    }
+    let face = if accessible || cannot_be_drawn_to() {
+        Face::Lines
+    } else {
+        Face::Screen
+    };
     let theme = Theme {
         colour: colour(global.color),
         unicode: utf8_locale(),
     };
-    match wizard::run(&global.dir, theme)? {
+    match wizard::run(&global.dir, theme, face)? {
         End::Left => Ok(Exit::Holds),
         End::Signal(name) => {
             output.remark(format_args!("the wizard was ended by {name}"));

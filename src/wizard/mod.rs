@@ -11,6 +11,7 @@
 //! | [`mod@resume`] | where a person left off |
 //! | [`effects`], [`mod@look`] | the engine's journeys on threads of their own |
 //! | [`terminal`] | the terminal and the loop |
+//! | [`linear`] | the same steps as questions on lines |
 //!
 //! It draws when something has happened, and never else. What a server, a file or a certificate says is made visible
 //! before it is drawn. No secret is in the model. It drives the engine as the command line does, and must not do by
@@ -20,6 +21,7 @@ pub mod effects;
 pub mod field;
 pub mod form;
 pub mod keymap;
+pub mod linear;
 pub mod look;
 pub mod message;
 pub mod model;
@@ -42,21 +44,35 @@ use model::Model;
 pub use terminal::End;
 use theme::Theme;
 
+/// How the wizard talks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// On the whole screen.
+    Screen,
+    /// Line by line.
+    Lines,
+}
+
 /// Opens the wizard in a project directory; the terminal must be one.
-pub fn run(dir: &Path, theme: Theme) -> Result<End, Error> {
+pub fn run(dir: &Path, theme: Theme, face: Face) -> Result<End, Error> {
     let saved = look::saved(dir)?.unwrap_or_default();
     let size = crossterm::terminal::size().unwrap_or((80, 24));
     let mut model = Model::new(dir.to_owned(), &shown(dir), saved, theme, size);
     if let Some(kept) = resume::load(dir) {
         kept.restore(&mut model);
     }
-    // Its own colours are taken off: crossterm's way of doing that would take bold and reversed off too.
-    crossterm::style::force_color_output(true);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| broken(&error))?;
-    let end = runtime.block_on(terminal::run(model, vec![Effect::Look]));
+    let end = match face {
+        Face::Screen => {
+            // Its own colours are taken off: crossterm's way of doing that would take bold and reversed off too.
+            crossterm::style::force_color_output(true);
+            runtime.block_on(terminal::run(model, vec![Effect::Look]))
+        }
+        Face::Lines => runtime.block_on(linear::run(model)),
+    };
     runtime.shutdown_background();
     end.map_err(|error| broken(&error))
 }

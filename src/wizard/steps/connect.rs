@@ -73,7 +73,8 @@ impl Step for Connect {
 }
 
 /// The snippet, what to do next, and what to know.
-fn page(model: &Model, columns: usize) -> Page {
+#[must_use]
+pub fn page(model: &Model, columns: usize) -> Page {
     let theme = model.theme;
     let mut page = Page::default();
     let way = ways(model).get(model.tab);

@@ -20,7 +20,8 @@ use super::model::Model;
 use super::teach;
 use super::widgets::{Canvas, Page, questions};
 
-pub use connect::{command, ways};
+pub use connect::{command, page as connect_page, ways};
+pub use review::word as change_word;
 pub use verify::may_be_mended;
 
 /// One step.

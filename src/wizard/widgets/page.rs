@@ -63,6 +63,11 @@ impl Page {
         self.rows.len()
     }
 
+    /// The lines without their styles.
+    pub fn texts(&self) -> impl Iterator<Item = String> {
+        self.rows.iter().map(|row| row.line.to_string())
+    }
+
     /// Adds a line.
     pub fn row(&mut self, row: Row) -> &mut Self {
         self.rows.push(row);

@@ -140,7 +140,9 @@ fn lines(file: &File, diff: bool) -> Vec<String> {
     }
 }
 
-fn word(change: Change) -> &'static str {
+/// What happens to a file, in a word.
+#[must_use]
+pub fn word(change: Change) -> &'static str {
     match change {
         Change::New => "new",
         Change::Changed => "changed",

@@ -1,0 +1,151 @@
+//! The wizard line by line, in a real terminal, on a real PostgreSQL.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod support;
+
+use std::fs;
+use std::time::Duration;
+
+use support::{Account, Job, Postgres, Project, Pty, pgtls, processes_in, psql, scratch, wait_for};
+
+/// Tall, so that everything that was said stays on the screen.
+const PAPER: (u16, u16) = (200, 400);
+
+/// Presses Enter at every prompt until this was said; only prompts are answered.
+#[track_caller]
+fn enter_until(pty: &mut Pty, said: &str) {
+    for _ in 0..60 {
+        pty.until("a prompt", |screen| screen.contains(said) || prompts(screen));
+        if pty.text().contains(said) {
+            return;
+        }
+        let before = pty.text();
+        pty.send("\r");
+        pty.until("something is said", |screen| screen != before);
+    }
+    panic!("{said:?} was never said\n{}", pty.text());
+}
+
+fn prompts(screen: &str) -> bool {
+    screen.trim_end().ends_with(':') && screen.contains("Step ")
+}
+
+/// Nothing moves a cursor, clears, colours, or takes the other screen.
+#[track_caller]
+fn only_lines(pty: &Pty) {
+    let bytes = pty.bytes();
+    assert!(
+        !bytes.contains(&0x1b),
+        "an escape sequence: {}",
+        String::from_utf8_lossy(&bytes).escape_debug()
+    );
+}
+
+/// Enter, and nothing but Enter, from an empty directory, on a terminal that cannot be drawn to.
+#[test]
+fn enter_alone_leads_to_a_verified_database() {
+    let Some(postgres) = Postgres::any() else { return };
+    let project = Project::new(&Account::current());
+    let path = format!("{}:/usr/bin:/bin", postgres.bin.display());
+    let env = [("PATH", path.as_str()), ("TERM", "dumb")];
+    let mut pty = Pty::pgtls(&[], &project.dir, PAPER, &env);
+    enter_until(&mut pty, "Verified: verify-full");
+    enter_until(&mut pty, "The same in one command");
+    pty.expect("Enter ends.");
+    let screen = pty.text();
+    assert!(screen.contains("pgtls up --mode one-way"), "{screen}");
+    assert!(screen.contains("sslmode=verify-full"), "{screen}");
+    pty.send("\r");
+    assert_eq!(pty.wait(), 0);
+    only_lines(&pty);
+    let conninfo = fs::read_to_string(project.dir.join("clients/app/conninfo")).unwrap();
+    let conninfo: Vec<_> = conninfo.lines().filter(|line| !line.starts_with('#')).collect();
+    let says = psql(
+        &conninfo.join(" "),
+        "select ssl from pg_stat_ssl where pid = pg_backend_pid()",
+    );
+    assert_eq!(says.expect_ok("psql").stdout.trim(), "t");
+}
+
+/// Wrong answers are told and asked again; what is asked is explained; one goes back; what was answered stays.
+#[test]
+fn wrong_answers_are_told_and_asked_again() {
+    let dir = scratch(&support::tag());
+    let mut pty = Pty::pgtls(&["--accessible"], &dir, PAPER, &[]);
+    pty.expect("What do you want?");
+    enter_until(&mut pty, "Who has to prove who they are?");
+    pty.expect("A number, or Enter for 1, One-way TLS:");
+    pty.send("7\r");
+    pty.expect("Type a number from 1 to 2.");
+    pty.send("?\r");
+    pty.expect("With one-way TLS the server shows a certificate");
+    pty.send("2\r");
+    pty.expect("How do people log in?");
+    pty.send("back\r");
+    pty.expect("A number, or Enter for 2, Mutual TLS:");
+    pty.send("\r");
+    enter_until(&mut pty, "Clients dial. Enter for localhost");
+    pty.send("bad name, db.example.org\r");
+    pty.expect("Not right yet");
+    pty.send("db.example.org, 10.0.0.7\r");
+    pty.expect("Port. Enter for the first free one from 5432:");
+    pty.send("99999\r");
+    pty.until("the port is asked again", |screen| {
+        screen.matches("Port. Enter for").count() == 2
+    });
+    pty.send("5455\r");
+    pty.expect("Database. Enter for");
+    pty.send("back\r");
+    pty.expect("Port. Enter keeps 5455:");
+    pty.send("quit\r");
+    assert_eq!(pty.wait(), 0);
+    only_lines(&pty);
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 0, "nothing is written");
+    // And the next time it goes on from there.
+    let mut pty = Pty::pgtls(&["--accessible"], &dir, PAPER, &[]);
+    pty.expect("You were here before");
+    enter_until(&mut pty, "Port. Enter keeps 5455:");
+    pty.send("\x04");
+    assert_eq!(pty.wait(), 0, "the end of the input leaves");
+}
+
+/// Ctrl-C while the cluster is made: the directory is as it was, and no process is left.
+#[test]
+fn an_interrupt_leaves_nothing_half_done() {
+    let project = Project::new(&Account::current());
+    let mut pty = Pty::pgtls(&["--accessible"], &project.dir, PAPER, &[]);
+    enter_until(&mut pty, "Port. Enter for");
+    pty.send(&format!("{}\r", project.port));
+    enter_until(&mut pty, "Now making the database cluster");
+    pty.send("\x03");
+    assert_eq!(pty.wait(), 4);
+    let left: Vec<_> = fs::read_dir(&project.dir)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    assert!(left.is_empty(), "{left:?}\n{}", pty.text());
+    wait_for("no process is left", Duration::from_secs(20), || {
+        processes_in(&project.dir).is_empty().then_some(())
+    });
+    assert!(
+        pty.text().contains("What was written is taken back"),
+        "{}",
+        pty.text()
+    );
+}
+
+/// Nothing ever asks without a terminal; and a command is not the wizard.
+#[test]
+fn without_a_terminal_it_is_a_usage_error() {
+    let outcome = pgtls(["--accessible"]).run().expect_status(2);
+    assert!(outcome.stderr.contains("needs a terminal"), "{}", outcome.stderr);
+    assert_eq!(outcome.stdout, "");
+    pgtls(["--accessible", "down"]).run().expect_status(2);
+    let piped = Job::new("sh")
+        .args(["-c", "yes '' | \"$0\" --accessible"])
+        .arg(support::pgtls_bin())
+        .run();
+    piped.expect_status(2);
+}
