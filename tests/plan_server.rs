@@ -319,7 +319,7 @@ fn launch(postgres: &Postgres, found: &Found) -> Child {
 /// What the server must have read from `pg_hba.conf`, told from the setup alone.
 fn expected_rules(setup: &Setup) -> Value {
     let mut rules = vec![match setup.run {
-        Run::Sandbox => {
+        Run::Sandbox | Run::Compose => {
             json!({"type": "local", "database": ["all"], "user_name": ["postgres"], "address": null,
                                "netmask": null, "auth_method": "trust", "options": null})
         }

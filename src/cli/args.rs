@@ -118,8 +118,8 @@ pub struct SetupArgs {
     /// How people log in.
     #[arg(long, value_name = "scram|cert|scram+cert")]
     pub auth: Option<String>,
-    /// Where PostgreSQL runs: sandbox (this machine's binaries) or none (only the files).
-    #[arg(long, value_name = "sandbox|none")]
+    /// Where PostgreSQL runs: sandbox (this machine's programs), compose (a container) or none (only the files).
+    #[arg(long, value_name = "sandbox|compose|none")]
     pub run: Option<String>,
     /// A DNS name or IP that clients dial; repeatable, the first is the one we dial.
     #[arg(long, value_name = "NAME")]
@@ -145,6 +145,9 @@ pub struct SetupArgs {
     /// Directory with PostgreSQL's server programs.
     #[arg(long, value_name = "DIR")]
     pub pg_bin: Option<PathBuf>,
+    /// The container's image [default: postgres:18, or of --pg-version].
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
     /// Key algorithm: p256, p384, rsa2048, rsa3072, rsa4096, ed25519 [default: p256].
     #[arg(long, value_name = "NAME")]
     pub algorithm: Option<String>,

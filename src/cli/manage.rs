@@ -81,11 +81,14 @@ struct Down {
 /// Stops the server; with `volumes` deletes its data.
 pub fn down(global: &Global, volumes: bool, output: Output) -> Result<Exit, Error> {
     let prompt = Prompt::new(global);
-    let sandbox = engine::sandbox(&global.dir)?;
-    let doomed = if volumes { sandbox.volumes() } else { Vec::new() };
+    let ground = drive(engine::ground(&global.dir))?;
+    let doomed = if volumes {
+        drive(ground.volumes())?
+    } else {
+        Vec::new()
+    };
     if !doomed.is_empty() {
-        let list: Vec<_> = doomed.iter().map(|path| path.display().to_string()).collect();
-        let list = list.join(", ");
+        let list = doomed.join(", ");
         output.remark(format_args!("this deletes the database's data for good: {list}"));
         if !prompt.confirm("Delete it?") {
             return Err(Error::NeedsConsent {
@@ -95,13 +98,17 @@ pub fn down(global: &Global, volumes: bool, output: Output) -> Result<Exit, Erro
             });
         }
     }
-    let stopped = drive(engine::stop(&sandbox, &output.teller()))?;
-    let deleted = if volumes { sandbox.delete()? } else { Vec::new() };
-    let deleted: Vec<_> = deleted.iter().map(|path| path.display().to_string()).collect();
+    let tell = output.teller();
+    let stopped = drive(engine::stop(&ground, &tell))?;
+    let deleted = if volumes {
+        drive(ground.delete(&tell))?
+    } else {
+        Vec::new()
+    };
     if output.json() {
         object(&Down {
             dir: engine::absolute(&global.dir).display().to_string(),
-            stopped: stopped.map(|server| server.port),
+            stopped,
             deleted,
         });
     } else {

@@ -61,7 +61,7 @@ pub(super) fn answers(args: &SetupArgs) -> Result<Answers, Error> {
             .map(|client| ClientAnswer::from_flag(client))
             .collect(),
         pg_bin: args.pg_bin,
-        image: None,
+        image: args.image,
         algorithm: args.algorithm,
         ca_cert: args.ca_cert,
         ca_key: args.ca_key,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::dial::{Address, Credentials, Deadline, QueryFailure, Session, login, open};
-use crate::plan::KitCredentials;
+use crate::plan::{KitCredentials, identifier, literal};
 use crate::server::{SUPERUSER, Server};
 use crate::setup::Setup;
 use crate::verify::Admin;
@@ -119,26 +119,5 @@ fn failed(doing: &str, error: &QueryFailure) -> Error {
     Error::Database {
         doing: doing.to_owned(),
         why: error.to_string(),
-    }
-}
-
-/// A quoted identifier (<https://www.postgresql.org/docs/current/sql-syntax-lexical.html>).
-fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// A quoted literal; with `standard_conforming_strings`, which is on in every server we start, a backslash is one.
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_stay_inside_their_quotes() {
-        assert_eq!(identifier("a\"; DROP ROLE b; --"), "\"a\"\"; DROP ROLE b; --\"");
-        assert_eq!(literal("o'brien"), "'o''brien'");
     }
 }

@@ -8,38 +8,33 @@ use time::OffsetDateTime;
 use crate::apply::{self, Project, Undone, Written};
 use crate::dial::{Address, Deadline, NothingVerified, TlsSettings, handshake, open, ssl_request};
 use crate::pki::Certificate;
-use crate::plan::Layout;
-use crate::server::{Places, Sandbox, Server, Status};
 use crate::setup::{Answers, Run};
 
 use super::prepare::{self, Request};
-use super::up::{self, Ask, listener};
-use super::{Error, Renew, Secrets, Step, Teller, files};
+use super::up::{self, Ask};
+use super::{Error, Ground, Renew, Secrets, Step, Teller, files};
 
-/// The project's sandbox, where it has one; also the one that is left when `undo` has taken back the answers.
-pub fn sandbox(dir: &Path) -> Result<Sandbox, Error> {
-    let found = || Sandbox::locate(dir, &Places::of_this_machine());
+/// Where the project's server runs; also the sandbox that is left when `undo` has taken back the answers.
+pub async fn ground(dir: &Path) -> Result<Ground, Error> {
     let setup = match prepare::project(dir) {
-        Err(Error::NoProject(_)) if found().is_ok_and(|sandbox| !sandbox.volumes().is_empty()) => {
-            return Ok(found()?);
-        }
+        Err(error @ Error::NoProject(_)) => return Ground::left(dir).ok_or(error),
         other => other?,
     };
-    if setup.run != Run::Sandbox {
+    if setup.run == Run::None {
         return Err(Error::DoesNotFit {
             what: "this project runs no server of its own (run = \"none\")".to_owned(),
             remedy: "stop the server the way it was started".to_owned(),
         });
     }
-    Ok(found()?)
+    Ground::look(&setup, &prepare::absolute(dir)).await
 }
 
-/// Stops what `up` started; says what was stopped.
-pub async fn stop(sandbox: &Sandbox, tell: &Teller) -> Result<Option<Server>, Error> {
+/// Stops what `up` started; gives the port it had.
+pub async fn stop(ground: &Ground, tell: &Teller) -> Result<Option<u16>, Error> {
     let step = tell.begin(Step::Stop);
-    let stopped = sandbox.stop(&listener(tell)).await?;
-    step.done(match &stopped {
-        Some(server) => format!("stopped PostgreSQL on port {}", server.port),
+    let stopped = ground.stop(tell).await?;
+    step.done(match stopped {
+        Some(port) => format!("stopped PostgreSQL on port {port}"),
         None => "no server was running".to_owned(),
     });
     Ok(stopped)
@@ -49,20 +44,40 @@ pub async fn stop(sandbox: &Sandbox, tell: &Teller) -> Result<Option<Server>, Er
 /// there are none any more.
 pub async fn undo(dir: &Path, tell: &Teller) -> Result<Undone, Error> {
     let project = Project::open(dir)?;
-    // Before the files go: afterwards there may be no answers left to find the sandbox by.
-    let sandbox = Sandbox::locate(dir, &Places::of_this_machine()).ok();
+    // Before the files go: afterwards there may be no answers left to find the server by.
+    let before = prepare::project(dir).ok();
+    let ground = match &before {
+        Some(setup) => Ground::look(setup, &prepare::absolute(dir)).await.ok(),
+        None => Ground::left(dir),
+    };
+    let runs = match &ground {
+        Some(ground) => ground.is_running().await?,
+        None => false,
+    };
+    if let Some(why) = ground.as_ref().and_then(Ground::trouble) {
+        tell.notice(format!(
+            "a container of this project would go on unchanged: {}",
+            why.says
+        ));
+    }
     let undone = apply::undo(&project)?;
-    if let Some(sandbox) = sandbox.filter(|sandbox| matches!(sandbox.status(), Status::Running(_))) {
-        if dir.join(Layout::CONF).exists() {
-            let reload = sandbox.reload(&listener(tell)).await?;
-            match reload.complaints.first() {
-                Some(complaint) => {
-                    tell.notice(format!("the server keeps its newer settings: {}", complaint.says));
-                }
-                None => tell.notice("the running server has read the restored files"),
+    let Some(ground) = ground.filter(|_| runs) else {
+        return Ok(undone);
+    };
+    let after = prepare::project(dir).ok();
+    let after = after.filter(|after| before.is_none_or(|before| before.run == after.run));
+    if let Some(setup) = after {
+        let complaints = ground.follow(&setup, &prepare::absolute(dir), tell).await?;
+        match complaints.first() {
+            Some(complaint) => {
+                tell.notice(format!("the server keeps its newer settings: {}", complaint.says));
             }
-        } else {
-            stop(&sandbox, tell).await?;
+            None => tell.notice("the running server has read the restored files"),
+        }
+    } else {
+        stop(&ground, tell).await?;
+        for volume in ground.volumes().await? {
+            tell.notice(format!("the data stays: {volume}"));
         }
     }
     Ok(undone)
@@ -112,15 +127,11 @@ pub async fn renew(
         certificate,
         served: None,
     };
-    let Some(sandbox) = &prepared.sandbox else {
-        return Ok(renewal);
-    };
-    if !matches!(sandbox.status(), Status::Running(_)) {
+    if !prepared.ground.is_running().await? {
         return Ok(renewal);
     }
     let step = tell.begin(Step::Reload);
-    let reload = sandbox.reload(&listener(tell)).await?;
-    if let Some(complaint) = reload.complaints.first() {
+    if let Some(complaint) = prepared.ground.reload(tell).await?.first() {
         return Err(Error::Reload(complaint.clone()));
     }
     step.done("the running server has read its files again");

@@ -8,11 +8,11 @@ use time::OffsetDateTime;
 use crate::apply::{self, Changes, Policy, Project, compare, compare_beside};
 use crate::conninfo::Conninfo;
 use crate::plan::{Found, Kit, Layout, Plan};
-use crate::server::{Binaries, FreePort, Places, Sandbox, Wanted, free_port, port_taken_by};
-use crate::setup::{Answers, Run, Setup};
+use crate::server::FreePort;
+use crate::setup::{Answers, Setup};
 
 use super::credentials::{Gathered, Renew, Secrets, gather};
-use super::{Error, Step, Teller, files};
+use super::{Error, Ground, Step, Teller, files};
 
 /// What a journey starts from.
 #[derive(Debug, Clone)]
@@ -49,10 +49,8 @@ pub struct Prepared {
     pub kits: Vec<Kit>,
     /// Keys and certificates.
     pub gathered: Arc<Gathered>,
-    /// The sandbox, where there is one.
-    pub sandbox: Option<Sandbox>,
-    /// PostgreSQL's programs, where they were found.
-    pub binaries: Option<Binaries>,
+    /// Where the server runs.
+    pub ground: Ground,
     /// The port, where we chose it, kept until the server takes it.
     pub held: Option<FreePort>,
 }
@@ -143,25 +141,20 @@ pub fn save_answers(request: &Request) -> Result<PathBuf, Error> {
 
 /// Works everything out against a directory, which need not exist.
 ///
-/// `wanted` is whether PostgreSQL's programs must be there.
+/// `ground` is where the server runs; without it, what is there now is looked at.
 pub async fn prepare(
     request: &Request,
     project: &Project,
-    binaries: Option<Binaries>,
+    ground: Option<Ground>,
     tell: &Teller,
 ) -> Result<Prepared, Error> {
     let setup = setup(request)?;
     let dir = absolute(&request.dir);
-    let places = Places::of_this_machine();
-    let sandbox = match setup.run {
-        Run::Sandbox => Some(Sandbox::locate(&dir, &places)?),
-        Run::None => None,
+    let ground = match ground {
+        Some(ground) => ground,
+        None => Ground::look(&setup, &dir).await?,
     };
-    let binaries = match (&sandbox, binaries) {
-        (Some(sandbox), None) => find(&setup, sandbox, &places).await.ok(),
-        (_, binaries) => binaries,
-    };
-    let (port, held) = port(&setup, sandbox.as_ref())?;
+    let (port, held) = ground.port(&setup).await?;
     let step = tell.begin(Step::Certificates);
     let gathered = match &request.gathered {
         Some(gathered) => Arc::clone(gathered),
@@ -173,25 +166,7 @@ pub async fn prepare(
             request.now,
         )?),
     };
-    let found = Found {
-        project_dir: dir.clone(),
-        port,
-        server_version: sandbox
-            .as_ref()
-            .and_then(Sandbox::data_version)
-            .or_else(|| binaries.as_ref().map(|binaries| binaries.version.major)),
-        server_dir: sandbox
-            .as_ref()
-            .map(Sandbox::server_dir)
-            .filter(|path| *path != dir.join(Layout::SERVER)),
-        server_data: None,
-        socket_dir: sandbox
-            .as_ref()
-            .map(|sandbox| sandbox.socket_dir().to_path_buf())
-            .unwrap_or_default(),
-        gitignore: files::read("the .gitignore", &dir.join(Layout::IGNORE))?
-            .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()),
-    };
+    let found = ground.found(&setup, &dir, port, &gathered.credentials)?;
     let plan = Plan::new(&setup, &gathered.credentials, &found);
     let changes = Some(compare(project, &plan.artifacts)?);
     step.done(match gathered.notes.as_slice() {
@@ -207,41 +182,7 @@ pub async fn prepare(
         changes,
         kits,
         gathered,
-        sandbox,
-        binaries,
+        ground,
         held,
     })
-}
-
-/// PostgreSQL's programs for this setup: of the version of data that is there, else the one asked for.
-pub async fn find(setup: &Setup, sandbox: &Sandbox, places: &Places) -> Result<Binaries, Error> {
-    let wanted = Wanted {
-        dir: setup.pg_bin.as_deref(),
-        version: sandbox.data_version().or(setup.pg_version),
-    };
-    Ok(Binaries::find(wanted, places).await?)
-}
-
-/// The port: the one asked for, the one our own server has, or the first that is free.
-fn port(setup: &Setup, sandbox: Option<&Sandbox>) -> Result<(u16, Option<FreePort>), Error> {
-    const USUAL: u16 = 5432;
-    let Some(sandbox) = sandbox else {
-        return Ok((setup.port.unwrap_or(USUAL), None));
-    };
-    let ours = match sandbox.status() {
-        crate::server::Status::Running(server) => Some(server.port),
-        _ => None,
-    };
-    match (setup.port, ours) {
-        (Some(port), ours) if ours == Some(port) => Ok((port, None)),
-        (Some(port), _) => match port_taken_by(port) {
-            Some(by) => Err(Error::PortTaken(by)),
-            None => Ok((port, None)),
-        },
-        (None, Some(port)) => Ok((port, None)),
-        (None, None) => {
-            let held = free_port(USUAL)?;
-            Ok((held.port, Some(held)))
-        }
-    }
 }

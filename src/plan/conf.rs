@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::artifact::Line;
 use super::why::short;
-use super::{Found, Layout};
+use super::{Found, Layout, compose};
 use crate::setup::{Mode, Run, Setup};
 
 const SANDBOX: &str =
@@ -22,16 +22,12 @@ struct Setting {
 }
 
 pub(super) fn lines(setup: &Setup, found: &Found) -> Vec<Line> {
-    let sandbox = setup.run == Run::Sandbox;
-    let mut lines: Vec<Line> = if sandbox { SANDBOX } else { OWN }
-        .lines()
-        .map(Line::plain)
-        .collect();
-    let first = if sandbox {
-        place(setup, found)
-    } else {
-        own_place(setup)
+    let (header, first) = match setup.run {
+        Run::Sandbox => (SANDBOX, place(setup, found)),
+        Run::Compose => (SANDBOX, container_place()),
+        Run::None => (OWN, own_place(setup)),
     };
+    let mut lines: Vec<Line> = header.lines().map(Line::plain).collect();
     let blocks = [first, tls(setup, found), logins()];
     let width = column(&blocks);
     for block in blocks.iter().filter(|block| !block.is_empty()) {
@@ -74,6 +70,21 @@ fn place(setup: &Setup, found: &Found) -> Vec<Setting> {
     ]
 }
 
+/// Where the container's server has its files and listens: `entry.sh` lays copies of them, and a link to the data,
+/// into one directory.
+fn container_place() -> Vec<Setting> {
+    let own = |name| quote(&format!("{}/{name}", compose::FILES));
+    vec![
+        Setting {
+            text: format!("include {}", quote("data/postgresql.conf")),
+            why: "include",
+        },
+        setting("hba_file", &own("pg_hba.conf"), "hba-file"),
+        setting("ident_file", &own("pg_ident.conf"), "ident-file"),
+        setting("listen_addresses", "'*'", "listen-container"),
+    ]
+}
+
 /// Where a person's own server listens: said only where it has to be for the setup to work.
 fn own_place(setup: &Setup) -> Vec<Setting> {
     let mut settings = Vec::new();
@@ -98,6 +109,7 @@ fn listen(setup: &Setup) -> Setting {
 fn tls(setup: &Setup, found: &Found) -> Vec<Setting> {
     let file = |name: &str| match (setup.run, &found.server_data) {
         (Run::None, _) => quote(name),
+        (Run::Compose, _) => quote(&format!("{}/{name}", compose::FILES)),
         // Relative to the data directory, so that the pair may be moved together.
         (Run::Sandbox, None) => quote(&format!("../../{}/{name}", Layout::SERVER)),
         (Run::Sandbox, Some(_)) => quote_path(&found.server_dir().join(name)),

@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use super::artifact::{Artifact, Content, Line};
+use super::compose::Containers;
 use super::kit::{Kit, dialled};
 use super::layout::Layout;
 use super::stores::Stores;
@@ -55,6 +56,8 @@ pub struct Found {
     pub server_data: Option<PathBuf>,
     /// Directory of the sandbox's Unix socket, absolute; of mode 0700, since who reaches it is let in.
     pub socket_dir: PathBuf,
+    /// What was found where PostgreSQL is to run in a container.
+    pub containers: Option<Containers>,
     /// The present `.gitignore`, if there is one.
     pub gitignore: Option<String>,
 }

@@ -2,6 +2,7 @@
 
 use super::artifact::Line;
 use super::kit::{Kit, dialled};
+use super::sql::identifier;
 use super::{Credentials, Found, ident, plain_lines};
 use crate::clients::{self, Style};
 use crate::conninfo::Conninfo;
@@ -11,6 +12,7 @@ use crate::setup::{Mode, Run, Setup};
 const CONNECT: &str = include_str!("../../assets/connect.md");
 const CONNECT_KIT: &str = include_str!("../../assets/connect-kit.md");
 const RUNBOOK_SANDBOX: &str = include_str!("../../assets/runbook-sandbox.md");
+const RUNBOOK_COMPOSE: &str = include_str!("../../assets/runbook-compose.md");
 const RUNBOOK_NONE: &str = include_str!("../../assets/runbook-none.md");
 
 pub(super) fn connect(setup: &Setup, credentials: &Credentials, found: &Found) -> Vec<Line> {
@@ -95,6 +97,7 @@ pub(super) fn runbook(setup: &Setup, found: &Found) -> Vec<Line> {
     ];
     let text = match setup.run {
         Run::Sandbox => runbook_sandbox(&common, found),
+        Run::Compose => runbook_compose(&common, setup, found),
         Run::None => runbook_none(&common, setup, found),
     };
     plain_lines(&text)
@@ -132,6 +135,24 @@ fn runbook_sandbox(common: &[(&str, &str)], found: &Found) -> String {
         .chain(values.iter().map(|(key, value)| (*key, value.as_str())))
         .collect();
     fill(RUNBOOK_SANDBOX, &all)
+}
+
+fn runbook_compose(common: &[(&str, &str)], setup: &Setup, found: &Found) -> String {
+    let Some(containers) = &found.containers else {
+        return String::new();
+    };
+    let project = &containers.project;
+    let compose = project.command();
+    let mut values = common.to_vec();
+    let (image, volume) = (code(setup.image().as_str()), code(&project.volume()));
+    values.extend([
+        ("compose", compose.as_str()),
+        ("service", project.service()),
+        ("file", project.file()),
+        ("image", &image),
+        ("volume", &volume),
+    ]);
+    fill(RUNBOOK_COMPOSE, &values)
 }
 
 fn runbook_none(common: &[(&str, &str)], setup: &Setup, found: &Found) -> String {
@@ -193,11 +214,6 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
     clients::fill_in(template, &value).unwrap_or_default()
 }
 
-/// An SQL identifier in quotes.
-fn identifier(name: &str) -> String {
-    Style::Identifier.quote(name)
-}
-
 /// A word for a POSIX shell: in quotes unless plainly a word.
 #[must_use]
 pub fn shell(text: &str) -> String {
@@ -243,7 +259,13 @@ mod tests {
 
     #[test]
     fn every_place_in_the_texts_has_a_value() {
-        for text in [CONNECT, CONNECT_KIT, RUNBOOK_SANDBOX, RUNBOOK_NONE] {
+        for text in [
+            CONNECT,
+            CONNECT_KIT,
+            RUNBOOK_SANDBOX,
+            RUNBOOK_COMPOSE,
+            RUNBOOK_NONE,
+        ] {
             for place in text.split("{{").skip(1) {
                 let key = place.split("}}").next().unwrap();
                 assert!(

@@ -4,7 +4,7 @@
 use super::artifact::Line;
 use super::why::short;
 use super::{Found, ident, regex};
-use crate::setup::{Auth, Run, Setup};
+use crate::setup::{Access, Auth, Run, Setup, is_loopback};
 
 const HEADER: &str = "\
 # Who may come in, and how. The first line that matches a connection decides; there is no second chance.
@@ -54,6 +54,7 @@ pub(super) fn lines(setup: &Setup, found: &Found) -> Vec<Line> {
 fn groups(setup: &Setup, found: &Found) -> Vec<Vec<Record>> {
     let local = match setup.run {
         Run::Sandbox => record("local", "all", "postgres", "", "trust", "hba-local-sandbox"),
+        Run::Compose => record("local", "all", "postgres", "", "trust", "hba-local-compose"),
         Run::None => record("local", "all", "all", "", "peer", "hba-local-own"),
     };
     let mut admitted = Vec::new();
@@ -71,15 +72,8 @@ fn groups(setup: &Setup, found: &Found) -> Vec<Vec<Record>> {
         };
         let role = name(&access.role, found.major(setup));
         for databases in lists(&access.databases, found.major(setup)) {
-            for address in &access.addresses {
-                admitted.push(record(
-                    "hostssl",
-                    &databases,
-                    &role,
-                    &address.to_string(),
-                    &method,
-                    why,
-                ));
+            for address in addresses(setup, access) {
+                admitted.push(record("hostssl", &databases, &role, &address, &method, why));
             }
         }
     }
@@ -88,6 +82,32 @@ fn groups(setup: &Setup, found: &Found) -> Vec<Vec<Record>> {
         record("host", "replication", "all", "all", "reject", "hba-reject"),
     ];
     vec![vec![local], admitted, refused]
+}
+
+/// The addresses of an access as the server sees them.
+///
+/// A container sees a client of this machine, and one of the neighbouring containers, under an address of its own
+/// network. While it is published on this machine's loopback alone, that is the fence and every address may be any
+/// of these; published for the network, those clients keep their addresses.
+fn addresses(setup: &Setup, access: &Access) -> Vec<String> {
+    if setup.run != Run::Compose {
+        return access.addresses.iter().map(ToString::to_string).collect();
+    }
+    if !setup.is_open_beyond_loopback() {
+        return vec!["all".to_owned()];
+    }
+    let mut seen: Vec<String> = Vec::new();
+    for net in &access.addresses {
+        let address = if is_loopback(*net) {
+            "samenet".to_owned()
+        } else {
+            net.to_string()
+        };
+        if !seen.contains(&address) {
+            seen.push(address);
+        }
+    }
+    seen
 }
 
 fn record(kind: &str, databases: &str, role: &str, address: &str, method: &str, why: &'static str) -> Record {

@@ -4,9 +4,11 @@ use super::artifact::Line;
 
 const BEGIN: &str = "# pgtls: secrets, never to be committed";
 const END: &str = "# pgtls: end";
-const PATTERNS: [&str; 8] = [
+const PATTERNS: [&str; 10] = [
     "/ca/*.key",
     "/server/*.key",
+    "/server/roles.sql",
+    "/db.env",
     "/clients/*/*.key",
     "/clients/*/passfile",
     "/clients/*/*.p12",

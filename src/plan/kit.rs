@@ -5,10 +5,10 @@ use std::path::Path;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::Layout;
+use super::{Layout, compose};
 use crate::conninfo::{Conninfo, Keyword};
 use crate::pki::HostName;
-use crate::setup::{Mode, Setup};
+use crate::setup::{Mode, Run, SERVICE, Setup};
 
 /// One login, and the name of its directory below `clients/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +103,12 @@ impl Kit {
             longest * setup.hosts.len() * self.databases.len(),
         ));
         for host in dialled(&setup.hosts) {
+            // A neighbouring container dials the service by its name, at the port inside.
+            let port = if setup.run == Run::Compose && host == SERVICE {
+                compose::PORT
+            } else {
+                port
+            };
             for database in &self.databases {
                 for (index, field) in [
                     &host,

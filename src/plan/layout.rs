@@ -27,6 +27,16 @@ impl Layout {
     pub const HBA: &'static str = "server/pg_hba.conf";
     /// Which certificate name may log in as which role.
     pub const IDENT: &'static str = "server/pg_ident.conf";
+    /// The container: its service, where no compose file of the person's is in the directory.
+    pub const COMPOSE: &'static str = "docker-compose.yml";
+    /// The container's environment, with the password that its image asks for.
+    pub const ENV: &'static str = "db.env";
+    /// What the container runs first, and what has it read its files again.
+    pub const ENTRY: &'static str = "server/entry.sh";
+    /// What the image runs when it makes the database: it reads [`Layout::ROLES`].
+    pub const INIT: &'static str = "server/init.sql";
+    /// The container's roles and databases, with the verifiers of passwords.
+    pub const ROLES: &'static str = "server/roles.sql";
     /// What git must not take.
     pub const IGNORE: &'static str = ".gitignore";
     /// How to connect.

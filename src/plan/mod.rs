@@ -4,6 +4,7 @@
 //! writes a file, and every secret stays in [`Content::Secret`].
 
 mod artifact;
+mod compose;
 mod conf;
 mod credentials;
 mod guide;
@@ -13,15 +14,18 @@ mod ignore;
 mod kit;
 mod layout;
 mod regex;
+mod sql;
 mod stores;
 mod why;
 
 pub use artifact::{Artifact, Content, Line};
+pub use compose::{ComposeProject, Containers, Placement};
 pub use conf::socket_directories;
 pub use credentials::{Credentials, Found, KitCredentials};
 pub use guide::shell;
 pub use kit::Kit;
 pub use layout::Layout;
+pub use sql::{identifier, literal};
 pub use stores::Stores;
 pub use why::{Why, why};
 
@@ -38,9 +42,9 @@ impl Plan {
     /// The files that follow from what was asked for, the credentials at hand, and what was found on this machine.
     #[must_use]
     pub fn new(setup: &Setup, credentials: &Credentials, found: &Found) -> Self {
-        // The sandbox's port is chosen once and then kept; that of a person's own server is theirs to say.
+        // A port that we chose is kept from then on; that of a person's own server is theirs to say.
         let port = match setup.run {
-            Run::Sandbox => Some(found.port),
+            Run::Sandbox | Run::Compose => Some(found.port),
             Run::None => setup.port,
         };
         let saved = Setup {
@@ -54,8 +58,11 @@ impl Plan {
         artifacts.push(Artifact::text(Layout::HBA, 0o600, hba::lines(setup, found)));
         if let Some(lines) = ident::lines(setup, found) {
             artifacts.push(Artifact::text(Layout::IDENT, 0o600, lines));
-        } else if setup.run == Run::Sandbox {
+        } else if setup.run != Run::None {
             artifacts.push(Artifact::text(Layout::IDENT, 0o600, ident::empty()));
+        }
+        if let (Run::Compose, Some(containers)) = (setup.run, &found.containers) {
+            artifacts.extend(compose::artifacts(setup, found, containers));
         }
         for client in &credentials.clients {
             artifacts.extend(client.artifacts(setup, credentials, found));

@@ -6,7 +6,10 @@ use std::path::Path;
 use proptest::prelude::*;
 use time::macros::datetime;
 
-use super::{Content, Credentials, Found, Kit, KitCredentials, Plan, Stores, why};
+use super::{
+    ComposeProject, Containers, Content, Credentials, Found, Kit, KitCredentials, Placement, Plan, Stores,
+    why,
+};
 use crate::pki::{Algorithm, Authority};
 use crate::setup::{Answers, ClientAnswer, Setup};
 
@@ -43,19 +46,33 @@ fn credentials(setup: &Setup) -> Credentials {
     }
 }
 
-fn found() -> Found {
+fn found(setup: &Setup) -> Found {
+    let verifier = (
+        "app".to_owned(),
+        "SCRAM-SHA-256$4096:correct$b:c".to_owned().into(),
+    );
     Found {
         project_dir: "/srv/shop db".into(),
         port: 5433,
         server_version: Some(17),
         socket_dir: "/srv/shop db/.pgtls/run".into(),
+        containers: Some(Containers {
+            project: ComposeProject {
+                name: "shopdb".to_owned(),
+                placement: Placement::Own,
+            },
+            remaps_accounts: true,
+            data_mount: None,
+            superuser: "correct1".to_owned().into(),
+            verifiers: setup.wants_passwords().then_some(verifier).into_iter().collect(),
+        }),
         ..Found::default()
     }
 }
 
 fn plan(text: &str) -> Plan {
     let setup = setup(text);
-    Plan::new(&setup, &credentials(&setup), &found())
+    Plan::new(&setup, &credentials(&setup), &found(&setup))
 }
 
 fn text(plan: &Plan, path: &str) -> String {
@@ -71,7 +88,7 @@ fn text(plan: &Plan, path: &str) -> String {
 
 fn plans() -> Vec<Plan> {
     let mut plans = Vec::new();
-    for run in ["sandbox", "none"] {
+    for run in ["sandbox", "compose", "none"] {
         for rest in [
             "mode = 'one-way'",
             "mode = 'one-way'\nallow = ['10.0.0.0/8']\nport = 5433",
@@ -185,10 +202,10 @@ fn the_same_again_gives_the_same_bytes() {
     for run in ["sandbox", "none"] {
         let setup = setup(&format!("run = '{run}'\nmode = 'mtls'\nauth = 'scram+cert'"));
         let credentials = credentials(&setup);
-        let first = Plan::new(&setup, &credentials, &found());
+        let first = Plan::new(&setup, &credentials, &found(&setup));
         let ignore = Found {
             gitignore: Some(text(&first, ".gitignore")),
-            ..found()
+            ..found(&setup)
         };
         // The second run starts from what the first has saved.
         let saved = self::setup(&text(&first, "pgtls.toml"));
@@ -207,7 +224,7 @@ fn commands_for_people_are_shell() {
     let found = Found {
         project_dir: "/srv/it's $HOME; `x` db".into(),
         server_dir: Some("/var/lib/a b/server".into()),
-        ..found()
+        ..Found::default()
     };
     let plan = |text: &str| {
         let setup = setup(text);

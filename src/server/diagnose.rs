@@ -190,6 +190,35 @@ const SIGNS: &[(&str, &[&str])] = &[
         &["Database directory appears to contain a database; Skipping initialization"],
     ),
     (
+        "docker-denied",
+        &["permission denied while trying to connect to the "],
+    ),
+    ("docker-down", &["Cannot connect to the Docker daemon at "]),
+    ("docker-down", &["failed to connect to the docker API at "]),
+    ("compose-absent", &["unknown command: docker compose"]),
+    ("compose-absent", &["'compose' is not a docker command"]),
+    (
+        "container-port",
+        &[
+            "driver failed programming external connectivity",
+            "address already in use",
+        ],
+    ),
+    (
+        "container-port",
+        &["failed to set up container networking", "address already in use"],
+    ),
+    ("container-port", &["port is already allocated"]),
+    ("container-source", &["bind source path does not exist"]),
+    ("container-entry", &["/etc/pgtls/entry.sh", "No such file"]),
+    ("container-entry", &["pgtls: /etc/pgtls/", " is missing"]),
+    (
+        "container-unreadable",
+        &["pgtls: /etc/pgtls/", " cannot be read by uid "],
+    ),
+    ("image-not-official", &["docker-entrypoint.sh", "not found"]),
+    ("superuser-absent", &["role \"postgres\" does not exist"]),
+    (
         "image-18-volume",
         &["in 18+, these Docker images are configured to store database data"],
     ),
@@ -207,6 +236,7 @@ const SIGNS: &[(&str, &[&str])] = &[
     ),
     ("root", &["cannot be run as root"]),
     ("locale", &["invalid locale name"]),
+    ("locale", &["invalid locale settings"]),
     ("config-errors", &["configuration file \"", "\" contains errors"]),
     ("hba-bad", &["could not load ", "pg_hba.conf"]),
     ("hba-not-reloaded", &["pg_hba.conf", "was not reloaded"]),
@@ -239,6 +269,21 @@ pub(super) fn all(lines: &[String]) -> Vec<Diagnosis> {
     found
 }
 
+/// A cause that was found by looking. `what` stands for `{what}` in its texts, `line` shows it.
+pub(super) fn told(slug: &'static str, what: &str, line: &str) -> Diagnosis {
+    let fill = |text: &str| text.trim().replace("{what}", what);
+    let (says, remedy) = REMEDIES.get(slug).map_or_else(
+        || (line.to_owned(), String::new()),
+        |texts| (fill(&texts.says), fill(&texts.remedy)),
+    );
+    Diagnosis {
+        slug,
+        says,
+        remedy,
+        line: line.to_owned(),
+    }
+}
+
 fn read(line: &str) -> Option<Diagnosis> {
     let &(slug, _) = SIGNS.iter().find(|(_, signs)| {
         let mut rest = line;
@@ -246,18 +291,11 @@ fn read(line: &str) -> Option<Diagnosis> {
             .iter()
             .all(|sign| rest.split_once(sign).map(|(_, after)| rest = after).is_some())
     })?;
-    let texts = REMEDIES.get(slug)?;
     let what = line
         .split_once('"')
         .and_then(|(_, rest)| rest.split_once('"'))
         .map_or("it", |(what, _)| what);
-    let fill = |text: &str| text.trim().replace("{what}", what);
-    Some(Diagnosis {
-        slug,
-        says: fill(&texts.says),
-        remedy: fill(&texts.remedy),
-        line: message(line).to_owned(),
-    })
+    Some(told(slug, what, message(line)))
 }
 
 /// A log line without its time stamp and process number.
@@ -280,6 +318,20 @@ fn message(line: &str) -> &str {
 mod tests {
     use super::*;
 
+    /// Causes that are found by looking, before any line shows them.
+    const SEEN: [&str; 10] = [
+        "docker-absent",
+        "docker-podman",
+        "docker-remote",
+        "docker-windows",
+        "docker-failed",
+        "compose-old",
+        "image-absent",
+        "compose-name-taken",
+        "volume-version",
+        "container-failed",
+    ];
+
     fn of(line: &str) -> Diagnosis {
         diagnose(&[line.to_owned()]).unwrap_or_else(|| panic!("no diagnosis: {line}"))
     }
@@ -291,8 +343,12 @@ mod tests {
         for (slug, _) in SIGNS {
             assert!(texts.contains_key(*slug), "no text for {slug}");
         }
+        for slug in SEEN {
+            assert!(texts.contains_key(slug), "no text for {slug}");
+        }
         for slug in texts.keys() {
-            assert!(SIGNS.iter().any(|(sign, _)| sign == slug), "nothing means {slug}");
+            let known = SIGNS.iter().any(|(sign, _)| sign == slug) || SEEN.contains(&slug.as_str());
+            assert!(known, "nothing means {slug}");
         }
     }
 

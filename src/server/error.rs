@@ -131,6 +131,14 @@ pub enum ServerError {
         /// Where the search began.
         from: u16,
     },
+    /// The container engine, compose or the container did not do what was asked.
+    #[error("{}", diagnosis.says)]
+    Docker {
+        /// What that means.
+        diagnosis: Box<Diagnosis>,
+        /// What they said, or the container's last lines, printable.
+        lines: Vec<String>,
+    },
     /// No package client could bring PostgreSQL.
     #[error("no package client on this machine can bring PostgreSQL{}", match wanted { Some(v) => format!(" {v}"), None => String::new() })]
     NoClient {
@@ -183,6 +191,7 @@ impl ServerError {
                 || format!("its own lines say why; all of them are in {}", log.display()),
                 |found| found.remedy.clone(),
             ),
+            Self::Docker { diagnosis, .. } => diagnosis.remedy.clone(),
             Self::AlreadyRunning { .. } => "stop it first: pgtls down".into(),
             Self::NotRunning { .. } => "start it: pgtls up".into(),
             Self::WillNotStop { pid } => format!("look at process {pid}; its log may say what it waits for"),
@@ -201,7 +210,10 @@ impl ServerError {
     #[must_use]
     pub fn lines(&self) -> &[String] {
         match self {
-            Self::Init { lines, .. } | Self::Start { lines, .. } | Self::Fetch { lines, .. } => lines,
+            Self::Init { lines, .. }
+            | Self::Start { lines, .. }
+            | Self::Fetch { lines, .. }
+            | Self::Docker { lines, .. } => lines,
             _ => &[],
         }
     }
@@ -211,8 +223,16 @@ impl ServerError {
     pub fn diagnosis(&self) -> Option<&Diagnosis> {
         match self {
             Self::Init { diagnosis, .. } | Self::Start { diagnosis, .. } => diagnosis.as_deref(),
+            Self::Docker { diagnosis, .. } => Some(diagnosis),
             _ => None,
         }
+    }
+
+    /// Data that the image's server cannot read.
+    #[must_use]
+    pub fn volume_version(volume: &str, version: u16, image: &str) -> Self {
+        let what = format!("{volume} holds data of PostgreSQL {version}, which {image} cannot read");
+        super::diagnose::told("volume-version", &what, &what).into()
     }
 
     pub(super) fn file(doing: &'static str, path: &Path, error: &io::Error) -> Self {
@@ -220,6 +240,15 @@ impl ServerError {
             doing,
             path: path.to_owned(),
             why: words(error),
+        }
+    }
+}
+
+impl From<Diagnosis> for ServerError {
+    fn from(diagnosis: Diagnosis) -> Self {
+        Self::Docker {
+            lines: vec![diagnosis.line.clone()],
+            diagnosis: Box::new(diagnosis),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Where PostgreSQL runs: the sandbox, a server of the person's own from this machine's binaries.
+//! Where PostgreSQL runs: the sandbox, a server of the person's own from this machine's binaries, or a container
+//! ([`compose`]).
 //!
 //! This is the only room that starts processes. What it starts is bounded in time, leaves nothing behind
 //! when its future is dropped, and runs without root's powers ([`Account`]).
@@ -19,6 +20,7 @@
 
 mod account;
 mod binaries;
+pub mod compose;
 mod diagnose;
 mod error;
 mod events;

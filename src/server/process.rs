@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 use super::log::printable;
 use super::{Account, ServerError, words};
@@ -94,6 +94,14 @@ impl Program {
         self
     }
 
+    /// Takes variables of the person's environment away.
+    pub(super) fn without(mut self, names: &[&str]) -> Self {
+        for name in names {
+            self.command.env_remove(name);
+        }
+        self
+    }
+
     pub(super) fn dir(mut self, dir: &Path) -> Self {
         self.command.current_dir(dir);
         self
@@ -118,7 +126,29 @@ impl Program {
     }
 
     /// Runs it to its end, passing on each line of its standard error as it comes.
-    pub(super) async fn run_telling(mut self, tell: impl Fn(String)) -> Result<Ended, ServerError> {
+    pub(super) async fn run_telling(self, tell: impl Fn(String)) -> Result<Ended, ServerError> {
+        self.run_with(collect, |stream| collect_lines(stream, &tell))
+            .await
+    }
+
+    /// Runs it to its end, passing on each line of both its outputs as it comes.
+    pub(super) async fn run_telling_all(self, tell: impl Fn(String)) -> Result<Ended, ServerError> {
+        self.run_with(
+            |stream| collect_lines(stream, &tell),
+            |stream| collect_lines(stream, &tell),
+        )
+        .await
+    }
+
+    async fn run_with<O, E>(
+        mut self,
+        out: impl FnOnce(Option<ChildStdout>) -> O,
+        err: impl FnOnce(Option<ChildStderr>) -> E,
+    ) -> Result<Ended, ServerError>
+    where
+        O: Future<Output = String>,
+        E: Future<Output = String>,
+    {
         let child = self.command.spawn().map_err(|error| ServerError::Spawn {
             program: self.name.clone(),
             why: words(&error),
@@ -127,8 +157,7 @@ impl Program {
         let (stdout, stderr) = (group.0.stdout.take(), group.0.stderr.take());
         let (name, limit) = (self.name, self.limit);
         let work = async {
-            let (stdout, stderr, status) =
-                tokio::join!(collect(stdout), collect_lines(stderr, tell), group.0.wait());
+            let (stdout, stderr, status) = tokio::join!(out(stdout), err(stderr), group.0.wait());
             Ok(Ended {
                 status: status.map_err(|error| ServerError::Spawn {
                     program: name.clone(),

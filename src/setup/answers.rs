@@ -94,12 +94,16 @@ impl Answers {
     /// Lays `over` over these answers: what it gives wins, list by list and value by value.
     ///
     /// An answer that only makes sense with the one that `over` replaces goes with it: another mode drops the
-    /// method below, another source of certificates drops the files below, and `[[access]]` tables drop the
+    /// method below, another place to run drops the programs or the image below, another source of certificates drops the files below, and `[[access]]` tables drop the
     /// single role, database and addresses below.
     #[must_use]
     pub fn overlay(mut self, over: Self) -> Self {
         if over.mode.is_some() && over.mode != self.mode {
             self.auth = None;
+        }
+        if over.run.is_some() && over.run != self.run {
+            self.image = None;
+            self.pg_bin = None;
         }
         if over.names_a_server_certificate() {
             self.ca_cert = None;

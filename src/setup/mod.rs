@@ -7,6 +7,7 @@
 mod access;
 mod address;
 mod answers;
+mod image;
 mod model;
 mod name;
 mod problem;
@@ -15,7 +16,10 @@ mod validate;
 mod write;
 
 pub use answers::{AccessAnswer, Answers, ClientAnswer};
-pub use model::{Access, Algorithm, Auth, CertificateSource, ClientCert, Mode, Run, Setup};
+pub use image::Image;
+pub use model::{
+    Access, Algorithm, Auth, CertificateSource, ClientCert, Mode, Run, SERVICE, Setup, is_loopback,
+};
 pub use problem::{Problem, whole_number};
 
 #[cfg(test)]

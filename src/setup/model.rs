@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::image::Image;
 pub use crate::pki::Algorithm;
 use crate::pki::HostName;
 
@@ -38,6 +39,8 @@ pub enum Auth {
 pub enum Run {
     /// From this machine's binaries, under the person's control.
     Sandbox,
+    /// In a container, by Docker Compose.
+    Compose,
     /// Nowhere: only the files are made.
     None,
 }
@@ -83,10 +86,14 @@ impl Run {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sandbox => "sandbox",
+            Self::Compose => "compose",
             Self::None => "none",
         }
     }
 }
+
+/// The name of the container's service, by which other containers of the project dial it.
+pub const SERVICE: &str = "db";
 
 /// One line of who may come in: a role, into which databases, from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,8 +169,16 @@ pub struct Setup {
     pub pg_version: Option<u16>,
     /// Directory with PostgreSQL's server binaries, where the person named one.
     pub pg_bin: Option<PathBuf>,
+    /// The container image, where the person named one; see [`Setup::image`].
+    pub image: Option<Image>,
     /// A file that holds the password for this run's roles; not saved, since passwords live on in the client kits.
     pub password_file: Option<PathBuf>,
+}
+
+/// Whether a range holds nothing but this machine's own loopback addresses.
+#[must_use]
+pub fn is_loopback(net: IpNet) -> bool {
+    net.network().is_loopback() && net.broadcast().is_loopback()
 }
 
 impl Setup {
@@ -182,7 +197,16 @@ impl Setup {
         self.access
             .iter()
             .flat_map(|access| &access.addresses)
-            .any(|net| !net.network().is_loopback() || !net.broadcast().is_loopback())
+            .any(|net| !is_loopback(*net))
+    }
+
+    /// The image that a container is made from: the one named, else the official one of the version asked for.
+    #[must_use]
+    pub fn image(&self) -> Image {
+        match (&self.image, self.pg_version) {
+            (Some(image), _) => image.clone(),
+            (None, major) => Image::official(major.unwrap_or(Image::NEWEST)),
+        }
     }
 
     /// Whether any role logs in with a password.

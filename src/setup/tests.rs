@@ -136,13 +136,21 @@ const ONE_WAY_MISTAKES: &[(&str, &str)] = &[
     ),
     ("", "--mode: it is not said who has to prove"),
     (
-        "run = 'compose'",
-        "--run \"compose\": running in containers is not in this version",
+        "run = 'compose'\npg-bin = '/usr/bin'",
+        "--pg-bin \"/usr/bin\": a container brings PostgreSQL's programs along",
+    ),
+    (
+        "run = 'compose'\nimage = 'Postgres 17'",
+        "--image \"Postgres 17\": this is no name of an image",
+    ),
+    (
+        "run = 'compose'\nimage = 'postgres:17'\npg-version = 16",
+        "--image \"postgres:17\": it holds PostgreSQL 17, and --pg-version says 16",
     ),
     ("run = 'cloud'", "--run \"cloud\": there is no such way"),
     (
         "image = 'postgres:17'",
-        "--image \"postgres:17\": an image is for containers",
+        "--image \"postgres:17\": an image is for a container",
     ),
     ("auth = 'md5'", "--auth \"md5\": there is no such method"),
     (

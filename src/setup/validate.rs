@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::answers::Answers;
-use super::model::{Algorithm, Auth, CertificateSource, Mode, Run, Setup};
+use super::image::Image;
+use super::model::{Algorithm, Auth, CertificateSource, Mode, Run, SERVICE, Setup};
 use super::problem::{
     ALGORITHM, AUTH, CA_CERT, CA_DAYS, CA_KEY, DAYS, Field, HOST, IMAGE, MODE, PASSWORD_FILE, PG_BIN,
     PG_VERSION, PORT, Problem, ROOT, RUN, SERVER_CERT, SERVER_KEY, quote,
@@ -12,6 +13,8 @@ use super::{access, write};
 use crate::pki::{HostName, HostNameError};
 
 const DEFAULT_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+/// A container is published on IPv4's loopback address alone; its neighbours dial it by its service's name.
+const COMPOSE_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", SERVICE];
 /// The CA/Browser Forum's limit for server certificates, which some TLS stacks enforce.
 const DEFAULT_DAYS: u32 = 397;
 const DEFAULT_CA_DAYS: u32 = 3650;
@@ -30,10 +33,11 @@ impl Setup {
         let mode = check.mode(answers);
         let auth = check.auth(answers, mode);
         let run = check.run(answers);
-        let hosts = check.hosts(answers);
+        let hosts = check.hosts(answers, run);
         let port = check.port(answers);
         let pg_version = check.pg_version(answers);
         let pg_bin = check.path(PG_BIN, answers.pg_bin.as_ref());
+        let image = check.image(answers, run, pg_version);
         let algorithm = check.algorithm(answers);
         let certificates = check.certificates(answers);
         let (days, ca_days) = check.lifetimes(answers, mode, certificates.as_ref());
@@ -71,6 +75,7 @@ impl Setup {
                 certificates,
                 pg_version,
                 pg_bin,
+                image,
                 password_file,
             });
         }
@@ -149,42 +154,67 @@ impl Check {
     }
 
     fn run(&mut self, answers: &Answers) -> Option<Run> {
-        if let Some(image) = &answers.image {
-            self.add(IMAGE.problem(
-                Some(image),
-                "an image is for containers, which are not in this version",
-                "leave it out",
-            ));
-        }
         let text = answers.run.as_deref();
         match text {
             None | Some("sandbox") => Some(Run::Sandbox),
+            Some("compose") => Some(Run::Compose),
             Some("none") => Some(Run::None),
-            Some("compose") => {
-                self.add(RUN.problem(
-                    text,
-                    "running in containers is not in this version of pgtls",
-                    "give sandbox (a server from this machine's PostgreSQL) or none (files only)",
-                ));
-                None
-            }
             Some(_) => {
                 self.add(RUN.problem(
                     text,
                     "there is no such way to run PostgreSQL",
-                    "give sandbox or none",
+                    "give compose (a container), sandbox (a server from this machine's PostgreSQL) or none (files only)",
                 ));
                 None
             }
         }
     }
 
-    fn hosts(&mut self, answers: &Answers) -> Vec<HostName> {
+    fn image(&mut self, answers: &Answers, run: Option<Run>, pg_version: Option<u16>) -> Option<Image> {
+        if let (Some(bin), Some(Run::Compose)) = (&answers.pg_bin, run) {
+            self.add(PG_BIN.problem(
+                Some(&bin.to_string_lossy()),
+                "a container brings PostgreSQL's programs along",
+                "leave it out, or name another image with --image",
+            ));
+        }
+        let text = answers.image.as_deref()?;
+        if run.is_some_and(|run| run != Run::Compose) {
+            self.add(IMAGE.problem(
+                Some(text),
+                "an image is for a container",
+                "give --run compose, or leave it out",
+            ));
+            return None;
+        }
+        match Image::parse(text) {
+            Err((reason, remedy)) => {
+                self.add(IMAGE.problem(Some(text), reason, remedy));
+                None
+            }
+            Ok(image) => {
+                if let (Some(wanted), Some(major)) = (pg_version, image.major())
+                    && wanted != major
+                {
+                    self.add(IMAGE.problem(
+                        Some(text),
+                        format!("it holds PostgreSQL {major}, and --pg-version says {wanted}"),
+                        "leave one of the two out",
+                    ));
+                }
+                Some(image)
+            }
+        }
+    }
+
+    fn hosts(&mut self, answers: &Answers, run: Option<Run>) -> Vec<HostName> {
         if answers.hosts.is_empty() {
-            return DEFAULT_HOSTS
-                .iter()
-                .filter_map(|host| host.parse().ok())
-                .collect();
+            let hosts = if run == Some(Run::Compose) {
+                COMPOSE_HOSTS
+            } else {
+                DEFAULT_HOSTS
+            };
+            return hosts.iter().filter_map(|host| host.parse().ok()).collect();
         }
         let mut hosts: Vec<HostName> = Vec::new();
         for (index, text) in answers.hosts.iter().enumerate() {

@@ -29,6 +29,9 @@ pub(super) fn to_toml(setup: &Setup) -> String {
     if let Some(path) = &setup.pg_bin {
         key(&mut out, "pg-bin", file(path));
     }
+    if let Some(image) = &setup.image {
+        key(&mut out, "image", text(image.as_str()));
+    }
     key(&mut out, "algorithm", text(setup.algorithm.name()));
     key(&mut out, "days", i64::from(setup.days));
     key(&mut out, "ca-days", i64::from(setup.ca_days));

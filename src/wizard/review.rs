@@ -119,7 +119,7 @@ impl Preview {
             .collect();
         Self {
             files,
-            port: prepared.sandbox.is_some().then_some(prepared.found.port),
+            port: (prepared.setup.run != crate::setup::Run::None).then_some(prepared.found.port),
         }
     }
 

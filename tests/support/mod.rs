@@ -15,6 +15,7 @@
 )]
 
 mod account;
+mod docker;
 mod pki;
 mod postgres;
 mod process;
@@ -34,6 +35,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub use account::Account;
+pub use docker::{Contained, Docker};
 pub use pki::{Ca, Leaf};
 pub use postgres::{Postgres, cache, psql, psql_as, psycopg};
 pub use process::{Job, Outcome, Running, pgtls, pgtls_bin, spawn_tied};

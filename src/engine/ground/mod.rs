@@ -1,0 +1,230 @@
+//! Where a project's server runs: the sandbox and the container behind one face, so that a journey is told once.
+//!
+//! [`Ground::find`] is for a journey that will start the server: whatever it takes must be there, or is brought.
+//! [`Ground::look`] takes what is there: a plan can be made, and a running server reloaded, without more.
+
+mod compose;
+mod sandbox;
+mod verifier;
+
+use std::path::Path;
+
+use crate::plan::{Credentials, Found, Layout};
+use crate::server::{self, Diagnosis, FreePort, Server};
+use crate::setup::{Run, Setup};
+use crate::verify::Admin;
+
+use super::prepare::Prepared;
+use super::up::Ask;
+use super::{Error, Teller, files};
+
+pub use compose::Container;
+pub use sandbox::Home;
+
+/// Where a server runs.
+#[derive(Debug)]
+pub enum Ground {
+    /// Nowhere of ours: only files are made.
+    Files,
+    /// From this machine's programs.
+    Sandbox(Home),
+    /// In a container.
+    Compose(Container),
+}
+
+/// A server that was found running or was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Serving {
+    /// Major version of PostgreSQL.
+    pub version: u16,
+    /// The port that clients dial.
+    pub port: u16,
+}
+
+/// A running server, and whether it is ours to stop if the journey ends early.
+pub enum Live {
+    /// The sandbox's, started just now.
+    Started(Box<server::Running>),
+    /// The sandbox's, which ran before.
+    Was(Server),
+    /// The container's, and the version in it.
+    Container(Box<server::compose::Running>, Serving),
+}
+
+impl Live {
+    /// Lets the server run on without us.
+    pub fn keep(self) -> Result<Serving, Error> {
+        let server = match self {
+            Self::Started(running) => running.keep()?,
+            Self::Was(server) => server,
+            Self::Container(running, serving) => {
+                running.keep();
+                return Ok(serving);
+            }
+        };
+        Ok(Serving {
+            version: server.version,
+            port: server.port,
+        })
+    }
+}
+
+impl Ground {
+    /// With everything that starting the server takes: programs or an image are brought if the person agrees.
+    pub async fn find(setup: &Setup, dir: &Path, ask: &dyn Ask, tell: &Teller) -> Result<Self, Error> {
+        Ok(match setup.run {
+            Run::Sandbox => Self::Sandbox(Home::find(setup, dir, ask, tell).await?),
+            Run::Compose => Self::Compose(Container::find(setup, dir, ask, tell).await?),
+            Run::None => Self::Files,
+        })
+    }
+
+    /// As it is now.
+    pub async fn look(setup: &Setup, dir: &Path) -> Result<Self, Error> {
+        Ok(match setup.run {
+            Run::Sandbox => Self::Sandbox(Home::look(setup, dir).await?),
+            Run::Compose => Self::Compose(Container::look(setup, dir).await?),
+            Run::None => Self::Files,
+        })
+    }
+
+    /// The port: the one asked for, the one our own server has, or the first that is free, which is then kept.
+    pub async fn port(&self, setup: &Setup) -> Result<(u16, Option<FreePort>), Error> {
+        const USUAL: u16 = 5432;
+        let ours = match self {
+            Self::Files => return Ok((setup.port.unwrap_or(USUAL), None)),
+            Self::Sandbox(home) => home.serving().map(|server| server.port),
+            // Whose the port is cannot be told then.
+            Self::Compose(container) if !container.is_reachable() => {
+                return Ok((setup.port.unwrap_or(USUAL), None));
+            }
+            Self::Compose(container) => container.port().await?,
+        };
+        match (setup.port, ours) {
+            (Some(port), ours) if ours == Some(port) => Ok((port, None)),
+            (Some(port), _) => match server::port_taken_by(port) {
+                Some(by) => Err(Error::PortTaken(by)),
+                None => Ok((port, None)),
+            },
+            (None, Some(port)) => Ok((port, None)),
+            (None, None) => {
+                let held = server::free_port(USUAL)?;
+                Ok((held.port, Some(held)))
+            }
+        }
+    }
+
+    /// What a plan is made from beside the answers.
+    pub fn found(
+        &self,
+        setup: &Setup,
+        dir: &Path,
+        port: u16,
+        credentials: &Credentials,
+    ) -> Result<Found, Error> {
+        let base = Found {
+            project_dir: dir.to_path_buf(),
+            port,
+            gitignore: files::read("the .gitignore", &dir.join(Layout::IGNORE))?
+                .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()),
+            ..Found::default()
+        };
+        Ok(match self {
+            Self::Files => base,
+            Self::Sandbox(home) => home.found(base),
+            Self::Compose(container) => container.found(setup, base, credentials)?,
+        })
+    }
+
+    /// Starts the server with what was written, or has a running one read it again; makes roles and databases.
+    /// The port that is kept for it is let go just before.
+    pub async fn serve(
+        &self,
+        prepared: &Prepared,
+        held: Option<FreePort>,
+        ask: &dyn Ask,
+        tell: &Teller,
+    ) -> Result<Option<Live>, Error> {
+        match self {
+            Self::Files => Ok(None),
+            Self::Sandbox(home) => home.serve(prepared, held, tell).await.map(Some),
+            Self::Compose(container) => container.serve(prepared, held, ask, tell).await.map(Some),
+        }
+    }
+
+    /// Whether the server runs now.
+    pub async fn is_running(&self) -> Result<bool, Error> {
+        Ok(match self {
+            Self::Files => false,
+            Self::Sandbox(home) => home.serving().is_some(),
+            Self::Compose(container) => container.port().await?.is_some(),
+        })
+    }
+
+    /// Why it cannot be told whether the server runs.
+    #[must_use]
+    pub const fn trouble(&self) -> Option<&Diagnosis> {
+        match self {
+            Self::Files | Self::Sandbox(_) => None,
+            Self::Compose(container) => container.trouble(),
+        }
+    }
+
+    /// Has a running server read its files again; what it complained about stays as it was.
+    pub async fn reload(&self, tell: &Teller) -> Result<Vec<Diagnosis>, Error> {
+        match self {
+            Self::Files => Ok(Vec::new()),
+            Self::Sandbox(home) => home.reload(tell).await,
+            Self::Compose(container) => container.reload(tell).await,
+        }
+    }
+
+    /// The sandbox that is left in a directory whose answers are gone.
+    pub fn left(dir: &Path) -> Option<Self> {
+        Home::left(dir).map(Self::Sandbox)
+    }
+
+    /// Has a running server follow files that were restored; gives what it complained about.
+    pub async fn follow(&self, setup: &Setup, dir: &Path, tell: &Teller) -> Result<Vec<Diagnosis>, Error> {
+        match self {
+            Self::Files | Self::Sandbox(_) => self.reload(tell).await,
+            Self::Compose(_) => Container::look(setup, dir).await?.follow(setup, tell).await,
+        }
+    }
+
+    /// Stops the server; gives the port it had.
+    pub async fn stop(&self, tell: &Teller) -> Result<Option<u16>, Error> {
+        match self {
+            Self::Files => Ok(None),
+            Self::Sandbox(home) => home.stop(tell).await,
+            Self::Compose(container) => container.stop(tell).await,
+        }
+    }
+
+    /// What [`Ground::delete`] would delete, for the question before it.
+    pub async fn volumes(&self) -> Result<Vec<String>, Error> {
+        match self {
+            Self::Files => Ok(Vec::new()),
+            Self::Sandbox(home) => Ok(home.volumes()),
+            Self::Compose(container) => container.volumes().await,
+        }
+    }
+
+    /// Deletes the data of a stopped server; gives what was deleted.
+    pub async fn delete(&self, tell: &Teller) -> Result<Vec<String>, Error> {
+        match self {
+            Self::Files => Ok(Vec::new()),
+            Self::Sandbox(home) => home.delete(),
+            Self::Compose(container) => container.delete(tell).await,
+        }
+    }
+
+    /// A way to ask what only a superuser may, while the server at this port is ours.
+    #[must_use]
+    pub fn admin(&self, port: u16) -> Option<Admin> {
+        match self {
+            Self::Files | Self::Compose(_) => None,
+            Self::Sandbox(home) => home.admin(port),
+        }
+    }
+}

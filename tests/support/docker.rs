@@ -1,0 +1,143 @@
+//! A container engine and compose for tests, both brought by `tests/run`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Account, Job, Outcome, Project, skip};
+
+/// How tests reach an engine and a version of compose.
+#[derive(Debug, Clone)]
+pub struct Docker {
+    /// The engine's address.
+    pub host: String,
+    /// The client's configuration directory: compose is a plugin in it.
+    pub config: PathBuf,
+}
+
+impl Docker {
+    /// The engine with the newest compose. `None`, with a skip noted, where there is none.
+    pub fn find() -> Option<Self> {
+        Self::with_compose(5)
+    }
+
+    /// The engine with that major version of compose.
+    pub fn with_compose(major: u32) -> Option<Self> {
+        let needed = Account::is_root();
+        let Ok(host) = std::env::var("PGTLS_TEST_DOCKER") else {
+            skip("no container engine here: tests/run brings one as root", needed);
+            return None;
+        };
+        let config = PathBuf::from(std::env::var_os("PGTLS_TEST_COMPOSE")?).join(major.to_string());
+        if !config.join("cli-plugins/docker-compose").exists() {
+            skip("no compose plugin here: tests/run installs it", needed);
+            return None;
+        }
+        Some(Self { host, config })
+    }
+
+    /// Whether that image is here; a skip is noted where it is not.
+    pub fn has(&self, image: &str) -> bool {
+        let there = self.run(&["image", "inspect", "--format", "{{.Id}}", image]).ok;
+        if !there {
+            skip(&format!("no image {image} here"), Account::is_root());
+        }
+        there
+    }
+
+    /// The environment by which a process uses this engine.
+    pub fn given(&self, job: Job) -> Job {
+        job.env("DOCKER_HOST", &self.host)
+            .env("DOCKER_CONFIG", self.config.as_os_str())
+    }
+
+    /// `docker ARGS`.
+    pub fn run(&self, args: &[&str]) -> Outcome {
+        self.given(Job::new("docker")).args(args).run()
+    }
+
+    /// `docker compose ARGS` in a directory, as a person would type it.
+    pub fn compose(&self, dir: &Path, args: &[&str]) -> Outcome {
+        self.given(Job::new("docker"))
+            .arg("compose")
+            .args(args)
+            .dir(dir)
+            .run()
+    }
+}
+
+/// A project whose server runs in a container; taken down with its data when dropped.
+pub struct Contained {
+    /// The directory and who works in it.
+    pub project: Project,
+    /// The engine.
+    pub docker: Docker,
+}
+
+impl Contained {
+    /// An empty directory.
+    pub fn new(docker: &Docker, account: &Account) -> Self {
+        Self {
+            project: Project::new(account),
+            docker: docker.clone(),
+        }
+    }
+
+    /// The project's directory.
+    pub fn dir(&self) -> &Path {
+        &self.project.dir
+    }
+
+    /// `pgtls COMMAND ARGS --dir DIR` with the engine at hand.
+    pub fn pgtls(&self, args: &[&str]) -> Job {
+        self.docker.given(self.project.pgtls(args))
+    }
+
+    /// `pgtls up --mode MODE --run compose --image IMAGE --port PORT --yes --json ARGS`.
+    pub fn up(&self, mode: &str, image: &str, args: &[&str]) -> Outcome {
+        self.pgtls(&["up", "--mode", mode, "--run", "compose", "--image", image])
+            .args(["--port", &self.project.port.to_string(), "--yes", "--json"])
+            .args(args)
+            .run()
+    }
+
+    /// The compose project's name: the directory's, as compose makes it.
+    pub fn name(&self) -> String {
+        let name = self.dir().file_name().unwrap().to_string_lossy().to_lowercase();
+        name.trim_start_matches(['-', '_']).to_owned()
+    }
+
+    /// The number of the service's container; empty if there is none.
+    pub fn container(&self) -> String {
+        let filter = format!("label=com.docker.compose.project={}", self.name());
+        self.docker
+            .run(&["ps", "-aq", "--no-trunc", "--filter", &filter])
+            .stdout
+            .trim()
+            .to_owned()
+    }
+
+    /// The conninfo of a client kit.
+    pub fn conninfo(&self, kit: &str) -> String {
+        let file = self.dir().join("clients").join(kit).join("conninfo");
+        fs::read_to_string(file).unwrap().trim().to_owned()
+    }
+}
+
+impl Drop for Contained {
+    fn drop(&mut self) {
+        self.pgtls(&["down", "--volumes", "--yes"]).start().finish();
+        // Where pgtls itself is at fault, nothing of its stays all the same.
+        let name = self.name();
+        let mark = format!("label=com.docker.compose.project={name}");
+        let all = |args: &[&str]| self.docker.given(Job::new("docker")).args(args).run().stdout;
+        for container in all(&["ps", "-aq", "--filter", &mark]).lines() {
+            all(&["rm", "--force", "--volumes", container]);
+        }
+        for volume in all(&["volume", "ls", "-q", "--filter", &mark]).lines() {
+            all(&["volume", "rm", "--force", volume]);
+        }
+        for network in all(&["network", "ls", "-q", "--filter", &mark]).lines() {
+            all(&["network", "rm", network]);
+        }
+    }
+}
