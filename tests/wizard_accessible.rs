@@ -136,6 +136,34 @@ fn an_interrupt_leaves_nothing_half_done() {
     );
 }
 
+/// A server that is only checked: what is wrong with its address is told, nothing is written, and nobody there is no
+/// "verified".
+#[test]
+fn a_server_that_is_not_there_is_not_verified() {
+    let dir = scratch(&support::tag());
+    let port = support::free_port();
+    let mut pty = Pty::pgtls(&["--accessible"], &dir, PAPER, &[]);
+    pty.expect("What do you want?");
+    pty.expect("A number, or Enter");
+    pty.send("check\r");
+    pty.expect("Server. Enter for");
+    pty.send("host=127.0.0.1 prot=1\r");
+    pty.expect("Not right yet");
+    pty.send(&format!("host=127.0.0.1 port={port} user=app dbname=app\r"));
+    pty.expect("Enter goes on.");
+    let screen = pty.text();
+    assert!(screen.contains("Step 2 of 2: Verify."), "{screen}");
+    assert!(!screen.contains("Verified"), "{screen}");
+    assert!(
+        screen.contains("Could not be found out") || screen.contains("Does not hold"),
+        "{screen}"
+    );
+    pty.send("\r");
+    assert_eq!(pty.wait(), 0);
+    only_lines(&pty);
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 0, "nothing is written");
+}
+
 /// Nothing ever asks without a terminal; and a command is not the wizard.
 #[test]
 fn without_a_terminal_it_is_a_usage_error() {

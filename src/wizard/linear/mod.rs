@@ -121,7 +121,10 @@ impl Linear {
             self.say(&note)?;
         }
         self.runner.run(Effect::Look);
-        self.wait(|model| model.form.seen.is_some()).await?;
+        // What is said once is not changed later: the best choice has to be known before it is named.
+        self.say("Looking at what is on this machine.")?;
+        self.wait(|model| model.form.seen.as_ref().is_some_and(|seen| !seen.asking))
+            .await?;
         let mut backwards = false;
         loop {
             let steps = self.model.shown_steps();
