@@ -351,3 +351,30 @@ fn two_at_once_find_a_port_each() {
     ports.dedup();
     assert_eq!(ports.len(), projects.len(), "{ports:?}");
 }
+
+/// A name that no DNS has yet is proven all the same, over loopback, and psql agrees.
+#[test]
+fn a_name_that_is_not_known_yet_is_proven() {
+    let Some(postgres) = Postgres::any() else { return };
+    let project = Project::new(&Account::ordinary());
+    let up = project
+        .up("mtls", &postgres)
+        .args(["--host", "db.example.test", "--host", "localhost"])
+        .run()
+        .expect_status(0);
+    assert!(
+        up.stderr.contains("does not know the name db.example.test"),
+        "{}",
+        up.stderr
+    );
+    let report = up.json();
+    assert_eq!(report["verify"]["verdict"], "verified");
+    let conninfo = report["connect"]["conninfo"].as_str().unwrap();
+    let over_loopback = format!("{conninfo} hostaddr=127.0.0.1");
+    assert_eq!(
+        psql_as(&project.account, &over_loopback, TLS)
+            .expect_ok("psql")
+            .stdout,
+        "t\n"
+    );
+}
