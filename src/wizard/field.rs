@@ -15,6 +15,8 @@ pub enum Field {
     PgVersion,
     /// Where PostgreSQL's programs are.
     PgBin,
+    /// What a container is made from.
+    Image,
     /// Who proves who they are.
     Mode,
     /// How people log in.
@@ -126,6 +128,14 @@ const RUNS: &[Choice] = &[
             "a server for development, here",
         )
     },
+    Choice {
+        possible: Form::can_run_in_docker,
+        ..choice(
+            Run::Compose.name(),
+            "A database in Docker",
+            "a container, by Docker Compose",
+        )
+    },
     choice(Run::None.name(), "Only the files", "for a server of yours"),
     choice(CHECK, "Check a server", "prove what it promises, no change"),
 ];
@@ -191,6 +201,10 @@ fn runs_here(form: &Form) -> bool {
     form.text(Field::Run) == Run::Sandbox.name()
 }
 
+fn runs_in_docker(form: &Form) -> bool {
+    form.text(Field::Run) == Run::Compose.name()
+}
+
 fn own_ca(form: &Form) -> bool {
     makes(form) && form.text(Field::Source) == CA
 }
@@ -209,11 +223,12 @@ fn makes_keys(form: &Form) -> bool {
 
 impl Field {
     /// Every question, in the order in which they are asked.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Run,
         Self::Conninfo,
         Self::PgVersion,
         Self::PgBin,
+        Self::Image,
         Self::Mode,
         Self::Auth,
         Self::Host,
@@ -250,14 +265,19 @@ impl Field {
                 ..spec("Server", "", "conninfo", Text)
             },
             Self::PgVersion => Spec {
-                asked: runs_here,
-                without: "the newest that is here",
+                asked: |form| runs_here(form) || runs_in_docker(form),
+                without: "the newest there is",
                 ..spec("Version", "--pg-version", "pg-version", Text)
             },
             Self::PgBin => Spec {
                 asked: runs_here,
                 without: "wherever they are found",
                 ..spec("Programs in", "--pg-bin", "pg-bin", Text)
+            },
+            Self::Image => Spec {
+                asked: runs_in_docker,
+                without: "the official one of that version",
+                ..spec("Image", "--image", "image", Text)
             },
             Self::Mode => spec("Who has to prove who they are?", "--mode", "mode", Choice(MODES)),
             Self::Auth => Spec {
@@ -327,5 +347,9 @@ impl Form {
     /// Whether a server can be run on this machine; until it was looked up, hope.
     fn can_run_here(&self) -> bool {
         self.seen.as_ref().is_none_or(super::look::Seen::can_run_here)
+    }
+    /// Whether a container can be run on this machine.
+    fn can_run_in_docker(&self) -> bool {
+        self.seen.as_ref().is_some_and(|seen| seen.docker.is_some())
     }
 }

@@ -187,6 +187,7 @@ impl Form {
             ),
             Field::PgVersion => number(saved.pg_version),
             Field::PgBin => path(&saved.pg_bin),
+            Field::Image => saved.image.iter().cloned().collect(),
             Field::CaCert => path(&saved.ca_cert),
             Field::CaKey => path(&saved.ca_key),
             Field::ServerCert => path(&saved.server_cert),
@@ -294,6 +295,7 @@ impl Form {
         };
         let (port, days, ca_days) = (number(Field::Port), number(Field::Days), number(Field::CaDays));
         let pg_version = number(Field::PgVersion);
+        let image = one(Field::Image);
         Answers {
             mode: one(Field::Mode).or_else(|| {
                 let unsaid = self.saved.mode.is_none();
@@ -316,7 +318,7 @@ impl Form {
                 .collect(),
             pg_version,
             pg_bin: file(Field::PgBin),
-            image: None,
+            image,
             algorithm: one(Field::Algorithm),
             days,
             ca_days,
@@ -389,6 +391,7 @@ impl Form {
 
     fn best_run(&self) -> &'static str {
         match &self.seen {
+            Some(seen) if !seen.can_run_here() && seen.docker.is_some() => Run::Compose.name(),
             Some(seen) if !seen.can_run_here() => Run::None.name(),
             _ => Run::Sandbox.name(),
         }

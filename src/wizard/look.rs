@@ -1,11 +1,15 @@
 //! What is on this machine already: looked up in the background, once.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::engine::{self, Error};
 use crate::plan::Layout;
-use crate::server::{Binaries, Places, Sandbox, Status, fetch, port_taken_by};
+use crate::server::{Binaries, Places, Sandbox, Status, compose, fetch, port_taken_by};
 use crate::setup::Answers;
+
+/// How long Docker may take to answer.
+const DOCKER: Duration = Duration::from_secs(2);
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub struct Seen {
     pub fetch: Option<String>,
     /// Whether it is still looked up how one could be fetched: package clients take their time.
     pub asking: bool,
+    /// The Docker engine that containers can be run with.
+    pub docker: Option<String>,
     /// Who listens on PostgreSQL's usual port.
     pub usual_port: Option<String>,
     /// The project's server, if it runs: its port.
@@ -44,7 +50,7 @@ pub fn saved(dir: &Path) -> Result<Option<Answers>, Error> {
 /// Looks around, and tells what it sees as it sees it.
 pub async fn look(dir: &Path, tell: impl Fn(Seen)) {
     let places = Places::of_this_machine();
-    let all = Binaries::all(&places).await;
+    let (all, docker) = tokio::join!(Binaries::all(&places), docker());
     let running = Sandbox::locate(&engine::absolute(dir), &places)
         .ok()
         .and_then(|sandbox| match sandbox.status() {
@@ -55,6 +61,7 @@ pub async fn look(dir: &Path, tell: impl Fn(Seen)) {
         postgres: all.iter().map(|binaries| binaries.version.text.clone()).collect(),
         fetch: None,
         asking: all.is_empty(),
+        docker,
         usual_port: port_taken_by(5432),
         running,
         names: names(),
@@ -68,6 +75,13 @@ pub async fn look(dir: &Path, tell: impl Fn(Seen)) {
         seen.asking = false;
         tell(seen);
     }
+}
+
+/// The engine, if containers can be run with it; one that does not answer soon cannot.
+async fn docker() -> Option<String> {
+    let look = tokio::time::timeout(DOCKER, compose::look()).await.ok()?;
+    let (_, engine) = look.ready().ok()?;
+    Some(format!("engine {}, {}", engine.version, engine.system))
 }
 
 /// The machine's name and the address by which the network reaches it.

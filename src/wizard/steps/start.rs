@@ -23,7 +23,13 @@ impl Step for Start {
     }
 
     fn fields(&self) -> &'static [Field] {
-        &[Field::Run, Field::Conninfo, Field::PgVersion, Field::PgBin]
+        &[
+            Field::Run,
+            Field::Conninfo,
+            Field::PgVersion,
+            Field::PgBin,
+            Field::Image,
+        ]
     }
 
     fn picture(&self, model: &Model, columns: usize) -> Page {
@@ -50,6 +56,9 @@ impl Step for Start {
             ([], None) => say("PostgreSQL", "not here, and nothing to fetch it with"),
             (found, _) => say("PostgreSQL", &found.join(", ")),
         }
+        if let Some(docker) = &seen.docker {
+            say("Docker", &visible(docker));
+        }
         match &seen.usual_port {
             Some(_) => say("Port 5432", "taken: another one is chosen"),
             None => say("Port 5432", "free"),
@@ -65,6 +74,7 @@ impl Step for Start {
             (true, _, _) => "its answers are taken up: only what you change changes",
             (_, false, _) => "a database can run here at once",
             (_, true, true) => "a database can run here, once you agree to fetch PostgreSQL",
+            (_, true, false) if seen.docker.is_some() => "a database can run in Docker at once",
             (_, true, false) => "no server can run here, but its files can be made",
         };
         say("So", so);
