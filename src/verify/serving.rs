@@ -355,12 +355,12 @@ fn no_handshake(target: &Target, fault: &HandshakeFault) -> Finding {
     }
 }
 
-/// What is no answer about the login (a full server, a lost connection) leaves the promise open.
+/// What is no answer about the login (a full server, a lost connection, no such database) leaves the promise open.
 fn not_let_in(failure: &LoginFailure, facts: &TlsFacts, target: &Target) -> Finding {
     let (told, _) = refusal::login(target, target.server(), Some(facts), failure);
     match failure {
         LoginFailure::Server(message) | LoginFailure::Session(message)
-            if matches!(message.sqlstate.get(..2), Some("53" | "57")) =>
+            if matches!(message.sqlstate.get(..2), Some("3D" | "53" | "57")) =>
         {
             told.left_open()
         }
