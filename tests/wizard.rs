@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -157,4 +158,147 @@ fn after(screen: &str, heading: &str) -> String {
     let below = lines.map(|line| line.chars().skip(column).collect::<String>().trim().to_owned());
     let block: Vec<_> = below.take_while(|line| !line.is_empty()).collect();
     block.join(" ")
+}
+
+/// To the end with only the files: the one command that does the same.
+fn command_at_the_end(pty: &mut Pty) -> String {
+    pty.expect("Files: ");
+    pty.send("\r");
+    pty.expect("The files are written");
+    pty.send("\r");
+    pty.expect("Your server is still to be set up");
+    pty.send("\r");
+    pty.expect("The same in one command");
+    let command = after(&pty.text(), "The same in one command");
+    pty.send("\r");
+    assert_eq!(pty.wait(), 0);
+    command
+}
+
+/// Client certificates with a map, by a CA of the person's own whose key is encrypted.
+#[test]
+fn ones_own_ca_and_clients_can_be_answered() {
+    let project = Project::new(&Account::current());
+    let ca = support::Ca::new("shop ca");
+    let dir = support::scratch("held");
+    let (passphrase, key) = (dir.join("passphrase"), dir.join("ca.key"));
+    fs::write(&passphrase, "correct horse\n").unwrap();
+    fs::set_permissions(&passphrase, fs::Permissions::from_mode(0o600)).unwrap();
+    Job::new("openssl")
+        .args(["pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout"])
+        .arg(format!("file:{}", passphrase.display()))
+        .arg("-in")
+        .arg(&ca.key)
+        .arg("-out")
+        .arg(&key)
+        .run()
+        .expect_ok("openssl pkcs8");
+    let mut pty = Pty::pgtls(&[], &project.dir, (240, 50), &[]);
+    pty.expect("This directory    no project yet");
+    pty.send("\x1b[B\r");
+    pty.expect("Who has to prove who they are?");
+    pty.send("\x1b[B\r");
+    pty.expect("They come from");
+    pty.send("\t6543\tshop\tann\t\x1b[B\x1b[B10.0.0.0/8\r");
+    pty.expect("Who issues the certificates?");
+    pty.send("\x1b[B");
+    pty.expect("CA certificate");
+    pty.send(&format!(
+        "\t{}\t{}\t{}\t\x1b[B\t90\t\x1b[Blaptop=ann\r",
+        ca.cert.display(),
+        key.display(),
+        passphrase.display()
+    ));
+    let command = command_at_the_end(&mut pty);
+    for words in [
+        "--mode mtls".to_owned(),
+        "--port 6543".to_owned(),
+        "--database shop".to_owned(),
+        "--user ann".to_owned(),
+        "--allow 10.0.0.0/8".to_owned(),
+        "--algorithm p384".to_owned(),
+        "--days 90".to_owned(),
+        "--client 'laptop=ann'".to_owned(),
+        format!("--ca-cert {}", ca.cert.display()),
+        format!("--ca-key {}", key.display()),
+        format!("--passphrase-file {}", passphrase.display()),
+    ] {
+        assert!(command.contains(&words), "{words} is not in {command}");
+    }
+    for certificate in ["server/server.crt", "clients/laptop/client.crt"] {
+        Job::new("openssl")
+            .args(["verify", "-CAfile"])
+            .arg(&ca.cert)
+            .arg(project.dir.join(certificate))
+            .run()
+            .expect_ok(certificate);
+    }
+}
+
+/// A certificate that the person was given, and a password of their own.
+#[test]
+fn a_given_certificate_and_password_can_be_answered() {
+    let project = Project::new(&Account::current());
+    let ca = support::Ca::new("their ca");
+    let leaf = ca.server(&["localhost", "127.0.0.1", "::1"]);
+    let password = support::scratch("held").join("password");
+    fs::write(&password, "correct horse battery\n").unwrap();
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
+    let mut pty = Pty::pgtls(&[], &project.dir, (240, 50), &[]);
+    pty.expect("This directory    no project yet");
+    pty.send("\x1b[B\r");
+    pty.expect("Who has to prove who they are?");
+    pty.send("\r");
+    pty.expect("They come from");
+    pty.send(&format!("\t\t\t\t{}\r", password.display()));
+    pty.expect("Who issues the certificates?");
+    pty.send("\x1b[B\x1b[B");
+    pty.expect("Its root");
+    pty.send(&format!(
+        "\t{}\t{}\t{}\r",
+        leaf.cert.display(),
+        leaf.key.display(),
+        ca.cert.display()
+    ));
+    let command = command_at_the_end(&mut pty);
+    for (flag, file) in [
+        ("--password-file", &password),
+        ("--server-cert", &leaf.cert),
+        ("--server-key", &leaf.key),
+        ("--root", &ca.cert),
+    ] {
+        let words = format!("{flag} {}", file.display());
+        assert!(command.contains(&words), "{words} is not in {command}");
+    }
+    assert_eq!(
+        fs::read(project.dir.join("server/server.crt")).unwrap(),
+        fs::read(&leaf.cert).unwrap()
+    );
+    let passfile = fs::read_to_string(project.dir.join("clients/app/passfile")).unwrap();
+    assert!(
+        passfile.contains("correct horse battery"),
+        "the password is not the one given"
+    );
+}
+
+/// Which PostgreSQL, where it runs here: seen in the answers that would be saved.
+#[test]
+fn version_and_programs_can_be_answered() {
+    let Some(postgres) = Postgres::any() else { return };
+    let project = Project::new(&Account::current());
+    let mut pty = Pty::pgtls(&[], &project.dir, (240, 50), &[]);
+    pty.expect("This directory    no project yet");
+    pty.send(&format!("\t{}\t{}\r", postgres.major, postgres.bin.display()));
+    pty.expect("Who has to prove who they are?");
+    pty.send("\r");
+    pty.expect("They come from");
+    pty.send("\r");
+    pty.expect("Who issues the certificates?");
+    pty.send("\t\t\t800\r");
+    pty.expect("Files: ");
+    pty.expect(&format!("pg-version = {}", postgres.major));
+    pty.expect(&format!("pg-bin = \"{}\"", postgres.bin.display()));
+    pty.expect("ca-days = 800");
+    pty.send("\x03");
+    assert_eq!(pty.wait(), 0);
 }
