@@ -272,3 +272,15 @@ fn a_server_that_hangs_holds_nothing_up() {
     pty.send("q");
     assert_eq!(pty.wait(), 0);
 }
+
+/// A person's own compose file is seen, and said to be left alone.
+#[test]
+fn a_compose_file_is_seen() {
+    let dir = empty();
+    fs::write(dir.join("compose.yaml"), "services: {}\n").unwrap();
+    let mut pty = Pty::pgtls(&[], &dir, (100, 30), &[]);
+    pty.expect("yours: it stays as it is");
+    pty.expect("compose.yaml");
+    pty.send("q");
+    assert_eq!(pty.wait(), 0);
+}

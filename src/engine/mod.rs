@@ -25,7 +25,7 @@ pub use error::{Error, Kind};
 pub use event::{Event, Running, Step, Teller};
 pub use files::{must_read, read, secret};
 pub use formats::make as make_formats;
-pub use ground::{Ground, Live, Serving};
+pub use ground::{Ground, Live, Serving, compose_file};
 pub use install::{Installation, install, kit_dir, write_project};
 pub use manage::{Look, Renewal, certificates, ground, look, renew, stop, undo};
 pub use metrics::metrics;

@@ -22,6 +22,8 @@ pub struct Seen {
     pub asking: bool,
     /// The Docker engine that containers can be run with.
     pub docker: Option<String>,
+    /// The person's own compose file in the directory.
+    pub compose_file: Option<&'static str>,
     /// Who listens on PostgreSQL's usual port.
     pub usual_port: Option<String>,
     /// The project's server, if it runs: its port.
@@ -62,6 +64,7 @@ pub async fn look(dir: &Path, tell: impl Fn(Seen)) {
         fetch: None,
         asking: all.is_empty(),
         docker,
+        compose_file: engine::compose_file(dir),
         usual_port: port_taken_by(5432),
         running,
         names: names(),

@@ -38,6 +38,26 @@ const MARK: &str = "Written by pgtls from pgtls.toml";
 const FACTS: &str = "SELECT current_setting('server_version_num'), \
                      (SELECT string_agg(name, ', ') FROM pg_settings WHERE pending_restart)";
 
+/// The person's own compose file in a directory, which is never rewritten: its name.
+#[must_use]
+pub fn compose_file(dir: &Path) -> Option<&'static str> {
+    theirs(dir).ok().flatten().map(|(name, _)| name)
+}
+
+fn theirs(dir: &Path) -> Result<Option<(&'static str, String)>, Error> {
+    for name in THEIRS {
+        if let Some(text) = compose_text(dir, name)?.filter(|text| !is_ours(text)) {
+            return Ok(Some((name, text)));
+        }
+    }
+    Ok(None)
+}
+
+fn compose_text(dir: &Path, name: &str) -> Result<Option<String>, Error> {
+    let bytes = files::read("the compose file", &dir.join(name))?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
 /// A container, and the engine that runs it where there is one.
 #[derive(Debug)]
 pub struct Container {
@@ -93,18 +113,8 @@ impl Container {
 
     /// What the directory says.
     fn on_disk(dir: &Path, runner: Result<(Docker, Engine), Diagnosis>) -> Result<Self, Error> {
-        let text = |name: &str| -> Result<Option<String>, Error> {
-            let bytes = files::read("the compose file", &dir.join(name))?;
-            Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
-        };
-        let mut theirs = None;
-        for name in THEIRS {
-            if let Some(text) = text(name)?.filter(|text| !is_ours(text)) {
-                theirs = Some((name, text));
-                break;
-            }
-        }
-        let Some((name, content)) = theirs else {
+        let text = |name: &str| compose_text(dir, name);
+        let Some((name, content)) = theirs(dir)? else {
             let ours = text(Layout::COMPOSE)?;
             let named = ours.as_deref().and_then(name_in);
             return Ok(Self {

@@ -18,7 +18,7 @@ use super::prepare::Prepared;
 use super::up::Ask;
 use super::{Error, Teller, files};
 
-pub use compose::Container;
+pub use compose::{Container, compose_file};
 pub use sandbox::Home;
 
 /// Where a server runs.

@@ -59,6 +59,9 @@ impl Step for Start {
         if let Some(docker) = &seen.docker {
             say("Docker", &visible(docker));
         }
+        if let Some(name) = seen.compose_file {
+            say(name, "yours: it stays as it is");
+        }
         match &seen.usual_port {
             Some(_) => say("Port 5432", "taken: another one is chosen"),
             None => say("Port 5432", "free"),

@@ -171,6 +171,7 @@ pub fn seen() -> Seen {
         fetch: None,
         asking: false,
         docker: None,
+        compose_file: None,
         usual_port: Some("port 5432 on 127.0.0.1 is in use by `postgres` (process 812)".into()),
         running: None,
         names: vec!["shop-1".into(), "192.168.7.12".into()],
