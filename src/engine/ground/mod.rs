@@ -179,7 +179,7 @@ impl Ground {
         }
     }
 
-    /// The sandbox that is left in a directory whose answers are gone.
+    /// The sandbox that lies in a directory, also where the answers are gone; no program is looked for.
     pub fn left(dir: &Path) -> Option<Self> {
         Home::left(dir).map(Self::Sandbox)
     }

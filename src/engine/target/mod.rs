@@ -16,7 +16,7 @@ use crate::dial::{Address, ClientIdentity, Deadline, open};
 use crate::judge::TrustStore;
 use crate::pki::{Algorithm, Authority, Certificate, Identity};
 use crate::plan::{Kit, Layout};
-use crate::setup::{Mode, Setup};
+use crate::setup::{Mode, Run, Setup};
 use crate::verify::{Admin, Cause, Client, Place, Server, Target, client_identity};
 
 use super::{Error, Ground, files, prepare};
@@ -66,7 +66,7 @@ pub async fn target(conninfo: Conninfo, env: &Environment, means: &Means) -> Res
     let (server, address) = choose(&client, means).await?;
     let (trust, trust_file) = trust(&client);
     let shown = client.identity.as_ref().ok().and_then(Option::as_ref);
-    let ours = ours(means, &address).await;
+    let ours = ours(means, &address);
     let expect = means
         .expect
         .or(ours.as_ref().map(|(setup, _)| setup.mode))
@@ -199,7 +199,7 @@ fn other(means: &Means, shown: Option<&ClientIdentity>) -> Result<Option<ClientI
 }
 
 /// The project in the directory, if the connection goes to its own server.
-async fn ours(means: &Means, address: &Address) -> Option<(Setup, Option<Admin>)> {
+fn ours(means: &Means, address: &Address) -> Option<(Setup, Option<Admin>)> {
     let setup = prepare::project(&means.dir).ok()?;
     let Address::Tcp { addresses, .. } = address else {
         return None;
@@ -210,7 +210,10 @@ async fn ours(means: &Means, address: &Address) -> Option<(Setup, Option<Admin>)
     {
         return None;
     }
-    let ground = Ground::look(&setup, &prepare::absolute(&means.dir)).await.ok();
+    // Only the place of a sandbox is asked for: looking for programs would take longer than the connection itself.
+    let ground = (setup.run == Run::Sandbox)
+        .then(|| Ground::left(&prepare::absolute(&means.dir)))
+        .flatten();
     let admin = ground
         .zip(setup.port)
         .and_then(|(ground, port)| ground.admin(port));
