@@ -31,6 +31,9 @@ pub struct Client {
     pub doc: String,
     /// Whether the tests run it against real servers and impostors.
     pub tested: bool,
+    /// The version with which the same was run once by hand, for a driver that the tests cannot have.
+    #[serde(default)]
+    pub by_hand: Option<String>,
     /// What to watch out for; sentences.
     #[serde(default)]
     pub traps: Vec<String>,

@@ -22,7 +22,8 @@ nothing but the check of the certificate keeps the driver out, and the driver's 
 - **other name**: it refuses a server whose certificate, of the right CA, carries another name; also where an address is dialled.
 - **plaintext**: it refuses a server that speaks no TLS, instead of going on without.
 
-A dash: not run by the tests, since the driver cannot be had where they run. The snippet is written to its documentation.
+A dash: not run by the tests, since the driver cannot be had where they run. The snippet is written to its documentation;
+where a note below names a version, the same tests were run with it once, on a machine that had it.
 
 | name | client | version | one-way | mTLS | address | other CA | other name | plaintext |
 |---|---|---|:-:|:-:|:-:|:-:|:-:|:-:|
@@ -77,8 +78,15 @@ fn notes(page: &mut String) {
         )
         .unwrap();
         let says = &client.says;
-        if !(client.traps.is_empty() && says.other_ca.is_empty()) {
+        if !(client.traps.is_empty() && says.other_ca.is_empty() && client.by_hand.is_none()) {
             page.push('\n');
+        }
+        if let Some(version) = &client.by_hand {
+            writeln!(
+                page,
+                "- Run by hand with {version}: it connects, and refuses each impostor, in all six columns."
+            )
+            .unwrap();
         }
         for (against, words) in [
             ("another CA", &says.other_ca),
