@@ -33,6 +33,7 @@ causes! {
     HostUnknown "host-unknown" "The host name has no address.",
     ConnectionRefused "connection-refused" "Nothing listens there.",
     NoSocket "no-socket" "There is no such Unix socket.",
+    SocketDenied "socket-denied" "This account may not connect to the Unix socket.",
     Unreachable "unreachable" "The network or the operating system is in the way.",
     Timeout "timeout" "No answer in time.",
     ConnectionLost "connection-lost" "The server ended the connection without saying why.",

@@ -347,9 +347,10 @@ fn no_handshake(target: &Target, fault: &HandshakeFault) -> Finding {
             Finding::broken("the server speaks neither TLS 1.2 nor 1.3").evidence(alert.to_string()),
             Cause::TlsVersion,
         ),
-        HandshakeFault::NotTls | HandshakeFault::Misbehaved(_) | HandshakeFault::WithoutAlpn => {
-            because(Finding::broken(fault.to_string()), Cause::TlsBroken)
-        }
+        HandshakeFault::NotTls
+        | HandshakeFault::Misbehaved(_)
+        | HandshakeFault::NoCertificate
+        | HandshakeFault::WithoutAlpn => because(Finding::broken(fault.to_string()), Cause::TlsBroken),
         // What this TLS library cannot speak says nothing about what psql would do.
         _ => Finding::open(fault.to_string()),
     }

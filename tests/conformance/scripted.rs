@@ -2,7 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 /// What such a server does with a connection.
 pub type Script = fn(&mut TcpStream);
@@ -35,6 +39,13 @@ pub const SCRIPTS: &[(&str, Script)] = &[
         read(stream);
         write(stream, b"this is no TLS record at all");
     }),
+    ("server-cert-no-certificate", |stream| {
+        read(stream);
+        write(stream, b"S");
+        let tls = rustls::ServerConnection::new(bare_faced()).unwrap();
+        // The client ends it: that is its answer.
+        let _ = rustls::StreamOwned::new(tls, stream).flush();
+    }),
     ("protocol", |stream| {
         read(stream);
         write(stream, &message(b'T', b"\0\0"));
@@ -63,6 +74,22 @@ pub const SCRIPTS: &[(&str, Script)] = &[
         read(stream);
     }),
 ];
+
+/// TLS 1.3 with an empty list of certificates, which no server of OpenSSL's begins.
+fn bare_faced() -> Arc<rustls::ServerConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let key = rcgen::KeyPair::generate().unwrap();
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let nobody = SingleCertAndKey::from(CertifiedKey::new(Vec::new(), key));
+    Arc::new(
+        rustls::ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(nobody)),
+    )
+}
 
 /// Serves every connection by that script, for as long as the tests run; its port.
 pub fn serve(script: Script) -> u16 {

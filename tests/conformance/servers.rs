@@ -37,6 +37,15 @@ const STAGES: &[Stage] = &[
         "ssl_max_protocol_version = 'TLSv1.2'",
         "hostssl all all all cert",
     ),
+    (
+        "revoking",
+        "plain",
+        "clientroot.crt",
+        "",
+        "hostssl all all all cert",
+    ),
+    ("standby", "plain", "", "", TLS_TRUST),
+    ("standby[13]", "plain", "", "", TLS_TRUST),
     ("certnoca", "plain", "", "", "hostssl all all all cert"),
     ("optional", "plain", "clientroot.crt", "", ANY_TRUST),
     (
@@ -158,11 +167,13 @@ impl Running {
     }
 }
 
-/// Starts the server of that name; `cert:NAME` is one with that certificate and nothing else. `None`, with a skip noted,
+/// Starts the server of that name; `cert:NAME` is one with that certificate and nothing else, before the version if
+/// there is one. `None`, with a skip noted,
 /// where its version is not here.
 pub fn start(world: &World, name: &str) -> Option<Running> {
     let plain = name
         .strip_prefix("cert:")
+        .and_then(|cert| cert.split('[').next())
         .map(|cert| (name, cert, "", "", ANY_TRUST));
     let (name, cert, ca, conf, hba) = plain.unwrap_or_else(|| {
         *STAGES
@@ -184,6 +195,8 @@ pub fn start(world: &World, name: &str) -> Option<Running> {
     builder = match name {
         "readonly" => builder.sql("alter role alice set default_transaction_read_only = on"),
         "full" => builder.sql("alter role alice connection limit 0"),
+        "revoking" => builder.client_crl(&world.path("clients.crl")),
+        standby if standby.starts_with("standby") => builder.standby(),
         _ => builder,
     };
     if !cert.is_empty() {

@@ -67,6 +67,15 @@ const CERTIFICATES: &[Recipe<'static>] = &[
         "basicConstraints=critical,CA:TRUE; nameConstraints=critical,permitted;DNS:inside.test",
         "",
     ),
+    (
+        "nocrlroot",
+        "p256-ncr",
+        "self",
+        "/CN=No List Root",
+        "basicConstraints=critical,CA:TRUE; keyUsage=critical,keyCertSign; subjectKeyIdentifier=hash",
+        "",
+    ),
+    ("ed448root", "ed448-ca", "self", "/CN=Ed448 Root", CA, ""),
     ("inter", "p256-inter", "root", "/CN=Inter", CA, ""),
     ("flatinter", "p256-fi", "flatroot", "/CN=Flat Inter", CA, ""),
     ("clientroot", "p256-cr", "self", "/CN=Client Root", CA, ""),
@@ -179,6 +188,16 @@ const CERTIFICATES: &[Recipe<'static>] = &[
     ("bynosign", "p256-bns", "nosign", "/CN=db.test", SERVER, ""),
     ("byflat", "p256-bf", "flatinter", "/CN=db.test", SERVER, ""),
     ("bynarrow", "p256-bna", "narrowroot", "/CN=db.test", SERVER, ""),
+    ("bynocrl", "p256-bnl", "nocrlroot", "/CN=db.test", SERVER, ""),
+    ("byed448", "p256-be4", "ed448root", "/CN=db.test", SERVER, ""),
+    (
+        "misshapen",
+        "p256-mis",
+        "root",
+        "/CN=db.test",
+        "basicConstraints=DER:30:06:01:01:ff:02:01:ff; subjectAltName=DNS:db.test",
+        "",
+    ),
     ("bytwin", "p256-bt", "twinroot", "/CN=db.test", SERVER, ""),
     ("byevil", "p256-be", "evilroot", "/CN=db.test", SERVER, ""),
     ("revoked", "p256-re", "root", "/CN=db.test", SERVER, ""),
@@ -241,6 +260,29 @@ impl World {
         world.files();
         world.homes();
         world
+    }
+
+    /// Adds `endless.crt`: below the root more CAs than OpenSSL follows, which is 100 unless somebody sets a depth.
+    pub fn with_endless_chain(mut self) -> Self {
+        const CAS: usize = 101;
+        let mut issuer = "root".to_owned();
+        let mut chain = Vec::new();
+        for at in 1..=CAS {
+            let name = format!("link{at}");
+            let subject = format!("/CN=Link {at}");
+            let extensions = "basicConstraints=critical,CA:TRUE";
+            self.workshop
+                .issue(&(&name, "p256-link", &issuer, &subject, extensions, ""));
+            chain.insert(0, format!("{name}.crt"));
+            issuer = name;
+        }
+        self.workshop
+            .issue(&("endless-leaf", "p256-endless", &issuer, "/CN=db.test", SERVER, ""));
+        chain.insert(0, "endless-leaf.crt".to_owned());
+        let chain: Vec<_> = chain.iter().map(String::as_str).collect();
+        self.bundle("endless.crt", &chain);
+        self.copy("p256-endless.key", "endless.key", 0o600);
+        self
     }
 
     /// A file of it.
@@ -335,6 +377,7 @@ impl World {
         self.workshop
             .list("clients", "clientroot", &["alicerevoked"], aki, years, "");
         self.workshop.list("nosignlist", "nosign", &[], "", years, "");
+        self.workshop.list("nocrllist", "nocrlroot", &[], aki, years, "");
         self.bundle("both.crl", &["empty.crl", "interlist.crl"]);
         // One bit of the signature changed.
         let mut forged = self.workshop.der("empty", "crl");

@@ -274,7 +274,13 @@ pub fn pgtls_bin() -> &'static Path {
     static BIN: OnceLock<PathBuf> = OnceLock::new();
     BIN.get_or_init(|| {
         let copy = tmp().join("pgtls");
-        fs::copy(env!("CARGO_BIN_EXE_pgtls"), &copy).unwrap();
+        // By another process: a descriptor of this one that writes to it, inherited for a moment by a child that another
+        // thread starts, would make it "text file busy".
+        Job::new("cp")
+            .arg(env!("CARGO_BIN_EXE_pgtls"))
+            .arg(&copy)
+            .run()
+            .expect_ok("cp");
         super::open_to_all(&copy);
         copy
     })

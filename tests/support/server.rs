@@ -33,6 +33,7 @@ pub struct Builder {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     port: Option<u16>,
+    is_standby: bool,
 }
 
 impl TestServer {
@@ -48,6 +49,7 @@ impl TestServer {
             arguments: Vec::new(),
             environment: Vec::new(),
             port: None,
+            is_standby: false,
         }
     }
 
@@ -118,6 +120,19 @@ impl Builder {
         self.conf("ssl_ca_file = 'root.crt'")
     }
 
+    /// Refuses the client certificates that this list revokes.
+    pub fn client_crl(mut self, list: &Path) -> Self {
+        self.files.push((list.to_owned(), "root.crl"));
+        self.conf("ssl_crl_file = 'root.crl'")
+    }
+
+    /// A standby that takes no sessions: it follows a primary that never comes
+    /// (<https://www.postgresql.org/docs/current/runtime-config-replication.html>, `hot_standby`).
+    pub fn standby(mut self) -> Self {
+        self.is_standby = true;
+        self.conf("hot_standby = off")
+    }
+
     /// Adds an argument of `postgres`, which beats every file.
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
@@ -164,8 +179,10 @@ impl Builder {
             let again = attempts > 0 && log.contains("in use");
             assert!(again, "PostgreSQL {} did not start:\n{log}", self.postgres.major);
         };
-        for statement in &self.sql {
-            server.sql(statement);
+        if !self.is_standby {
+            for statement in &self.sql {
+                server.sql(statement);
+            }
         }
         server
     }
@@ -183,6 +200,9 @@ impl Builder {
         put("postgresql.conf", &format!("{base}{}", self.conf));
         put("pg_hba.conf", &self.hba);
         put("pg_ident.conf", &self.ident);
+        if self.is_standby {
+            put("standby.signal", "");
+        }
         for (from, name) in &self.files {
             let to = data.join(name);
             fs::copy(from, &to).unwrap();
@@ -238,12 +258,10 @@ impl TestServer {
                 return Some(false);
             }
             // Its last line is the postmaster's state: https://www.postgresql.org/docs/current/storage-file-layout.html
-            fs::read_to_string(&pidfile)
-                .ok()?
-                .lines()
-                .nth(7)?
-                .starts_with("ready")
-                .then_some(true)
+            let state = fs::read_to_string(&pidfile).ok()?;
+            let state = state.lines().nth(7)?;
+            // "standby" is a standby that takes no sessions.
+            (state.starts_with("ready") || state.starts_with("standby")).then_some(true)
         })
     }
 }

@@ -39,6 +39,9 @@ pub enum HandshakeFault {
     /// The server breaks the rules of TLS, or could not prove that it holds its certificate's key.
     #[error("the server's TLS handshake is wrong: {0}")]
     Misbehaved(String),
+    /// The server showed an empty list of certificates, which RFC 8446 section 4.4.2.4 forbids.
+    #[error("the server presented no certificate")]
+    NoCertificate,
     /// Direct negotiation, and the server did not agree on ALPN `postgresql`.
     #[error(
         "direct TLS was accepted without ALPN \"postgresql\": this is no PostgreSQL 17 or later, or a proxy is in between"
@@ -81,6 +84,7 @@ impl From<&rustls::Error> for HandshakeFault {
             Error::InvalidMessage(
                 InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
             ) => Self::NotTls,
+            Error::NoCertificatesPresented => Self::NoCertificate,
             _ => Self::Misbehaved(words()),
         }
     }

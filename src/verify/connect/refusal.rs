@@ -8,7 +8,7 @@ use crate::judge::{Cause as ChainCause, NameCause, NameRefusal};
 use crate::pki::Certificate;
 
 use super::super::cause::{Cause, Words};
-use super::super::client::{FileFault, Peer, Server};
+use super::super::client::{FileFault, Peer, Place, Server};
 use super::super::finding::Finding;
 use super::super::report::ProbeId;
 use super::super::target::Target;
@@ -48,6 +48,7 @@ pub fn unreachable(target: &Target, server: &Server, error: &OpenError) -> Findi
         OpenError::NoSuchHost { .. } => Cause::HostUnknown,
         OpenError::Refused { .. } => Cause::ConnectionRefused,
         OpenError::NoSuchSocket { .. } => Cause::NoSocket,
+        OpenError::Permission { .. } if matches!(server.place, Place::Socket(_)) => Cause::SocketDenied,
         OpenError::Permission { .. } | OpenError::Other { .. } => Cause::Unreachable,
     };
     broken(target, server, cause, error.to_string())
@@ -237,6 +238,14 @@ pub fn handshake(target: &Target, server: &Server, failure: &HandshakeFailure) -
         ),
         HandshakeFault::WithoutAlpn | HandshakeFault::Lost(Lost::Alert(Alert::NO_APPLICATION_PROTOCOL)) => {
             at_handshake(broken(target, server, Cause::DirectTls, failure.to_string()))
+        }
+        HandshakeFault::NoCertificate => {
+            let cause = Cause::ServerCertificate(ChainCause::NoCertificate);
+            (
+                ProbeId::Chain,
+                broken(target, server, cause, failure.to_string()),
+                Next::OtherWay,
+            )
         }
         HandshakeFault::NotTls | HandshakeFault::Lost(Lost::Closed | Lost::Reset) if direct => {
             let observed = "the server does not take TLS without being asked first (sslnegotiation=direct)";
