@@ -26,6 +26,19 @@ pub enum Error {
     /// The project directory is not there.
     #[error("{} does not exist; create it, or name another directory with --dir", shown(.0))]
     NoSuchDirectory(PathBuf),
+    /// A file elsewhere is somebody else's: what replaced it would not be.
+    #[error(
+        "{} belongs to user id {owner}, and this run is user id {ours}: what replaced it would not belong to it. Run as that \
+         user, or as root", shown(.path)
+    )]
+    NotTheOwner {
+        /// The full path.
+        path: PathBuf,
+        /// Who owns it.
+        owner: u32,
+        /// Who runs.
+        ours: u32,
+    },
     /// The directory that should hold the project directory is not there.
     #[error("cannot create {}: the directory that should hold it does not exist; create that first (mkdir -p)", shown(.0))]
     NoParent(PathBuf),

@@ -24,6 +24,9 @@
 //! Every path is walked from the project directory's own file descriptor without following symbolic links, so a
 //! link planted meanwhile cannot lead a write elsewhere.
 //!
+//! Files elsewhere, such as a running server's certificate and key, go through [`switch()`]: all at one instant, in the same
+//! journal.
+//!
 //! Must not: open sockets, start processes, read the clock, touch `.pgtls/data` (the sandbox's).
 
 mod compare;
@@ -34,6 +37,7 @@ mod project;
 mod publish;
 mod record;
 mod show;
+mod switch;
 mod transaction;
 mod tree;
 mod undo;
@@ -43,6 +47,7 @@ pub use compare::{Action, Change, Changes, compare, compare_beside};
 pub use error::{Error, Found, Trouble};
 pub use project::{Locked, Project, Recovery};
 pub use publish::publish;
+pub use switch::{Elsewhere, last_note, switch};
 pub use transaction::KeptCopy;
 pub use undo::{Undone, UndoneFile, undo};
 pub use write::{Answer, HISTORY, Policy, Written, WrittenFile, write};

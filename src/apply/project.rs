@@ -12,6 +12,7 @@ use rustix::process::geteuid;
 use super::BOOKS;
 use super::error::{Error, Found, Result};
 use super::journal::{self, State};
+use super::switch;
 use super::transaction::{self, KeptCopy, Way};
 use super::tree::{DirState, Tree};
 
@@ -315,31 +316,33 @@ fn recover(tree: &Tree) -> Result<Option<Recovery>> {
         transaction::clear_staging(tree)?;
         return Ok(None);
     };
+    let settle = |way| match &record.elsewhere {
+        Some(_) => {
+            let root = switch::root()?;
+            let files = record.items.iter().map(|item| root.full(&item.path)).collect();
+            Ok((files, switch::bring(tree, &root, &record, way)?))
+        }
+        None => transaction::settle(tree, &record, way).map(|done| (done.files(), done.kept)),
+    };
     let mut undo = entry;
     let mut cause = None;
     if entry.state == State::Commit {
-        match transaction::settle(tree, &record, Way::Forward) {
-            Ok(prepared) => {
+        match settle(Way::Forward) {
+            Ok((files, kept)) => {
                 journal::turn(tree, entry, State::Done)?;
                 journal::sync(tree)?;
                 transaction::clear_staging(tree)?;
-                return Ok(Some(Recovery::Finished {
-                    files: prepared.files(),
-                    kept: prepared.kept,
-                }));
+                return Ok(Some(Recovery::Finished { files, kept }));
             }
             Err(error) => cause = Some(error),
         }
         undo = journal::turn(tree, entry, State::Undo)?;
     }
-    match transaction::settle(tree, &record, Way::Back) {
-        Ok(prepared) => {
+    match settle(Way::Back) {
+        Ok((files, kept)) => {
             journal::forget(tree, undo)?;
             transaction::clear_staging(tree)?;
-            Ok(Some(Recovery::TakenBack {
-                files: prepared.files(),
-                kept: prepared.kept,
-            }))
+            Ok(Some(Recovery::TakenBack { files, kept }))
         }
         Err(second) => Err(match cause {
             Some(cause) => Error::unfinished(tree, cause, second),

@@ -20,6 +20,9 @@ const DIGEST: usize = 64;
 pub(super) struct Record {
     pub dirs: Vec<Dir>,
     pub items: Vec<Item>,
+    /// Only in a record of files elsewhere, whose paths begin at the root of the file system: what whoever wrote them
+    /// wants to know when they are taken back.
+    pub elsewhere: Option<String>,
 }
 
 /// A directory that the write makes, or removes once it is empty.
@@ -53,6 +56,8 @@ pub(super) enum Unreadable {
 struct Header {
     dirs: Vec<DirLine>,
     items: Vec<ItemLine>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    elsewhere: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -98,6 +103,7 @@ impl Record {
                     after: item.after.as_ref().map(Shape::of),
                 })
                 .collect(),
+            elsewhere: self.elsewhere.clone(),
         };
         // Strings, numbers and booleans always have a JSON form.
         let header = serde_json::to_vec(&header).unwrap_or_default();
@@ -166,7 +172,11 @@ impl Record {
                 removed,
             });
         }
-        rest.is_empty().then_some(Self { dirs, items })
+        rest.is_empty().then_some(Self {
+            dirs,
+            items,
+            elsewhere: header.elsewhere,
+        })
     }
 
     fn states(&self) -> impl Iterator<Item = &FileState> {
@@ -243,6 +253,7 @@ mod tests {
                     edited: false,
                 },
             ],
+            elsewhere: Some("a note".to_owned()),
         }
     }
 

@@ -277,7 +277,7 @@ fn is_somebodys(disk: &FileState, item: &Item, way: Way) -> bool {
 }
 
 /// Copies a file to `.pgtls/kept/PATH.N`, durably, unless the last copy says the same; says whether it is new.
-fn keep(tree: &Tree, path: &Path, disk: &FileState) -> Result<(PathBuf, bool)> {
+pub(super) fn keep(tree: &Tree, path: &Path, disk: &FileState) -> Result<(PathBuf, bool)> {
     let kept = Path::new(BOOKS).join("kept");
     let dir = kept.join(parent(path));
     let mut above: Vec<&Path> = dir

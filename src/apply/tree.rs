@@ -215,6 +215,44 @@ impl Tree {
         fs::fchmod(&file, Mode::from_raw_mode(state.mode)).map_err(|e| Error::io("set the mode of", &full, e))
     }
 
+    /// Where a symbolic link points; `None` where there is none.
+    pub fn link_target(&self, rel: &Path) -> Result<Option<PathBuf>> {
+        let Some((dir, name)) = self.parent(rel)? else {
+            return Ok(None);
+        };
+        match fs::readlinkat(&dir, name, Vec::new()) {
+            Ok(target) => Ok(Some(PathBuf::from(OsStr::from_bytes(target.to_bytes())))),
+            Err(Errno::NOENT | Errno::INVAL) => Ok(None),
+            Err(e) => Err(Error::io("look at", &self.full(rel), e)),
+        }
+    }
+
+    /// Makes a symbolic link where nothing may be yet.
+    pub fn symlink(&self, target: &Path, rel: &Path) -> Result<()> {
+        let (dir, name) = self.existing_parent(rel)?;
+        fs::symlinkat(target, &dir, name).map_err(|e| Error::io("create", &self.full(rel), e))
+    }
+
+    /// Gives a file a second name; `Ok(false)` where that cannot be, as between file systems.
+    pub fn hard_link(&self, from: &Path, to: &Path) -> Result<bool> {
+        let (from_dir, from_name) = self.existing_parent(from)?;
+        let (to_dir, to_name) = self.existing_parent(to)?;
+        match fs::linkat(&from_dir, from_name, &to_dir, to_name, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOSPC | Errno::DQUOT) => Err(Error::io("create", &self.full(to), Errno::NOSPC)),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Moves a file, over whatever is at `to`; `Ok(false)` where that is on another file system.
+    pub fn rename_within(&self, from: &Path, to: &Path) -> Result<bool> {
+        match self.renamed(from, to, RenameFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::XDEV) => Ok(false),
+            Err(e) => Err(Error::io("write", &self.full(to), e)),
+        }
+    }
+
     /// Opens a file for locking, creating it 0600.
     pub fn open_lock(&self, rel: &Path) -> Result<Option<File>> {
         let Some((dir, name)) = self.parent(rel)? else {

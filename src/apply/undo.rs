@@ -1,12 +1,13 @@
 //! Taking back the last write: content, mode, owner and absence, exactly.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::BOOKS;
 use super::error::{Error, Result};
 use super::journal::{self, Entry, State};
 use super::project::Locked;
 use super::record::Record;
+use super::switch;
 use super::transaction::{self, KeptCopy, Prepared, Way};
 use super::tree::Tree;
 
@@ -24,7 +25,7 @@ pub struct Undone {
 /// One file that the write had touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UndoneFile {
-    /// Relative to the project directory.
+    /// Relative to the project directory; absolute for a file elsewhere.
     pub path: PathBuf,
     /// Whether there is a file now: `false` where there was none before the write.
     pub exists: bool,
@@ -39,13 +40,19 @@ pub fn undo(project: &Locked) -> Result<Undone> {
     };
     let record =
         journal::load(tree, last)?.ok_or_else(|| Error::NothingToUndo(project.dir().to_path_buf()))?;
-    let kept = run(tree, last, &record)?;
+    let kept = match &record.elsewhere {
+        Some(_) => elsewhere(tree, last, &record)?,
+        None => run(tree, last, &record)?,
+    };
     let files = record
         .items
         .iter()
         .filter(|item| !item.path.starts_with(BOOKS))
         .map(|item| UndoneFile {
-            path: item.path.clone(),
+            path: match &record.elsewhere {
+                Some(_) => Path::new("/").join(&item.path),
+                None => item.path.clone(),
+            },
             exists: item.before.is_some(),
         })
         .collect();
@@ -54,6 +61,24 @@ pub fn undo(project: &Locked) -> Result<Undone> {
         kept,
         remaining: before.len(),
     })
+}
+
+/// Files elsewhere go back all at one instant.
+fn elsewhere(tree: &Tree, entry: Entry, record: &Record) -> Result<Vec<KeptCopy>> {
+    let undo = journal::turn(tree, entry, State::Undo)?;
+    journal::sync(tree)?;
+    let root = switch::root()?;
+    let kept = switch::bring(tree, &root, record, Way::Back).map_err(|error| {
+        // As it was, where that is still possible; else the next run goes on going back.
+        let stayed = switch::bring(tree, &root, record, Way::Forward)
+            .and_then(|_| journal::turn(tree, undo, State::Done));
+        match stayed {
+            Ok(_) => Error::nothing_changed(error),
+            Err(second) => Error::unfinished(tree, error, second),
+        }
+    })?;
+    journal::forget(tree, undo)?;
+    Ok(kept)
 }
 
 fn run(tree: &Tree, entry: Entry, record: &Record) -> Result<Vec<KeptCopy>> {
