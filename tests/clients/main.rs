@@ -13,6 +13,7 @@ mod driver;
 mod formats;
 mod install;
 mod page;
+mod pooler;
 mod stage;
 mod wellformed;
 
