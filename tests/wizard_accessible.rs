@@ -136,6 +136,92 @@ fn an_interrupt_leaves_nothing_half_done() {
     );
 }
 
+/// "save" keeps the answers and nothing else; "cancel" in the middle takes back what was written.
+#[test]
+fn answers_are_kept_and_what_is_broken_off_is_taken_back() {
+    if Postgres::any().is_none() {
+        return;
+    }
+    let project = Project::new(&Account::current());
+    let files = || {
+        let files = fs::read_dir(&project.dir).unwrap().flatten();
+        files
+            .map(|file| file.file_name().into_string().unwrap())
+            // The books of `undo`.
+            .filter(|name| name != ".pgtls")
+            .collect::<Vec<_>>()
+    };
+    let mut pty = Pty::pgtls(&["--accessible"], &project.dir, PAPER, &[]);
+    enter_until(&mut pty, "Port. Enter for");
+    pty.send(&format!("{}\r", project.port));
+    enter_until(&mut pty, "Enter carries this out.");
+    pty.send("save\r");
+    pty.until("it is asked again", |screen| {
+        screen.matches("Enter carries this out.").count() == 2
+    });
+    assert_eq!(files(), ["pgtls.toml"], "{}", pty.text());
+    let answers = fs::read_to_string(project.dir.join("pgtls.toml")).unwrap();
+    assert!(answers.contains(&project.port.to_string()), "{answers}");
+
+    pty.send("\r");
+    pty.expect("Now making the database cluster");
+    pty.send("cancel\r");
+    pty.expect("Enter tries again;");
+    let screen = pty.text();
+    assert!(screen.contains("What was written is taken back"), "{screen}");
+    assert_eq!(files(), ["pgtls.toml"], "{screen}");
+    pty.send("quit\r");
+    assert_eq!(pty.wait(), 0);
+    only_lines(&pty);
+    wait_for("no process is left", Duration::from_secs(20), || {
+        processes_in(&project.dir).is_empty().then_some(())
+    });
+}
+
+/// "again" proves again, and is not content with what was true before; "fix" puts it right.
+#[test]
+fn a_server_that_went_away_is_noticed_and_started_again() {
+    let Some(postgres) = Postgres::any() else { return };
+    let project = Project::new(&Account::current());
+    let path = format!("{}:/usr/bin:/bin", postgres.bin.display());
+    let mut pty = Pty::pgtls(&["--accessible"], &project.dir, PAPER, &[("PATH", &path)]);
+    enter_until(&mut pty, "Port. Enter for");
+    pty.send(&format!("{}\r", project.port));
+    enter_until(&mut pty, "Verified: verify-full");
+    let asked = |pty: &Pty, times: usize| {
+        pty.until("what to do is asked", |screen| {
+            screen.matches("\"again\" tries every promise again:").count() == times
+        });
+    };
+    asked(&pty, 1);
+    pty.send("again\r");
+    asked(&pty, 2);
+    assert_eq!(
+        pty.text().matches("Verified: verify-full").count(),
+        2,
+        "{}",
+        pty.text()
+    );
+
+    project.pgtls(&["down", "--yes"]).run().expect_status(0);
+    pty.send("again\r");
+    asked(&pty, 3);
+    let screen = pty.text();
+    assert_eq!(screen.matches("Verified: verify-full").count(), 2, "{screen}");
+    assert!(screen.contains("\"fix\" writes and starts it again"), "{screen}");
+    pty.send("fix\r");
+    asked(&pty, 4);
+    assert_eq!(
+        pty.text().matches("Verified: verify-full").count(),
+        3,
+        "{}",
+        pty.text()
+    );
+    pty.send("quit\r");
+    assert_eq!(pty.wait(), 0);
+    only_lines(&pty);
+}
+
 /// A server that is only checked: what is wrong with its address is told, nothing is written, and nobody there is no
 /// "verified".
 #[test]

@@ -1,4 +1,4 @@
-//! The side of PgBouncer that clients see: the lines that the snippet leaves for later, taken into use.
+//! The side of `PgBouncer` that clients see: the lines that the snippet leaves for later, taken into use.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
