@@ -108,16 +108,11 @@ impl Ask for Prompt {
     }
 
     fn adopt(&self, volume: &str, version: u16) -> bool {
-        self.confirm(&format!(
-            "The volume {volume} is left from an earlier project, with data of PostgreSQL {version}. Use it? Its databases \
-             stay; roles of this setup are made in it and get new passwords."
-        ))
+        self.confirm(&format!("{} Use it?", engine::adopting(volume, version)))
     }
 
     fn discard(&self, volume: &str) -> bool {
-        self.confirm(&format!(
-            "The first start failed and left the volume {volume}, made just now, half filled. Delete it?"
-        ))
+        self.confirm(&format!("{} Delete it?", engine::discarding(volume)))
     }
 
     fn fetch(&self, plan: &FetchPlan) -> bool {

@@ -33,4 +33,4 @@ pub use modes::modes;
 pub use prepare::{Prepared, Request, absolute, prepare, project, save_answers, saved, setup};
 pub use sweep::{Checked, Depth, Dialled, Line, Sweep, Tally, holds_a_password, read_lines, sweep};
 pub use target::{Means, kit, locked_key, target};
-pub use up::{Ask, Outcome, up, write};
+pub use up::{Ask, Outcome, adopting, discarding, up, write};

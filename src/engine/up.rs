@@ -31,6 +31,21 @@ pub trait Ask: Send + Sync {
     }
 }
 
+/// What it means to use a volume that an earlier project left, with data of this major version.
+#[must_use]
+pub fn adopting(volume: &str, version: u16) -> String {
+    format!(
+        "The volume {volume} is left from an earlier project, with data of PostgreSQL {version}. Its databases stay; roles \
+         of this setup are made in it and get new passwords."
+    )
+}
+
+/// What it means to delete a volume that was made just now.
+#[must_use]
+pub fn discarding(volume: &str) -> String {
+    format!("The first start failed and left the volume {volume}, made just now, half filled.")
+}
+
 /// What `up` came to.
 #[derive(Debug)]
 pub struct Outcome {

@@ -167,6 +167,16 @@ pub enum Question {
         /// What to know about it.
         caveat: Option<String>,
     },
+    /// A volume that an earlier project left would be used.
+    Adopt {
+        /// What that means.
+        means: String,
+    },
+    /// A volume that was made just now, and that the server did not start on, would be deleted.
+    Discard {
+        /// What that means.
+        means: String,
+    },
 }
 
 /// The answer to a [`Question`].

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 use crate::apply::{Answer, Change};
-use crate::engine::Ask;
+use crate::engine::{Ask, adopting, discarding};
 use crate::pki::printable;
 use crate::server::fetch::FetchPlan;
 
@@ -55,5 +55,15 @@ impl Ask for Asker {
             caveat: plan.caveat.clone(),
         });
         reply == Reply::Yes
+    }
+
+    fn adopt(&self, volume: &str, version: u16) -> bool {
+        let means = printable(&adopting(volume, version));
+        self.ask(Question::Adopt { means }) == Reply::Yes
+    }
+
+    fn discard(&self, volume: &str) -> bool {
+        let means = printable(&discarding(volume));
+        self.ask(Question::Discard { means }) == Reply::Yes
     }
 }

@@ -295,6 +295,7 @@ pub(super) fn asked(question: &Question) -> (Vec<String>, usize) {
             ));
             says.extend(caveat.iter().map(|text| printable(text)));
         }
+        Question::Adopt { means } | Question::Discard { means } => says.push(means.clone()),
     }
     let buttons = buttons(question);
     says.extend(

@@ -337,6 +337,26 @@ fn the_journey_asks_on_the_screen() {
         stage.send(Message::Asked(fetch)).shot("asked_fetch");
         stage.keys("Enter");
         assert!(matches!(stage.effects[..], [Effect::Answer(Reply::Yes)]));
+        let adopt = Question::Adopt {
+            means: crate::engine::adopting("shop-db_data", 17),
+        };
+        stage.send(Message::Asked(adopt.clone())).shot("asked_adopt");
+        stage.keys("Enter");
+        assert!(
+            matches!(stage.effects[..], [Effect::Answer(Reply::No)]),
+            "Enter touches no data"
+        );
+        stage.send(Message::Asked(adopt)).keys("Left Enter");
+        assert!(matches!(stage.effects[..], [Effect::Answer(Reply::Yes)]));
+        let discard = Question::Discard {
+            means: crate::engine::discarding("shop-db_data"),
+        };
+        stage.send(Message::Asked(discard)).shot("asked_discard");
+        stage.keys("Enter");
+        assert!(
+            matches!(stage.effects[..], [Effect::Answer(Reply::No)]),
+            "Enter deletes nothing"
+        );
     });
 }
 

@@ -16,6 +16,7 @@ use super::model::{Focus, JourneyState, Model, PartRow, Popup, ProofState};
 use super::resume::Kept;
 use super::review;
 use super::steps::{STEPS, place};
+use super::widgets::first_button;
 use edit::{choose, down, edit, leave_row, move_to_question, pasted, remove, type_in, up};
 use window::{decide, in_popup};
 
@@ -77,7 +78,8 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::Asked(question) => {
-            model.open(Popup::Asked(question, 0));
+            let chosen = first_button(&question);
+            model.open(Popup::Asked(question, chosen));
             Vec::new()
         }
         Message::Done(result) => {

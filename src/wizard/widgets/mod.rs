@@ -15,7 +15,7 @@ pub use canvas::{Canvas, Hit};
 pub use diagram::diagram;
 pub use footer::footer;
 pub use page::{Page, Row};
-pub use popup::{buttons, popup, popup_end};
+pub use popup::{buttons, first_button, popup, popup_end};
 pub use questions::questions;
 pub use rail::rail;
 pub use sslmodes::sslmodes;

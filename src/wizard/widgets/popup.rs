@@ -125,6 +125,8 @@ fn title_of(question: &Question) -> &'static str {
     match question {
         Question::Edited { .. } => "This file was edited",
         Question::Fetch { .. } => "PostgreSQL is not on this machine",
+        Question::Adopt { .. } => "There is data already",
+        Question::Discard { .. } => "The first start failed",
     }
 }
 
@@ -137,6 +139,17 @@ pub fn buttons(question: &Question) -> Vec<&'static str> {
         } => vec!["Replace, keep a copy", "Leave it", "Stop"],
         Question::Edited { .. } => vec!["Replace, keep a copy", "Stop"],
         Question::Fetch { .. } => vec!["Fetch a private copy", "Stop"],
+        Question::Adopt { .. } => vec!["Use it", "Stop"],
+        Question::Discard { .. } => vec!["Delete it", "Keep it"],
+    }
+}
+
+/// The button that Enter presses at once: never one that touches data that somebody may want.
+#[must_use]
+pub fn first_button(question: &Question) -> usize {
+    match question {
+        Question::Edited { .. } | Question::Fetch { .. } => 0,
+        Question::Adopt { .. } | Question::Discard { .. } => buttons(question).len() - 1,
     }
 }
 
@@ -156,6 +169,9 @@ fn asked(model: &Model, question: &Question, columns: usize) -> Page {
             for line in diff.lines().take(200) {
                 page.text(line.to_owned(), super::super::review::diff_style(theme, line));
             }
+        }
+        Question::Adopt { means } | Question::Discard { means } => {
+            page.words(means, columns, 0, plain);
         }
         Question::Fetch { what, into, caveat } => {
             page.words(
