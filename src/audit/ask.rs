@@ -1,18 +1,15 @@
 //! The questions to the server, each on its own: what one privilege forbids takes nothing from the others.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-
-use base64::Engine;
 
 use crate::conf::hba::Rules;
 use crate::conf::ident::Maps;
 use crate::conf::settings::Settings;
 use crate::conf::simulate::Memberships;
 use crate::conf::{Dialect, Files, Unreadable};
-use crate::dial::{Deadline, QueryFailure, Rows, Session};
+use crate::dial::{Deadline, Rows, Session};
 use crate::pki::Certificate;
+use crate::verify::OverSql;
 
 use super::facts::{Facts, KeyFile, Reading, RoleRow, SessionRow, SettingRow};
 
@@ -51,10 +48,7 @@ pub async fn ask(
     disk: Option<(&dyn Reading, &Path)>,
     deadline: impl Fn() -> Deadline,
 ) {
-    let mut questions = Questions {
-        session,
-        deadline: &deadline,
-    };
+    let mut questions = Questions(OverSql::new(session, &deadline));
     if let Some(rows) = questions.ask(facts, "which server this is", WHO).await {
         let cell = |name| rows.value(0, name).unwrap_or_default().to_owned();
         let number: u32 = cell("number").parse().unwrap_or_default();
@@ -70,19 +64,12 @@ pub async fn ask(
     files(facts, &mut questions, disk).await;
 }
 
-struct Questions<'a> {
-    session: &'a mut Session,
-    deadline: &'a dyn Fn() -> Deadline,
-}
+struct Questions<'a>(OverSql<'a>);
 
 impl Questions<'_> {
-    async fn query(&mut self, sql: &str) -> Result<Rows, QueryFailure> {
-        self.session.query(sql, (self.deadline)()).await
-    }
-
     /// The rows; what is refused is noted as unseen.
     async fn ask(&mut self, facts: &mut Facts, what: &str, sql: &str) -> Option<Rows> {
-        match self.query(sql).await {
+        match self.0.query(sql).await {
             Ok(rows) => Some(rows),
             Err(error) => {
                 facts.miss(what, format!("{error}; log in as a superuser"));
@@ -90,58 +77,6 @@ impl Questions<'_> {
             }
         }
     }
-
-    /// The bytes of a file of the server's, piece by piece: a message of the server has a bound of 1 MiB.
-    async fn file(&mut self, path: &Path) -> Result<Vec<u8>, Unreadable> {
-        const PIECE: usize = 512 << 10;
-        const MOST: usize = 64 << 20;
-        let mut bytes = Vec::new();
-        loop {
-            let sql = format!(
-                "SELECT encode(pg_read_binary_file({}, {}, {PIECE}, true), 'base64') AS content",
-                literal(&path.to_string_lossy()),
-                bytes.len()
-            );
-            let rows = self
-                .query(&sql)
-                .await
-                .map_err(|error| Unreadable::Refused(error.to_string()))?;
-            let text = rows.value(0, "content").ok_or(Unreadable::Missing)?;
-            let text: String = text.split_whitespace().collect();
-            let piece = base64::engine::general_purpose::STANDARD
-                .decode(text)
-                .map_err(|_| Unreadable::Refused("the server's answer is no base64".to_owned()))?;
-            bytes.extend_from_slice(&piece);
-            if piece.len() < PIECE {
-                return Ok(bytes);
-            }
-            if bytes.len() > MOST {
-                return Err(Unreadable::Refused("it is larger than 64 MiB".to_owned()));
-            }
-        }
-    }
-
-    async fn names(&mut self, path: &Path) -> Result<Vec<Vec<u8>>, Unreadable> {
-        let sql = format!(
-            "SELECT pg_ls_dir({}, true, false) AS name LIMIT 10000",
-            literal(&path.to_string_lossy())
-        );
-        let rows = self
-            .query(&sql)
-            .await
-            .map_err(|error| Unreadable::Refused(error.to_string()))?;
-        if rows.rows.is_empty() {
-            return Err(Unreadable::Missing);
-        }
-        Ok((0..rows.rows.len())
-            .filter_map(|at| rows.value(at, "name").map(|name| name.as_bytes().to_vec()))
-            .collect())
-    }
-}
-
-/// A string literal that holds whatever `standard_conforming_strings` is.
-fn literal(text: &str) -> String {
-    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 async fn settings(facts: &mut Facts, questions: &mut Questions<'_>) {
@@ -385,71 +320,27 @@ async fn bytes(
     if let Some(bytes) = disk.and_then(|disk| disk.read(&path).ok()) {
         return Ok(bytes);
     }
-    questions.file(&path).await
+    questions.0.file(&path).await
 }
 
 fn nowhere() -> Unreadable {
     Unreadable::Refused("the server tells only superusers and pg_read_all_settings where it is".to_owned())
 }
 
-/// Reads a file and what it includes. Over SQL the includes are not known before they are read: what is missing is
-/// noted, fetched, and all is read again.
+/// Reads a file and what it includes: from the disk if it is there, else over SQL.
 async fn read<T>(
     questions: &mut Questions<'_>,
     disk: Option<&dyn Reading>,
     path: Option<PathBuf>,
     load: impl Fn(&Path, &dyn Files) -> Result<T, Unreadable>,
 ) -> Result<T, Unreadable> {
-    /// Includes nest ten deep.
-    const MOST_ROUNDS: usize = 12;
-    const MOST_FILES: usize = 500;
     let path = path.ok_or_else(nowhere)?;
     if let Some(disk) = disk
         && disk.read(&path).is_ok()
     {
         return load(&path, disk);
     }
-    let mut fetched = Fetched::default();
-    for _ in 0..MOST_ROUNDS {
-        let loaded = load(&path, &fetched);
-        let (files, directories) = fetched.wanted.take();
-        if (files.is_empty() && directories.is_empty()) || fetched.files.len() > MOST_FILES {
-            return loaded;
-        }
-        for file in files {
-            let bytes = questions.file(&file).await;
-            fetched.files.insert(file, bytes);
-        }
-        for directory in directories {
-            let names = questions.names(&directory).await;
-            fetched.directories.insert(directory, names);
-        }
-    }
-    load(&path, &fetched)
-}
-
-/// What was fetched of the server's files, and what was asked for in vain.
-#[derive(Default)]
-struct Fetched {
-    files: BTreeMap<PathBuf, Result<Vec<u8>, Unreadable>>,
-    directories: BTreeMap<PathBuf, Result<Vec<Vec<u8>>, Unreadable>>,
-    wanted: RefCell<(BTreeSet<PathBuf>, BTreeSet<PathBuf>)>,
-}
-
-impl Files for Fetched {
-    fn read(&self, path: &Path) -> Result<Vec<u8>, Unreadable> {
-        self.files.get(path).cloned().unwrap_or_else(|| {
-            self.wanted.borrow_mut().0.insert(path.to_owned());
-            Err(Unreadable::Refused("it has not been read".to_owned()))
-        })
-    }
-
-    fn list(&self, directory: &Path) -> Result<Vec<Vec<u8>>, Unreadable> {
-        self.directories.get(directory).cloned().unwrap_or_else(|| {
-            self.wanted.borrow_mut().1.insert(directory.to_owned());
-            Err(Unreadable::Refused("it has not been read".to_owned()))
-        })
-    }
+    questions.0.load(&path, load).await.map(|(loaded, _)| loaded)
 }
 
 /// The earliest end of the revocation lists in a file.

@@ -227,6 +227,9 @@ pub struct VerifyArgs {
     /// The key of --other-cert.
     #[arg(long, value_name = "FILE", requires = "other_cert")]
     pub other_key: Option<PathBuf>,
+    /// A superuser's own way into the same server: where a login is refused, its log and HBA rules are looked up.
+    #[arg(long, value_name = "CONNINFO", conflicts_with = "targets")]
+    pub admin: Option<String>,
 }
 
 /// Which probes.

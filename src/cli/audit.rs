@@ -24,6 +24,7 @@ pub fn run(global: &Global, args: AuditArgs, output: Output) -> Result<Exit, Err
         expect: None,
         other: None,
         dir: global.dir.clone(),
+        admin: None,
         key_passphrase: match &locked {
             Some(key) => Prompt::new(global).passphrase(None, &[key])?,
             None => None,

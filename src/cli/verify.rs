@@ -34,6 +34,11 @@ fn ask(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error>
         }),
         other: args.other_cert.zip(args.other_key),
         dir: global.dir.clone(),
+        admin: args
+            .admin
+            .as_deref()
+            .map(|text| given(text, output))
+            .transpose()?,
         key_passphrase: None,
         timeout: timeout(args.timeout)?,
         now: OffsetDateTime::now_utc(),

@@ -128,6 +128,15 @@ impl Stream {
         }
     }
 
+    /// Our own port, by which a server's log calls this connection; a Unix socket has none.
+    #[must_use]
+    pub fn local_port(&self) -> Option<u16> {
+        match &self.socket {
+            Socket::Tcp(tcp) => tcp.local_addr().ok().map(|address| address.port()),
+            Socket::Unix(_) => None,
+        }
+    }
+
     /// Whether this is a Unix-domain socket, over which PostgreSQL never speaks TLS.
     #[must_use]
     pub const fn is_unix(&self) -> bool {

@@ -15,12 +15,15 @@ use super::Error;
 /// How long one statement may take; `CREATE DATABASE` copies files.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// The database that is always there.
+const DATABASE: &str = "postgres";
+
 /// The superuser's way in.
 pub fn admin(server: &Server) -> Admin {
-    Admin {
+    Admin::Socket {
         address: Address::unix(&server.socket_dir, server.port),
         user: SUPERUSER.to_owned(),
-        dbname: "postgres".to_owned(),
+        dbname: DATABASE.to_owned(),
     }
 }
 
@@ -30,12 +33,11 @@ pub async fn enter(server: &Server) -> Result<Session, Error> {
         doing: "logging in over the server's own socket".to_owned(),
         why,
     };
-    let admin = admin(server);
     let deadline = Deadline::after(LIMIT);
-    let stream = open(&admin.address, deadline)
+    let stream = open(&Address::unix(&server.socket_dir, server.port), deadline)
         .await
         .map_err(|error| fail(error.to_string()))?;
-    let credentials = Credentials::new(&admin.user, &admin.dbname);
+    let credentials = Credentials::new(SUPERUSER, DATABASE);
     login(stream, &credentials, deadline)
         .await
         .map_err(|error| fail(error.to_string()))

@@ -176,6 +176,7 @@ async fn prove_project(
         expect: Some(outcome.setup.mode),
         other: None,
         dir: outcome.dir.clone(),
+        admin: None,
         key_passphrase: request.secrets.key_passphrase.clone(),
         timeout,
         now: request.now,

@@ -16,13 +16,14 @@ use crate::judge::TrustStore;
 use crate::pki::{Algorithm, Authority};
 use crate::setup::Mode;
 
+use super::connect;
 use super::finding::Finding;
-use super::lookup;
+use super::lookup::{self, Tried};
 use super::refusals::{self, Control, OtherName};
 use super::report::{Outcome, Probe, ProbeId, Report};
 use super::serving::{self, Conversation};
 use super::settings;
-use super::target::{Target, client_identity};
+use super::target::{Admin, Target, client_identity};
 
 /// Tests every promise, telling each probe as it is done.
 pub async fn prove(target: &Target, tell: &dyn Fn(&Probe)) -> Report {
@@ -88,7 +89,11 @@ async fn serving(
     tell: &dyn Fn(&Probe),
 ) -> (Vec<Probe>, Vec<CertificateDer<'static>>) {
     let mut talk = serving::converse(target).await;
-    lookup::explain(target, &mut talk.found, false).await;
+    let tried = Tried {
+        plaintext: false,
+        port: talk.port,
+    };
+    lookup::explain(target, &mut talk.found, tried).await;
     // Nobody may be waiting any more; that is fine.
     let _ = known.send(Some(Known::of(&talk)));
     let mut found = std::mem::take(&mut talk.found);
@@ -397,13 +402,22 @@ async fn asked_over_sql(target: &Target, talk: &mut Conversation) -> Vec<(ProbeI
     vec![hba, in_force]
 }
 
-/// A superuser's session over the socket of a server of our own; else why there is none.
-pub async fn superuser(target: &Target, admin: &super::Admin) -> Result<crate::dial::Session, String> {
-    let stream = open(&admin.address, target.deadline())
-        .await
-        .map_err(|error| error.to_string())?;
-    let credentials = crate::dial::Credentials::new(&admin.user, &admin.dbname);
-    login(stream, &credentials, target.deadline())
-        .await
-        .map_err(|error| error.to_string())
+/// A superuser's session; else why there is none.
+pub async fn superuser(target: &Target, admin: &Admin) -> Result<crate::dial::Session, String> {
+    match admin {
+        Admin::Socket {
+            address,
+            user,
+            dbname,
+        } => {
+            let stream = open(address, target.deadline())
+                .await
+                .map_err(|error| error.to_string())?;
+            let credentials = crate::dial::Credentials::new(user, dbname);
+            login(stream, &credentials, target.deadline())
+                .await
+                .map_err(|error| error.to_string())
+        }
+        Admin::Login(own) => connect::enter(own).await,
+    }
 }

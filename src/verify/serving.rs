@@ -28,6 +28,8 @@ pub struct Conversation {
     pub session: Option<Session>,
     /// What the server presented.
     pub presented: Vec<CertificateDer<'static>>,
+    /// Our port, of the connection that must work.
+    pub port: Option<u16>,
     /// Whether the server speaks TLS at all: without it nothing about certificates can be asked.
     pub offers_tls: bool,
 }
@@ -61,6 +63,7 @@ pub async fn converse(target: &Target) -> Conversation {
         found: Vec::new(),
         session: None,
         presented: Vec::new(),
+        port: None,
         offers_tls: false,
     };
 
@@ -72,6 +75,7 @@ pub async fn converse(target: &Target) -> Conversation {
             return talk.stop(ProbeId::Reach, "the server was not reached");
         }
     };
+    talk.port = stream.local_port();
     talk.add(
         ProbeId::Reach,
         Finding::holds(format!("{} answers", target.address)),

@@ -55,15 +55,31 @@ pub struct Target {
     pub now: OffsetDateTime,
 }
 
-/// A superuser's way in over the server's own socket.
+/// A superuser's way in.
 #[derive(Debug, Clone)]
-pub struct Admin {
-    /// The socket.
-    pub address: Address,
-    /// The role.
-    pub user: String,
-    /// The database.
-    pub dbname: String,
+pub enum Admin {
+    /// Over the socket of a server of our own.
+    Socket {
+        /// The socket.
+        address: Address,
+        /// The role.
+        user: String,
+        /// The database.
+        dbname: String,
+    },
+    /// By a connection string that the person gave for it.
+    Login(Box<Target>),
+}
+
+impl Admin {
+    /// Where it leads.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        match self {
+            Self::Socket { address, .. } => address,
+            Self::Login(target) => &target.address,
+        }
+    }
 }
 
 impl Target {

@@ -732,7 +732,10 @@ fn on_ones_own_server_the_line_of_pg_hba_conf_that_decides_is_looked_up() {
         outcome.stdout
     };
     let wrong = asked("password=wrong");
-    assert!(wrong.contains("pg_hba.conf decides: hostssl"), "{wrong}");
+    assert!(
+        wrong.contains("Connection matched") && wrong.contains("hostssl"),
+        "{wrong}"
+    );
     let stranger = asked("user=stranger password=wrong");
     assert!(
         stranger.contains("is for this login") || stranger.contains("decides:"),

@@ -8,6 +8,7 @@
 
 mod cases;
 mod causes;
+mod lookup;
 mod scripted;
 mod servers;
 #[path = "../support/mod.rs"]

@@ -30,6 +30,8 @@ pub struct Means {
     pub other: Option<(PathBuf, PathBuf)>,
     /// The project directory, where its CA and its sandbox may help.
     pub dir: PathBuf,
+    /// A superuser's own connection string to the same server, to look up what only that one may see.
+    pub admin: Option<Conninfo>,
     /// Passphrase of an encrypted key.
     pub key_passphrase: Option<SecretString>,
     /// How long one probe may take.
@@ -83,12 +85,25 @@ pub async fn target(conninfo: Conninfo, env: &Environment, means: &Means) -> Res
         other: other(means, shown)?,
         identity: shown.cloned(),
         expect,
-        admin: ours.and_then(|(_, admin)| admin),
+        admin: match &means.admin {
+            Some(own) => Some(Admin::Login(Box::new(own_way_in(own, env, means).await?))),
+            None => ours.and_then(|(_, admin)| admin),
+        },
         timeout: means.timeout,
         now: means.now,
         address,
         client,
     })
+}
+
+/// What `--admin` leads to.
+async fn own_way_in(conninfo: &Conninfo, env: &Environment, means: &Means) -> Result<Target, Error> {
+    let means = Means {
+        admin: None,
+        other: None,
+        ..means.clone()
+    };
+    Box::pin(target(conninfo.clone(), env, &means)).await
 }
 
 /// The key that is encrypted and for which the conninfo has no passphrase: somebody might know it.

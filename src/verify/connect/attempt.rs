@@ -54,6 +54,8 @@ pub struct Attempt {
     pub address: String,
     /// How it was made; `None`: over a Unix socket, which knows only one way.
     pub way: Option<Way>,
+    /// Our port, if it is one over TCP.
+    pub port: Option<u16>,
     /// What was found, in order.
     pub found: Vec<(ProbeId, Finding, Duration)>,
     /// What libpq does next, if there is no session.
@@ -74,6 +76,7 @@ impl Attempt {
             server: 0,
             address,
             way,
+            port: None,
             found: Vec::new(),
             next: Next::Nothing,
             session: None,
@@ -167,6 +170,7 @@ pub async fn make(
             }
         },
     };
+    attempt.port = stream.local_port();
     if let Some(peer) = target.client.peer.as_ref().filter(|_| over_socket) {
         let actual = stream.peer_uid();
         if peer.uid.is_none() || peer.uid != actual {

@@ -11,6 +11,7 @@ mod route;
 use crate::dial::Session;
 
 use super::finding::Finding;
+use super::lookup::{self, Tried};
 use super::report::{Outcome, Probe, ProbeId, Report, Verdict};
 use super::target::Target;
 
@@ -41,8 +42,11 @@ pub async fn connect(target: &Target) -> Report {
         let tls = attempts.remove(at);
         attempts.push(std::mem::replace(&mut last, tls));
     }
-    let plaintext = last.is_plaintext();
-    super::lookup::explain(target, &mut last.found, plaintext).await;
+    let tried = Tried {
+        plaintext: last.is_plaintext(),
+        port: last.port,
+    };
+    lookup::explain(target, &mut last.found, tried).await;
     turned_away(target, last, &attempts)
 }
 

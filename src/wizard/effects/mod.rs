@@ -193,6 +193,7 @@ impl Runner {
                     expect: None,
                     other: None,
                     dir,
+                    admin: None,
                     key_passphrase: passphrase(),
                     timeout: PROBE,
                     now: OffsetDateTime::now_utc(),

@@ -1,0 +1,381 @@
+//! The server's log, its last part: entries in whichever format it is written, and the one that is about us.
+//!
+//! Sources: <https://www.postgresql.org/docs/current/runtime-config-logging.html> (formats, `log_line_prefix`) and
+//! <https://www.postgresql.org/docs/current/functions-info.html> (`pg_current_logfile`).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::super::over_sql::OverSql;
+use super::super::shorten;
+
+/// How much of the log's end is looked at.
+const MOST: usize = 256 << 10;
+/// The longest text of an entry that is kept.
+const LONGEST: usize = 600;
+/// How long an entry may take from the process to the file, through the collector.
+const PATIENCE: Duration = Duration::from_millis(600);
+const PAUSE: Duration = Duration::from_millis(30);
+
+/// Where the log is. Without a collector it is wherever the server's standard error goes, which each of its processes
+/// can open anew if that is a file.
+const WHERE: &str = "SELECT CASE WHEN file IS NULL THEN '/proc/self/fd/2' WHEN file LIKE '/%' THEN file \
+    ELSE current_setting('data_directory') || '/' || file END AS path, file IS NULL AS bare \
+    FROM pg_current_logfile() AS file";
+
+/// The end of a log.
+#[derive(Debug)]
+pub struct Log {
+    /// What it is called to a person.
+    pub name: String,
+    entries: Vec<Entry>,
+}
+
+/// One entry.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// When, as the log has it.
+    time: String,
+    severity: String,
+    message: String,
+    detail: Option<String>,
+    hint: Option<String>,
+    process: Option<u32>,
+    port: Option<u16>,
+}
+
+/// Reads the log's end again and again until it holds the entry that is wanted from the connection with this port of
+/// ours; if the log tells no ports, the newest that is wanted.
+pub async fn find(
+    sql: &mut OverSql<'_>,
+    port: Option<u16>,
+    wanted: impl Fn(&Entry) -> bool,
+) -> Option<(String, Entry)> {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let log = read(sql).await?;
+        let ours = port.and_then(|port| log.of_port(port).rfind(|entry| wanted(entry)));
+        let waits = port.is_some() && log.tells_ports() && tokio::time::Instant::now() < until;
+        if ours.is_none() && waits {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        }
+        let found = ours.or_else(|| log.entries.iter().rfind(|entry| wanted(entry)))?;
+        return Some((log.name.clone(), found.clone()));
+    }
+}
+
+async fn read(sql: &mut OverSql<'_>) -> Option<Log> {
+    let rows = sql.query(WHERE).await.ok()?;
+    let path = PathBuf::from(rows.value(0, "path")?);
+    let name = if rows.value(0, "bare") == Some("t") {
+        "the server's log (its standard error)".to_owned()
+    } else {
+        format!(
+            "the server's log ({})",
+            crate::pki::printable(&path.to_string_lossy())
+        )
+    };
+    let bytes = sql.tail(&path, MOST).await.ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let entries = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => text.lines().filter_map(json).collect(),
+        Some("csv") => records(&text).iter().filter_map(|record| csv(record)).collect(),
+        _ => plain(&text),
+    };
+    Some(Log { name, entries })
+}
+
+impl Log {
+    fn tells_ports(&self) -> bool {
+        self.entries.iter().any(|entry| entry.port.is_some())
+    }
+
+    /// The entries of the process that serves the connection from that port: of the newest one, if there were more.
+    fn of_port(&self, port: u16) -> impl DoubleEndedIterator<Item = &Entry> {
+        let newest = self.entries.iter().rfind(|entry| entry.port == Some(port));
+        let process = newest.and_then(|entry| entry.process);
+        self.entries
+            .iter()
+            .filter(move |entry| entry.port == Some(port) || (process.is_some() && entry.process == process))
+    }
+}
+
+impl Entry {
+    /// Whether it says why a session did not come about, in the very words that the client got.
+    pub fn is_refusal(&self, told: &[String]) -> bool {
+        let message = crate::pki::printable(&self.message);
+        self.severity == "FATAL" && message.len() > 8 && told.iter().any(|line| line.contains(&message))
+    }
+
+    /// Whether it says why a handshake did not come about.
+    pub fn is_handshake(&self) -> bool {
+        self.message.starts_with("could not accept SSL connection")
+    }
+
+    /// Whether it names the line of `pg_hba.conf` that decided.
+    pub fn names_the_line(&self) -> bool {
+        self.detail
+            .as_deref()
+            .is_some_and(|detail| detail.contains("Connection matched"))
+    }
+
+    /// What it says, safe to show, a line for the message and one for each text that goes with it.
+    pub fn told(&self, log: &str) -> Vec<String> {
+        let shown = |text: &str| crate::pki::printable(&shorten(&text.replace('\n', " "), LONGEST));
+        let more = |label: &str, text: &Option<String>| {
+            text.as_deref()
+                .map(|text| format!("the log's {label}:  {}", shown(text)))
+        };
+        let first = format!(
+            "{log}: {} {}:  {}",
+            shown(&self.time),
+            self.severity,
+            shown(&self.message)
+        );
+        std::iter::once(first)
+            .chain(more("DETAIL", &self.detail))
+            .chain(more("HINT", &self.hint))
+            .collect()
+    }
+
+    /// From a connection's first entry, which is all that tells its port without `%r` in the prefix.
+    fn with_port_of_message(mut self) -> Self {
+        if self.port.is_none() && self.message.starts_with("connection received") {
+            self.port = self
+                .message
+                .rsplit_once("port=")
+                .and_then(|(_, port)| port.trim().parse().ok());
+        }
+        self
+    }
+}
+
+/// What begins an entry, and what belongs to the one before.
+const SEVERITIES: [&str; 6] = ["LOG", "FATAL", "ERROR", "WARNING", "PANIC", "NOTICE"];
+const PARTS: [&str; 6] = ["DETAIL", "HINT", "CONTEXT", "STATEMENT", "QUERY", "LOCATION"];
+
+/// The text format: `prefix LABEL:  text`, and further lines of a text behind a tab.
+fn plain(text: &str) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut part = "";
+    for line in text.lines() {
+        let label = SEVERITIES
+            .iter()
+            .chain(&PARTS)
+            .filter_map(|label| Some((line.find(&format!("{label}:  "))?, *label)))
+            .min();
+        match label {
+            Some((at, label)) => {
+                let (prefix, said) = (&line[..at], &line[at + label.len() + 3..]);
+                part = label;
+                if SEVERITIES.contains(&label) {
+                    entries.push(begun(prefix, label, said));
+                } else if let Some(entry) = entries.last_mut() {
+                    match label {
+                        "DETAIL" => entry.detail = Some(said.to_owned()),
+                        "HINT" => entry.hint = Some(said.to_owned()),
+                        _ => {}
+                    }
+                }
+            }
+            None => {
+                if let (Some(entry), Some(more)) = (entries.last_mut(), line.strip_prefix('\t')) {
+                    go_on(entry, part, more);
+                }
+            }
+        }
+    }
+    entries
+}
+
+fn begun(prefix: &str, severity: &str, message: &str) -> Entry {
+    Entry {
+        time: prefix.trim().to_owned(),
+        severity: severity.to_owned(),
+        message: message.to_owned(),
+        process: within(prefix, '[', ']'),
+        port: within(prefix, '(', ')'),
+        ..Entry::default()
+    }
+    .with_port_of_message()
+}
+
+fn go_on(entry: &mut Entry, part: &str, more: &str) {
+    let text = match part {
+        "DETAIL" => entry.detail.get_or_insert_default(),
+        "HINT" => entry.hint.get_or_insert_default(),
+        part if SEVERITIES.contains(&part) => &mut entry.message,
+        _ => return,
+    };
+    if text.len() < LONGEST {
+        text.push(' ');
+        text.push_str(more);
+    }
+}
+
+/// The first number in such brackets: `%p` is usually written `[%p]`, and `%r` writes `host(port)`.
+fn within<T: std::str::FromStr>(text: &str, open: char, close: char) -> Option<T> {
+    text.split(open)
+        .skip(1)
+        .find_map(|rest| rest.split_once(close)?.0.parse().ok())
+}
+
+fn json(line: &str) -> Option<Entry> {
+    let value: serde_json::Value = serde_json::from_str(line).ok()?;
+    let text = |name: &str| value[name].as_str().map(str::to_owned);
+    let number = |name: &str| value[name].as_u64();
+    Some(
+        Entry {
+            time: text("timestamp").unwrap_or_default(),
+            severity: text("error_severity")?,
+            message: text("message").unwrap_or_default(),
+            detail: text("detail"),
+            hint: text("hint"),
+            process: number("pid").and_then(|pid| pid.try_into().ok()),
+            port: number("remote_port").and_then(|port| port.try_into().ok()),
+        }
+        .with_port_of_message(),
+    )
+}
+
+/// The records of a comma-separated text, quotes taken off. It may begin in the middle of one: that is passed over, up
+/// to the next line that begins with a year.
+fn records(text: &str) -> Vec<Vec<String>> {
+    let begin = if text.starts_with("20") {
+        0
+    } else {
+        text.find("\n20").map_or(text.len(), |at| at + 1)
+    };
+    let text = &text[begin..];
+    let mut records = Vec::new();
+    let (mut record, mut field, mut quoted) = (Vec::new(), String::new(), false);
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match (character, quoted) {
+            ('"', true) if characters.peek() == Some(&'"') => {
+                characters.next();
+                field.push('"');
+            }
+            ('"', _) => quoted = !quoted,
+            (',', false) => record.push(std::mem::take(&mut field)),
+            ('\n', false) => {
+                record.push(std::mem::take(&mut field));
+                records.push(std::mem::take(&mut record));
+            }
+            _ => field.push(character),
+        }
+    }
+    records
+}
+
+/// The columns as <https://www.postgresql.org/docs/current/runtime-config-logging.html#RUNTIME-CONFIG-LOGGING-CSVLOG> has
+/// them.
+fn csv(record: &[String]) -> Option<Entry> {
+    let text = |at: usize| record.get(at).filter(|text| !text.is_empty()).cloned();
+    Some(
+        Entry {
+            time: text(0)?,
+            severity: text(11)?,
+            message: text(13).unwrap_or_default(),
+            detail: text(14),
+            hint: text(15),
+            process: text(3).and_then(|pid| pid.parse().ok()),
+            port: text(4).and_then(|from| from.rsplit_once(':')?.1.parse().ok()),
+        }
+        .with_port_of_message(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(entries: Vec<Entry>) -> Log {
+        Log {
+            name: "the log".to_owned(),
+            entries,
+        }
+    }
+
+    const PLAIN: &str = "\
+2026-11-25 10:00:00.000 UTC [7] LOG:  connection received: host=127.0.0.1 port=4000
+2026-11-25 10:00:00.001 UTC [8] LOG:  connection received: host=127.0.0.1 port=4001
+2026-11-25 10:00:00.002 UTC [7] FATAL:  password authentication failed for user \"app\"
+2026-11-25 10:00:00.002 UTC [7] DETAIL:  Connection matched pg_hba.conf line 9: \"hostssl all
+\tall all scram-sha-256\"
+2026-11-25 10:00:00.003 UTC [8] FATAL:  password authentication failed for user \"app\"
+2026-11-25 10:00:00.003 UTC [8] DETAIL:  Connection matched pg_hba.conf line 10: \"host all all all md5\"
+2026-11-25 10:00:00.004 UTC [8] STATEMENT:  none
+";
+
+    #[test]
+    fn the_entry_of_our_connection_is_found_among_others_by_its_process() {
+        let log = log(plain(PLAIN));
+        let told = ["FATAL: password authentication failed for user \"app\" (SQLSTATE 28P01)".to_owned()];
+        let of = |port| {
+            let entry = log.of_port(port).rfind(|entry| entry.is_refusal(&told))?;
+            entry.detail.clone()
+        };
+        assert_eq!(
+            of(4000).unwrap(),
+            "Connection matched pg_hba.conf line 9: \"hostssl all all all scram-sha-256\""
+        );
+        assert!(of(4001).unwrap().contains("line 10"));
+        assert_eq!(of(4002), None);
+        let entry = log.of_port(4000).next_back().unwrap();
+        assert!(entry.names_the_line());
+        assert_eq!(
+            entry.told("the log"),
+            [
+                "the log: 2026-11-25 10:00:00.002 UTC [7] FATAL:  password authentication failed for user \"app\"",
+                "the log's DETAIL:  Connection matched pg_hba.conf line 9: \"hostssl all all all scram-sha-256\"",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_prefix_with_the_address_tells_the_port_too() {
+        let entries = plain(
+            "2026 [7] app@app 127.0.0.1(4000) FATAL:  no\n2026 [8] app@app 127.0.0.1(4001) FATAL:  no\n",
+        );
+        let ports: Vec<_> = entries.iter().map(|entry| entry.port).collect();
+        assert_eq!(ports, [Some(4000), Some(4001)]);
+    }
+
+    #[test]
+    fn the_other_formats_say_the_same() {
+        let line = r#"{"timestamp":"2026-11-25 10:00:00.002 UTC","pid":7,"remote_host":"127.0.0.1","remote_port":4000,"error_severity":"FATAL","message":"no","detail":"why"}"#;
+        let from_json = json(line).unwrap();
+        let text = "ond half\",1\n2026-11-25 10:00:00.002 UTC,\"app\",\"app\",7,\"127.0.0.1:4000\",s,1,\"authentication\",t,3/2,0,\
+                    FATAL,28P01,\"no\",\"why\",,,,,,,,,\"\"\n";
+        let from_csv = records(text).iter().find_map(|record| csv(record)).unwrap();
+        assert_eq!(from_json, from_csv);
+        assert_eq!((from_csv.process, from_csv.port), (Some(7), Some(4000)));
+        assert_eq!(from_csv.detail.as_deref(), Some("why"));
+    }
+
+    #[test]
+    fn what_a_log_says_is_escaped_and_cut() {
+        let entries = plain(&format!("[7] FATAL:  \u{1b}[31m{}\n", "x".repeat(5000)));
+        let told = entries[0].told("the log").concat();
+        assert!(!told.contains('\u{1b}') && told.len() < 1000, "{told}");
+    }
+
+    #[test]
+    fn no_bytes_are_beyond_it() {
+        for text in [
+            "",
+            "\t",
+            "\n\n",
+            "LOG:  ",
+            "\"",
+            ",,,\n",
+            "{",
+            "DETAIL:  of nothing\n\tmore",
+            "2026,\"\n",
+        ] {
+            drop((plain(text), json(text), records(text)));
+        }
+    }
+}
