@@ -47,7 +47,7 @@ pub use compare::{Action, Change, Changes, compare, compare_beside};
 pub use error::{Error, Found, Trouble};
 pub use project::{Locked, Project, Recovery};
 pub use publish::publish;
-pub use switch::{Elsewhere, last_note, switch};
+pub use switch::{Elsewhere, last_note, notes, switch};
 pub use transaction::KeptCopy;
 pub use undo::{Undone, UndoneFile, undo};
 pub use write::{Answer, HISTORY, Policy, Written, WrittenFile, write};

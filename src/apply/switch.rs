@@ -102,6 +102,16 @@ pub fn last_note(project: &Locked) -> Result<Option<String>> {
     Ok(journal::load(books, last)?.and_then(|record| record.elsewhere))
 }
 
+/// The notes of all changes of files elsewhere that can be taken back, the newest first.
+pub fn notes(project: &Locked) -> Result<Vec<String>> {
+    let books = project.writer()?;
+    let mut notes = Vec::new();
+    for entry in journal::entries(books)?.into_iter().rev() {
+        notes.extend(journal::load(books, entry)?.and_then(|record| record.elsewhere));
+    }
+    Ok(notes)
+}
+
 /// The root of the file system, from which files elsewhere are walked to.
 pub(super) fn root() -> Result<Tree> {
     Tree::open(Path::new("/")).map_err(|e| Error::io("open", Path::new("/"), e))

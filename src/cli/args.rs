@@ -92,8 +92,10 @@ pub enum Command {
     Audit(AuditArgs),
     /// Show what a certificate file holds, or what a PostgreSQL server presents.
     Inspect(InspectArgs),
-    /// Issue new certificates by the same CA, put them in force, and prove that they are served.
+    /// Put new certificates in force without stopping the server, and prove that they are served.
     Renew(RenewArgs),
+    /// Ask a CA of your own for a certificate: make the key and the request; the key stays here.
+    Csr(CsrArgs),
     /// Print how to connect: a snippet for a driver or tool, ready to run.
     Connect(ConnectArgs),
     /// Print the completion script of a shell.
@@ -314,9 +316,69 @@ pub struct ConnectArgs {
     pub format: Vec<String>,
 }
 
+/// `csr`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+        pgtls csr --host db.example.org --host 10.0.0.5     request/server.csr for your CA, request/server.key stays\n  \
+        pgtls csr --client app                              the same for a client certificate of the role app\n  \
+        pgtls renew CONNINFO --config-dir DIR --cert FILE   when the CA has answered: check it and put it in force")]
+pub struct CsrArgs {
+    /// A DNS name or IP that clients dial; repeatable [default: those of pgtls.toml].
+    #[arg(long, value_name = "NAME")]
+    pub host: Vec<String>,
+    /// Ask for a client certificate with this CN (the role) instead.
+    #[arg(long, value_name = "CN", conflicts_with = "host")]
+    pub client: Option<String>,
+    /// Key algorithm: p256, p384, rsa2048, rsa3072, rsa4096, ed25519 [default: of pgtls.toml, else p256].
+    #[arg(long, value_name = "NAME")]
+    pub algorithm: Option<String>,
+    /// Make a new key where one of an earlier request is there.
+    #[arg(long)]
+    pub new_key: bool,
+}
+
 /// `renew`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Without CONNINFO: the project in --dir. With it: a server of your own, whose files are on this machine.\n\n\
+        Examples:\n  \
+        pgtls renew --dir demo                                                    new certificates by the project's CA\n  \
+        pgtls renew 'host=/run/postgresql user=postgres' --config-dir /etc/postgresql/17/main --cert signed.p7b\n  \
+        pgtls renew CONNINFO --config-dir DIR --from /etc/letsencrypt/live/db.example.org --root ca.crt\n  \
+        pgtls renew CONNINFO --config-dir DIR --crl ca.crl                        a revocation list, checked first\n  \
+        pgtls renew --ca --stage trust                                            a new CA in three stages, nobody locked out"
+)]
 pub struct RenewArgs {
+    /// A libpq connection string or URI of a server of your own [default: the project's, or as the last time].
+    #[arg(value_name = "CONNINFO")]
+    pub conninfo: Option<String>,
+    /// The directory with that server's configuration files, on this machine.
+    #[arg(long, value_name = "DIR")]
+    pub config_dir: Option<PathBuf>,
+    /// The certificate that a CA answered with, its intermediates beside it in any order: PEM, DER or PKCS#7 (.p7b).
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
+    /// Its key [default: that of `pgtls csr`, else the present one, whichever it is for].
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// The roots that your clients trust [default: those of the kits, or of CONNINFO, or of the present certificate].
+    #[arg(long, value_name = "FILE")]
+    pub root: Option<PathBuf>,
+    /// Names that the certificate must carry; repeatable [default: those of pgtls.toml, else of the present one].
+    #[arg(long, value_name = "NAME")]
+    pub host: Vec<String>,
+    /// Take what another tool wrote there: certbot's live/NAME, lego's, cert-manager's, step's.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["cert", "key"])]
+    pub from: Option<PathBuf>,
+    /// Run this program first, without a shell; without --from what it prints (PEM) is taken.
+    #[arg(long, value_name = "CMD", conflicts_with_all = ["cert", "key"])]
+    pub exec: Option<String>,
+    /// How long that program may take, seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "120", requires = "exec")]
+    pub exec_timeout: f64,
+    /// Put a revocation list for client certificates in force (`ssl_crl_file`): PEM or DER.
+    #[arg(long, value_name = "FILE")]
+    pub crl: Option<PathBuf>,
     /// Make a new CA too: every client then needs the new root.crt.
     #[arg(long)]
     pub ca: bool,

@@ -133,6 +133,9 @@ struct Renewed {
 
 /// Issues new certificates and proves that they are served.
 pub fn renew(global: &Global, args: &RenewArgs, output: Output) -> Result<Exit, Error> {
+    if super::rotate::is_elsewhere(args) {
+        return super::rotate::renew(global, args, output);
+    }
     let prompt = Prompt::new(global);
     let setup = engine::project(&global.dir)?;
     let what = match (&setup.certificates, args.ca) {

@@ -10,6 +10,7 @@ mod output;
 mod plan;
 mod prompt;
 mod request;
+mod rotate;
 mod sweep;
 mod up;
 mod verify;
@@ -115,6 +116,7 @@ fn dispatch(cli: Cli, output: Output) -> Result<Exit, Error> {
         Command::Audit(args) => audit::run(&global, args, output),
         Command::Inspect(args) => inspect::run(&args, output),
         Command::Renew(args) => manage::renew(&global, &args, output),
+        Command::Csr(args) => rotate::csr(&global, &args, output),
         Command::Connect(args) => connect::run(&global, &args, output),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "pgtls", &mut std::io::stdout());

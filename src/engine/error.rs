@@ -66,6 +66,14 @@ pub enum Error {
     /// The running server keeps its old settings or certificate: it complained about the new ones.
     #[error("the server did not take its new files: {}", .0.says)]
     Reload(server::Diagnosis),
+    /// A change was made, is not in force, and was taken back as far as that was possible.
+    #[error("{what}")]
+    NotInForce {
+        /// What happened, and how things are now.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The port that was asked for is somebody else's.
     #[error("{0}")]
     PortTaken(String),
@@ -136,7 +144,7 @@ impl Error {
             | Self::Server(_)
             | Self::PortTaken(_) => Kind::Environment,
             Self::Interrupted(_) => Kind::Undetermined,
-            Self::Database { .. } | Self::Open(_) | Self::Reload(_) => Kind::Broken,
+            Self::Database { .. } | Self::Open(_) | Self::Reload(_) | Self::NotInForce { .. } => Kind::Broken,
         }
     }
 
@@ -148,6 +156,7 @@ impl Error {
             | Self::Half { remedy, .. }
             | Self::NoAuthority { remedy, .. }
             | Self::DoesNotFit { remedy, .. }
+            | Self::NotInForce { remedy, .. }
             | Self::NeedsConsent { remedy, .. } => vec![remedy.clone()],
             Self::Server(error) => vec![error.remedy()],
             Self::Reload(diagnosis) => vec![diagnosis.remedy.clone()],

@@ -1,6 +1,7 @@
 //! Living with a project: stop, undo, renew.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -12,7 +13,7 @@ use crate::setup::{Answers, Run};
 
 use super::prepare::{self, Request};
 use super::up::{self, Ask};
-use super::{Error, Ground, Renew, Secrets, Step, Teller, files};
+use super::{Error, Gathered, Ground, Renew, Secrets, Step, Teller, files};
 
 /// Where the project's server runs; also the sandbox that is left when `undo` has taken back the answers.
 pub async fn ground(dir: &Path) -> Result<Ground, Error> {
@@ -44,6 +45,9 @@ pub async fn stop(ground: &Ground, tell: &Teller) -> Result<Option<u16>, Error> 
 /// there are none any more.
 pub async fn undo(dir: &Path, tell: &Teller) -> Result<Undone, Error> {
     let project = Project::open(dir)?;
+    if let Some(undone) = Box::pin(super::rotate::take_back(&project, dir, tell)).await? {
+        return Ok(undone);
+    }
     // Before the files go: afterwards there may be no answers left to find the server by.
     let before = prepare::project(dir).ok();
     let ground = match &before {
@@ -92,6 +96,8 @@ pub struct Renewal {
     pub written: Written,
     /// The new server certificate.
     pub certificate: Certificate,
+    /// All keys and certificates as they are now.
+    pub gathered: Arc<Gathered>,
     /// Whether the server was seen to serve it; `None` where there is no running server of ours to ask.
     pub served: Option<bool>,
 }
@@ -125,6 +131,7 @@ pub async fn renew(
         dir: prepared.dir.clone(),
         written,
         certificate,
+        gathered: Arc::clone(&prepared.gathered),
         served: None,
     };
     if !prepared.ground.is_running().await? {
@@ -149,7 +156,12 @@ pub async fn renew(
 
 /// Whether the server presents this certificate, before the time is up: a reload reaches new connections only
 /// once the server has turned to it.
-async fn serves(host: &str, port: u16, wanted: &Certificate, timeout: Duration) -> Result<bool, Error> {
+pub(super) async fn serves(
+    host: &str,
+    port: u16,
+    wanted: &Certificate,
+    timeout: Duration,
+) -> Result<bool, Error> {
     let until = Instant::now() + timeout;
     loop {
         let presented = presented(

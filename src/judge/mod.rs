@@ -25,6 +25,7 @@ mod extensions;
 mod general_name;
 mod host;
 mod key;
+mod lists;
 mod name;
 mod oid;
 mod path;
@@ -36,6 +37,7 @@ mod tls;
 
 pub use cause::{Cause, Identity, Refusal, VerifyError};
 pub use host::{Match, MatchedBy, NameCause, NameRefusal, judge_name};
+pub use lists::{ListSigner, RevocationList};
 pub use path::{Path, Purpose, judge_chain};
 pub use store::{StoreError, TrustStore, certificate_hash, list_hash};
 pub use tls::{SUPPORTED_SCHEMES, SignatureRefusal, TlsVersion, judge_own_certificate, verify_tls_signature};

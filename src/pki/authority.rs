@@ -310,7 +310,7 @@ fn check_path_length(certificate: &Certificate, below: u32) -> Result<(), Author
 }
 
 /// The bounds of RFC 5280 appendix A.1 (`ub-common-name`), and what PostgreSQL refuses in a CN (a NUL).
-fn check_common_name(name: &str) -> Result<(), AuthorityError> {
+pub(super) fn check_common_name(name: &str) -> Result<(), AuthorityError> {
     let refuse = |why| {
         Err(AuthorityError::CommonName {
             name: excerpt(name),

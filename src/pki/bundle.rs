@@ -30,6 +30,12 @@ impl Bundle {
     }
 }
 
+/// A revocation list in PEM.
+#[must_use]
+pub fn revocation_list_pem(der: &[u8]) -> String {
+    pem::encode("X509 CRL", der).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

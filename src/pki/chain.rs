@@ -22,3 +22,20 @@ pub(super) fn up_to_root<'a>(
     }
     Ok(above)
 }
+
+/// The certificates above `first` as far as `others` lead, nearest first. Of several certificates of one issuer (a CA that
+/// was certified twice) the one that ends last is taken.
+pub(super) fn upwards(first: &Certificate, others: &[Certificate]) -> Vec<Certificate> {
+    let mut above: Vec<Certificate> = Vec::new();
+    while let last = above.last().unwrap_or(first)
+        && !last.is_self_issued()
+        && above.len() < others.len()
+    {
+        let issuers = others.iter().filter(|other| last.is_signed_by(other));
+        let Some(issuer) = issuers.max_by_key(|issuer| issuer.not_after()) else {
+            break;
+        };
+        above.push(issuer.clone());
+    }
+    above
+}

@@ -8,6 +8,10 @@ use time::OffsetDateTime;
 use super::key::Signer;
 use super::{Certificate, HostName, KeyError, KeyKind, PrivateKey, der};
 
+/// `id-kp-serverAuth` and `id-kp-clientAuth` (RFC 5280 section 4.2.1.12).
+const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";
+const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
+
 /// What a certificate is for; decides its extensions.
 pub(super) enum Role<'a> {
     /// Signs leaves and nothing below them.
@@ -62,16 +66,30 @@ impl Template<'_> {
         match self.role {
             Role::Authority => {}
             Role::Server(hosts) => {
-                extensions.push(extended_key_usage("1.3.6.1.5.5.7.3.1"));
+                extensions.push(extended_key_usage(SERVER_AUTH));
                 extensions.push(subject_alternative_names(
                     hosts,
                     self.subject == der::sequence(&[]),
                 ));
             }
-            Role::Client => extensions.push(extended_key_usage("1.3.6.1.5.5.7.3.2")),
+            Role::Client => extensions.push(extended_key_usage(CLIENT_AUTH)),
         }
         extensions
     }
+}
+
+/// What a request asks a CA for: the purpose, and the names where it has any. What a CA adds of its own is its business.
+pub(super) fn request_extensions(role: &Role<'_>, kind: &KeyKind) -> Vec<Vec<u8>> {
+    let mut extensions = vec![key_usage(role, kind)];
+    match role {
+        Role::Authority => {}
+        Role::Server(hosts) => {
+            extensions.push(extended_key_usage(SERVER_AUTH));
+            extensions.push(subject_alternative_names(hosts, false));
+        }
+        Role::Client => extensions.push(extended_key_usage(CLIENT_AUTH)),
+    }
+    extensions
 }
 
 /// A positive INTEGER of exactly 16 bytes with 126 random bits: unique without any record of earlier ones

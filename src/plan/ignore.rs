@@ -4,9 +4,10 @@ use super::artifact::Line;
 
 const BEGIN: &str = "# pgtls: secrets, never to be committed";
 const END: &str = "# pgtls: end";
-const PATTERNS: [&str; 10] = [
+const PATTERNS: [&str; 11] = [
     "/ca/*.key",
     "/server/*.key",
+    "/request/*.key",
     "/server/roles.sql",
     "/db.env",
     "/clients/*/*.key",

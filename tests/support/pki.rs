@@ -122,9 +122,113 @@ impl Ca {
         )
     }
 
+    /// A server certificate for a key that OpenSSL refuses: RSA with 1024 bits.
+    pub fn weak_server(&self, names: &[&str]) -> Leaf {
+        let dir = scratch("weak");
+        let key = dir.join("key");
+        Job::new("openssl")
+            .args([
+                "genpkey",
+                "-algorithm",
+                "RSA",
+                "-pkeyopt",
+                "rsa_keygen_bits:1024",
+                "-out",
+            ])
+            .arg(&key)
+            .run()
+            .expect_ok("openssl genpkey");
+        fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        openssl(&dir, &["req", "-new", "-key", "key", "-out", "csr"])
+            .args(["-subj", "/CN=weak", "-addext"])
+            .arg(format!("subjectAltName={}", san(names)))
+            .run()
+            .expect_ok("openssl req");
+        let cert = self.sign(&dir.join("csr"));
+        Leaf { cert, key }
+    }
+
     /// A client certificate with that CN, valid from yesterday for 30 days.
     pub fn client(&self, cn: &str) -> Leaf {
         self.issue(cn, &format!("{END_ENTITY}extendedKeyUsage=clientAuth"), -1, 30)
+    }
+
+    /// A CA below this one.
+    pub fn intermediate(&self, cn: &str) -> Self {
+        let leaf = self.issue(
+            cn,
+            "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign",
+            -1,
+            300,
+        );
+        Self::existing(&leaf.cert, &leaf.key)
+    }
+
+    /// The certificate for a request, with the names and uses that it asks for, as a CA answers.
+    pub fn sign(&self, request: &Path) -> PathBuf {
+        let dir = scratch("signed");
+        let config = "[ca]\ndefault_ca=ours\n[ours]\ndatabase=index\nnew_certs_dir=.\nrand_serial=yes\ndefault_md=sha256\n\
+                      policy=any\nunique_subject=no\ncopy_extensions=copy\n[any]\ncommonName=optional\n\
+                      [leaf]\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\nbasicConstraints=critical,CA:FALSE\n";
+        fs::write(dir.join("config"), config).unwrap();
+        fs::write(dir.join("index"), "").unwrap();
+        let arguments = [
+            "ca",
+            "-batch",
+            "-notext",
+            "-config",
+            "config",
+            "-extensions",
+            "leaf",
+            "-utf8",
+            "-days",
+            "90",
+            "-out",
+            "crt",
+        ];
+        openssl(&dir, &arguments)
+            .arg("-in")
+            .arg(request)
+            .arg("-cert")
+            .arg(&self.cert)
+            .arg("-keyfile")
+            .arg(&self.key)
+            .run()
+            .expect_ok("openssl ca");
+        dir.join("crt")
+    }
+
+    /// A revocation list in PEM that holds between two moments, in days from now.
+    pub fn list(&self, revoked: &[&Leaf], from: i64, to: i64) -> PathBuf {
+        let dir = scratch("list");
+        let config = "[ca]\ndefault_ca=ours\n[ours]\ndatabase=index\ndefault_md=sha256\ncrlnumber=number\n\
+                      crl_extensions=crl\n[crl]\nauthorityKeyIdentifier=keyid\n";
+        fs::write(dir.join("config"), config).unwrap();
+        fs::write(dir.join("index"), "").unwrap();
+        fs::write(dir.join("number"), "01\n").unwrap();
+        let ours = |arguments: &[&str]| {
+            openssl(&dir, &["ca", "-config", "config"])
+                .arg("-cert")
+                .arg(&self.cert)
+                .arg("-keyfile")
+                .arg(&self.key)
+                .args(arguments)
+                .run()
+                .expect_ok("openssl ca");
+        };
+        for leaf in revoked {
+            ours(&["-revoke", leaf.cert.to_str().unwrap()]);
+        }
+        ours(&[
+            "-gencrl",
+            "-crl_lastupdate",
+            &moment(from),
+            "-crl_nextupdate",
+            &moment(to),
+            "-out",
+            "crl",
+        ]);
+        dir.join("crl")
     }
 
     /// Issues by `openssl ca`, the one command of OpenSSL 3.0 that takes any dates.

@@ -1,0 +1,294 @@
+//! `pgtls csr`, and `pgtls renew` for a server of the person's own.
+
+use std::path::Path;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use crate::engine::{self, Error, Given, Issued, Renew, Rotation, Secrets, Subject};
+use crate::pki::{Algorithm, HostName, printable};
+use crate::server;
+use crate::setup::CertificateSource;
+
+use super::args::{CsrArgs, Global, RenewArgs};
+use super::output::{Output, object};
+use super::prompt::Prompt;
+use super::{Exit, drive};
+
+#[derive(Debug, Serialize)]
+struct Asked {
+    request: String,
+    key: String,
+    names: Vec<String>,
+    algorithm: String,
+    kept_key: bool,
+}
+
+/// Makes a key and a request.
+pub fn csr(global: &Global, args: &CsrArgs, output: Output) -> Result<Exit, Error> {
+    let subject = match &args.client {
+        Some(cn) => Subject::Client(cn.clone()),
+        None => Subject::Server(hosts(&args.host)?),
+    };
+    let algorithm = args.algorithm.as_deref().map(algorithm).transpose()?;
+    let asked = engine::ask(&global.dir, &subject, algorithm, args.new_key)?;
+    if output.json() {
+        object(&Asked {
+            request: asked.request.display().to_string(),
+            key: asked.key.display().to_string(),
+            names: asked.names,
+            algorithm: asked.algorithm,
+            kept_key: asked.kept_key,
+        });
+        return Ok(Exit::Holds);
+    }
+    output.say(format_args!("  request  {}", asked.request.display()));
+    output.say(format_args!(
+        "  asks for {} ({})",
+        asked.names.join(", "),
+        asked.algorithm
+    ));
+    output.say(format_args!(
+        "  key      {} (0600; it never leaves this machine)",
+        asked.key.display()
+    ));
+    if asked.kept_key {
+        output.remark("the key of the earlier request is used again; --new-key makes another");
+    }
+    output.remark(match args.client {
+        None => {
+            "send the request to your CA; with its answer: pgtls renew CONNINFO --config-dir DIR --cert FILE"
+        }
+        Some(_) => "send the request to your CA; its answer is the client's sslcert, the key its sslkey",
+    });
+    Ok(Exit::Holds)
+}
+
+fn hosts(names: &[String]) -> Result<Vec<HostName>, Error> {
+    names
+        .iter()
+        .map(|name| {
+            name.parse().map_err(|error| Error::DoesNotFit {
+                what: format!("--host {}: {error}", printable(name)),
+                remedy: "give a DNS name or an IP address".to_owned(),
+            })
+        })
+        .collect()
+}
+
+fn algorithm(name: &str) -> Result<Algorithm, Error> {
+    name.parse().map_err(|_| Error::DoesNotFit {
+        what: format!("--algorithm {}: there is none of that name", printable(name)),
+        remedy: "one of p256, p384, rsa2048, rsa3072, rsa4096, ed25519".to_owned(),
+    })
+}
+
+/// Whether it is about a server of the person's own rather than the project's.
+pub fn is_elsewhere(args: &RenewArgs) -> bool {
+    args.conninfo.is_some()
+        || args.config_dir.is_some()
+        || args.cert.is_some()
+        || args.from.is_some()
+        || args.exec.is_some()
+        || args.crl.is_some()
+}
+
+#[derive(Debug, Serialize)]
+struct Rotated {
+    dir: String,
+    server: String,
+    files: Vec<String>,
+    serial: String,
+    not_after: String,
+    served: bool,
+    notes: Vec<String>,
+}
+
+/// Puts what is given in force on a running server.
+pub fn renew(global: &Global, args: &RenewArgs, output: Output) -> Result<Exit, Error> {
+    let prompt = Prompt::new(global);
+    let timeout = super::verify::timeout(args.timeout)?;
+    let conninfo = args
+        .conninfo
+        .as_deref()
+        .map(|text| super::verify::given(text, output))
+        .transpose()?;
+    let keys: Vec<&Path> = args.key.iter().map(std::path::PathBuf::as_path).collect();
+    let passphrase = prompt.passphrase(args.passphrase_file.as_deref(), &keys)?;
+    let tell = output.teller();
+    let given = Given {
+        certificate: args.cert.clone(),
+        key: args.key.clone(),
+        from: args.from.clone(),
+        said: said(args)?,
+        root: args.root.clone(),
+        passphrase: passphrase.clone(),
+    };
+    let is_given = given.certificate.is_some() || given.from.is_some() || given.said.is_some();
+    let now = OffsetDateTime::now_utc();
+    let issued = if is_given || args.crl.is_some() {
+        None
+    } else {
+        let secrets = Secrets {
+            key_passphrase: passphrase,
+            password: None,
+        };
+        Some(issue(global, args, prompt, &secrets, output)?)
+    };
+    let rotation = Rotation {
+        dir: global.dir.clone(),
+        conninfo,
+        config_dir: args.config_dir.clone(),
+        given,
+        issued,
+        list: args.crl.clone(),
+        hosts: hosts(&args.host)?,
+        timeout,
+        now,
+    };
+    let rotated = drive(engine::rotate(rotation, &tell))?;
+    let serial = rotated.certificate.serial_hex();
+    let not_after = rotated.certificate.not_after().date().to_string();
+    if output.json() {
+        object(&Rotated {
+            dir: rotated.dir.display().to_string(),
+            server: rotated.host,
+            files: rotated
+                .files
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect(),
+            serial,
+            not_after,
+            served: true,
+            notes: rotated.notes,
+        });
+        return Ok(Exit::Holds);
+    }
+    for path in &rotated.files {
+        output.say(format_args!("  changed  {}", path.display()));
+    }
+    output.say(format_args!(
+        "  {} serves serial {serial}, valid until {not_after}; open sessions were not touched",
+        rotated.host
+    ));
+    for note in &rotated.notes {
+        output.remark(note);
+    }
+    if !rotated.files.is_empty() {
+        output.remark(format_args!(
+            "`pgtls undo --dir {}` takes it back",
+            rotated.dir.display()
+        ));
+    }
+    Ok(Exit::Holds)
+}
+
+/// New certificates by the project's own CA, for a server elsewhere.
+fn issue(
+    global: &Global,
+    args: &RenewArgs,
+    prompt: Prompt,
+    secrets: &Secrets,
+    output: Output,
+) -> Result<Issued, Error> {
+    let nothing = |what: &str| Error::DoesNotFit {
+        what: what.to_owned(),
+        remedy: "give the new certificate with --cert FILE, or where another tool writes it with --from DIR"
+            .to_owned(),
+    };
+    let setup = match engine::project(&global.dir) {
+        Err(Error::NoProject(_)) => {
+            return Err(nothing(
+                "there is no CA here (no pgtls.toml in --dir) to issue a certificate",
+            ));
+        }
+        other => other?,
+    };
+    if matches!(setup.certificates, CertificateSource::Given { .. }) {
+        return Err(nothing(
+            "the project's certificate was given to it: there is no CA here to issue another",
+        ));
+    }
+    let what = if args.ca { Renew::Everything } else { Renew::Leaves };
+    let renewal = drive(engine::renew(
+        &global.dir,
+        secrets,
+        what,
+        &prompt,
+        super::verify::timeout(args.timeout)?,
+        OffsetDateTime::now_utc(),
+        &output.teller(),
+    ))?;
+    let credentials = &renewal.gathered.credentials;
+    Ok(Issued {
+        identity: credentials.server.clone(),
+        client_roots: credentials.client_roots.clone(),
+        written: true,
+    })
+}
+
+/// What the program of `--exec` printed, unless what it wrote to `--from` is meant.
+fn said(args: &RenewArgs) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+    let Some(line) = &args.exec else { return Ok(None) };
+    let words = words(line).ok_or_else(|| Error::DoesNotFit {
+        what: "--exec: a quote is not closed".to_owned(),
+        remedy: "close it; the words are parted at blanks, nothing else of a shell is known".to_owned(),
+    })?;
+    let limit = super::verify::timeout(args.exec_timeout)?;
+    let said = drive(async { Ok(server::run_program(&words, limit).await?) })?;
+    Ok(args.from.is_none().then(|| Zeroizing::new(said.into_bytes())))
+}
+
+/// The words of a line: parted at blanks, quotes keep blanks together, a backslash takes the next character as it is.
+fn words(line: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut characters = line.chars();
+    while let Some(c) = characters.next() {
+        match (c, quote) {
+            ('\\', None | Some('"')) => word.get_or_insert_default().push(characters.next()?),
+            (c, Some(open)) if c == open => quote = None,
+            ('\'' | '"', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (c, None) if c.is_whitespace() => words.extend(word.take()),
+            (c, _) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_parted_as_a_person_expects_and_nothing_is_expanded() {
+        let parted = |line: &str| words(line);
+        assert_eq!(
+            parted("step ca renew  --force '/a b/c.crt' \"x\\\"y\" $HOME *"),
+            Some(
+                [
+                    "step",
+                    "ca",
+                    "renew",
+                    "--force",
+                    "/a b/c.crt",
+                    "x\"y",
+                    "$HOME",
+                    "*"
+                ]
+                .map(str::to_owned)
+                .to_vec()
+            )
+        );
+        assert_eq!(parted("a ''"), Some(vec!["a".to_owned(), String::new()]));
+        assert_eq!(parted("a 'b"), None);
+        assert_eq!(parted("a\\"), None);
+    }
+}
