@@ -78,7 +78,8 @@ struct Stage {
     conninfo: String,
     password: bool,
     impostors: [Disguise; 4],
-    wrong_name: Leaf,
+    /// More arguments of pgtls.
+    more: Vec<String>,
 }
 
 impl Stage {
@@ -97,21 +98,32 @@ impl Stage {
             std::fs::set_permissions(&passfile, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
             conninfo = format!("{conninfo} passfile={}", passfile.display());
         }
+        let other = [
+            ("--other-cert", &wrong_name.cert),
+            ("--other-key", &wrong_name.key),
+        ];
+        let more = other
+            .iter()
+            .flat_map(|(flag, path)| [(*flag).to_owned(), path.display().to_string()])
+            .collect();
         Self {
             server,
             conninfo,
             password,
             impostors,
-            wrong_name,
+            more,
         }
+    }
+
+    /// The same where no certificate for another name is at hand, but a superuser's way in is.
+    fn without_certificate(mut self) -> Self {
+        self.more = vec!["--admin".to_owned(), self.server.socket()];
+        self
     }
 
     fn ours(&self) -> Outcome {
         pgtls(["verify", &self.conninfo, "--modes", "--json", "--timeout", "10"])
-            .arg("--other-cert")
-            .arg(&self.wrong_name.cert)
-            .arg("--other-key")
-            .arg(&self.wrong_name.key)
+            .args(&self.more)
             .run()
     }
 
@@ -282,20 +294,76 @@ fn the_newest_server_and_the_oldest() {
     }
 }
 
-/// Where no certificate for another name is at hand, that column says what it would need, and the rest is tried.
+/// Where no certificate for another name is at hand, the server's own is dialled by another name: psql does the same as
+/// in front of an impostor that has one.
+#[test]
+fn the_servers_own_certificate_under_another_name() {
+    let Some(cast) = Cast::new() else { return };
+    let server = cast.server().hba(HBA_ONE_WAY).start();
+    let stage = Stage::new(&cast, server, "", true).without_certificate();
+    let matrix = stage.agrees(0);
+    let refused = cell(&matrix, "rows", "verify-full", "wrong-name");
+    assert!(
+        refused["observed"]
+            .as_str()
+            .unwrap()
+            .contains("somebody-else.invalid"),
+        "{refused:#}"
+    );
+    let taken = cell(&matrix, "rows", "verify-ca", "wrong-name");
+    assert!(
+        evidence(taken).contains("server's own TLS") && evidence(taken).contains("TLS records"),
+        "{taken:#}"
+    );
+    // The server's log tells of each connection that came to it.
+    let logged = stage.server.log();
+    for (mode, meets, says) in [
+        ("verify-full", "as-it-is", "connection authorized"),
+        ("disable", "as-it-is", "no pg_hba.conf entry"),
+        ("verify-ca", "wrong-name", "connection authorized"),
+        ("disable", "self-signed", "connection authorized"),
+    ] {
+        let cell = cell(&matrix, "rows", mode, meets);
+        let line = cell["evidence"].as_array().unwrap().iter().find_map(|line| {
+            let line = line.as_str().unwrap();
+            line.contains(says).then_some(line)
+        });
+        let line = line.unwrap_or_else(|| panic!("{says}: {cell:#}"));
+        let (_, logged_line) = line.split_once("(its standard error): ").unwrap();
+        assert!(logged.contains(logged_line), "{line}\n{logged}");
+    }
+    let none = cell(&matrix, "rows", "verify-full", "self-signed");
+    assert!(!evidence(none).contains("the server's log"), "{none:#}");
+}
+
+#[test]
+fn without_tls_there_is_no_certificate_to_show() {
+    let Some(cast) = Cast::new() else { return };
+    let server = TestServer::builder(&cast.postgres)
+        .sql("create role app login")
+        .hba("host all all all trust")
+        .start();
+    let stage = Stage::new(&cast, server, "", false).without_certificate();
+    let matrix = stage.ours().expect_status(1).json();
+    let untried = cell(&matrix, "rows", "require", "wrong-name");
+    assert_eq!(untried["outcome"], Value::Null);
+    assert!(
+        untried["observed"].as_str().unwrap().contains("no certificate"),
+        "{untried:#}"
+    );
+    assert_eq!(
+        cell(&matrix, "rows", "prefer", "wrong-name")["outcome"],
+        "unprotected"
+    );
+}
+
+/// A certificate that does not fit is said, and the rest is tried.
 #[test]
 fn what_cannot_be_tried_is_said() {
     let Some(cast) = Cast::new() else { return };
     let server = cast.server().hba(HBA_ONE_WAY).start();
     let stage = Stage::new(&cast, server, "", true);
     let run = || pgtls(["verify", &stage.conninfo, "--modes", "--json"]);
-    let matrix = run().run().expect_status(0).json();
-    let untried = cell(&matrix, "rows", "verify-full", "wrong-name");
-    assert_eq!(untried["outcome"], Value::Null);
-    assert!(
-        untried["observed"].as_str().unwrap().contains("--other-cert"),
-        "{untried:#}"
-    );
     // A client's certificate is none for a server: psql would refuse it for that, not for its name.
     let (cert, key) = (
         cast.other.cert.display().to_string(),
@@ -386,11 +454,11 @@ fn the_table_reads_without_colour() {
     };
     assert_eq!(
         line("disable"),
-        "disable refuses UNPROTECTED UNPROTECTED not tried UNPROTECTED"
+        "disable refuses UNPROTECTED UNPROTECTED UNPROTECTED UNPROTECTED"
     );
     assert_eq!(
         line("verify-full"),
-        "verify-full connects refuses refuses not tried refuses"
+        "verify-full connects refuses refuses refuses refuses"
     );
     let begun = Instant::now();
     stage.ours().expect_status(0);

@@ -6,7 +6,7 @@ use crate::judge::{Purpose, judge_chain, judge_name};
 use crate::pki::{Algorithm, Authority, HostName, Identity, printable};
 use crate::plan::Layout;
 use crate::verify::Target;
-use crate::verify::modes::{Matrix, Props, Subject, Told, matrix};
+use crate::verify::modes::{Matrix, Props, SOMEBODY_ELSE, Subject, Told, WrongName, matrix};
 
 use super::{Error, Event, Means, Teller, files, target};
 
@@ -19,9 +19,6 @@ const MODES: [SslMode; 6] = [
     SslMode::VerifyCa,
     SslMode::VerifyFull,
 ];
-
-/// A name that nobody has (RFC 2606).
-const SOMEBODY_ELSE: &str = "somebody-else.invalid";
 
 /// Connects under each `sslmode`, to the server and to impostors in front of it.
 pub async fn modes(
@@ -39,12 +36,17 @@ pub async fn modes(
     )
     .await?;
     must_be_here(&strict.address)?;
+    // One way to the log is enough.
+    let bare = Means {
+        admin: None,
+        ..means.clone()
+    };
     let mut subjects = Vec::with_capacity(MODES.len());
     for sslmode in MODES {
         let dialled = match target::target(
             conninfo.clone().with(Keyword::Sslmode, sslmode.word()),
             env,
-            means,
+            &bare,
         )
         .await
         {
@@ -65,7 +67,7 @@ pub async fn modes(
             cell: told.cell.clone(),
         });
     };
-    Ok(Box::pin(matrix(&subjects, &props, &tell)).await)
+    Ok(Box::pin(matrix(&subjects, &props, &strict, &tell)).await)
 }
 
 /// An impostor stands only in front of a server of this machine, reached over loopback.
@@ -92,71 +94,72 @@ fn must_be_here(address: &Address) -> Result<(), Error> {
 }
 
 /// A server certificate of the CA that the client trusts, for a name that was not dialled: given, or issued where the
-/// project's CA has its key. Else why there is none.
-fn wrong_name(target: &Target, means: &Means) -> Result<Identity, String> {
-    let identity = match &means.other {
-        Some((certificate, key)) => given(certificate, key, means)?,
-        None => issued(means)?,
+/// project's CA has its key. Without one the server's own is shown under another name; what is given and does not fit is
+/// said.
+fn wrong_name(target: &Target, means: &Means) -> Result<Option<WrongName>, String> {
+    let Some((identity, from)) = (match &means.other {
+        Some((certificate, key)) => Some(given(certificate, key, means)?),
+        None => issued(means),
+    }) else {
+        return Ok(None);
     };
     let chain: Vec<_> = identity
         .chain()
         .iter()
         .map(|one| one.der().to_vec().into())
         .collect();
-    if !target.trust.is_empty() {
-        judge_chain(&chain, &target.trust, Purpose::Server, means.now).map_err(|refusal| {
-            format!(
-                "{}: as a server's it would be refused whatever its name: {refusal}",
-                origin(means)
-            )
-        })?;
+    if !target.trust.is_empty()
+        && let Err(refusal) = judge_chain(&chain, &target.trust, Purpose::Server, means.now)
+    {
+        // The project's CA need not be that of this server.
+        if means.other.is_none() {
+            return Ok(None);
+        }
+        return Err(format!(
+            "{from}: as a server's it would be refused whatever its name: {refusal}"
+        ));
     }
     match judge_name(identity.leaf().der(), &target.host) {
         Ok(_) => Err(format!(
-            "{}: it is for {}, the very name that is dialled",
-            origin(means),
+            "{from}: it is for {}, the very name that is dialled",
             printable(&target.host)
         )),
-        Err(_) => Ok(identity),
+        Err(_) => Ok(Some(WrongName { identity, from })),
     }
 }
 
-fn origin(means: &Means) -> String {
-    match &means.other {
-        Some((certificate, _)) => format!("{} (--other-cert)", certificate.display()),
-        None => format!(
-            "a certificate by the CA in {}",
-            means.dir.join(Layout::CA_CERT).display()
-        ),
-    }
-}
-
-fn given(certificate: &std::path::Path, key: &std::path::Path, means: &Means) -> Result<Identity, String> {
+fn given(
+    certificate: &std::path::Path,
+    key: &std::path::Path,
+    means: &Means,
+) -> Result<(Identity, String), String> {
     let words = |error: Error| error.to_string();
+    let from = format!("{} (--other-cert)", certificate.display());
     let chain =
         files::must_read("the certificate for another name (--other-cert)", certificate).map_err(words)?;
     let key = files::must_read("its key (--other-key)", key).map_err(words)?;
-    Identity::load(&chain, &key, means.key_passphrase.as_ref())
-        .map_err(|error| format!("{}: {error}", origin(means)))
+    match Identity::load(&chain, &key, means.key_passphrase.as_ref()) {
+        Ok(identity) => Ok((identity, from)),
+        Err(error) => Err(format!("{from}: {error}")),
+    }
 }
 
-fn issued(means: &Means) -> Result<Identity, String> {
+/// Of the project's CA, if its key is there and can be used.
+fn issued(means: &Means) -> Option<(Identity, String)> {
     let read = |path: &str| files::read("the CA", &means.dir.join(path)).ok().flatten();
-    let (Some(certificate), Some(key)) = (read(Layout::CA_CERT), read(Layout::CA_KEY)) else {
-        return Err(
-            "needs a server certificate of the right CA for another name: give one with --other-cert and --other-key, or \
-             the project's directory with --dir where the CA's key is"
-                .to_owned(),
-        );
-    };
-    let authority = Authority::load(&certificate, &key, means.key_passphrase.as_ref(), means.now)
-        .map_err(|error| format!("the CA in {} cannot issue one: {error}", means.dir.display()))?;
-    authority
+    let (certificate, key) = (read(Layout::CA_CERT)?, read(Layout::CA_KEY)?);
+    let authority = Authority::load(&certificate, &key, means.key_passphrase.as_ref(), means.now).ok()?;
+    let identity = authority
         .issue_server(
             &[HostName::Dns(SOMEBODY_ELSE.to_owned())],
             Algorithm::P256,
             1,
             means.now,
         )
-        .map_err(|error| format!("the CA in {} cannot issue one: {error}", means.dir.display()))
+        .ok()?;
+    let from = format!(
+        "a certificate for {SOMEBODY_ELSE} by the CA in {}",
+        means.dir.join(Layout::CA_CERT).display()
+    );
+    Some((identity, from))
 }

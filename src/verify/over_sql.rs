@@ -44,20 +44,20 @@ impl<'a> OverSql<'a> {
         }
     }
 
-    /// The last bytes of a file, at most so many; nothing of what is no file with bytes in it (a pipe, a terminal).
-    pub async fn tail(&mut self, path: &Path, most: usize) -> Result<Vec<u8>, Unreadable> {
+    /// The size of a file in bytes; none of what has no bytes in it (a pipe, a terminal), or is not there.
+    pub async fn size(&mut self, path: &Path) -> Option<u64> {
         let sql = format!(
             "SELECT size FROM pg_stat_file({}, true)",
             literal(&path.to_string_lossy())
         );
-        let rows = self.query(&sql).await.map_err(|failure| refused(&failure))?;
-        let size: u64 = rows
-            .value(0, "size")
-            .and_then(|size| size.parse().ok())
-            .filter(|size| *size > 0)
-            .ok_or(Unreadable::Missing)?;
-        let most = most.min(PIECE);
-        self.piece(path, size.saturating_sub(most as u64), most).await
+        let rows = self.query(&sql).await.ok()?;
+        let size: u64 = rows.value(0, "size")?.parse().ok()?;
+        (size > 0).then_some(size)
+    }
+
+    /// The bytes of a file from one of them on, at most 512 KiB.
+    pub async fn from(&mut self, path: &Path, from: u64) -> Result<Vec<u8>, Unreadable> {
+        self.piece(path, from, PIECE).await
     }
 
     async fn piece(&mut self, path: &Path, from: u64, length: usize) -> Result<Vec<u8>, Unreadable> {

@@ -36,6 +36,7 @@ pub(super) async fn deceive(mut client: TcpStream, plot: &Plot, server: SocketAd
     };
     let done = match greeted {
         Greeted::Startup(packet) => play(client, packet, false, plot, server, tell).await,
+        Greeted::TheServers(sent) => return relay::tap(client, server, sent, plot.patience, tell).await,
         Greeted::Tls(config) => match deadline.bound(TlsAcceptor::from(config).accept(client)).await {
             Ok(Ok(mut session)) => {
                 let connection = session.get_ref().1;
@@ -75,26 +76,33 @@ enum Greeted {
     Startup(Zeroizing<Vec<u8>>),
     /// With TLS, which is about to begin.
     Tls(Arc<ServerConfig>),
+    /// With TLS that is the server's own; what the client has sent until then.
+    TheServers(&'static [u8]),
 }
 
 async fn greet(client: &mut TcpStream, disguise: &Disguise, tell: &Teller) -> Result<Greeted, Lost> {
-    if let Disguise::Certificate(config) = disguise {
-        let mut first = [0; 1];
-        // Direct TLS: a handshake record instead of a packet.
-        if client.peek(&mut first).await? == 1 && first[0] == 0x16 {
-            tell.tell(Overheard::AskedForTls);
-            return Ok(Greeted::Tls(Arc::clone(config)));
-        }
+    let has_tls = matches!(disguise, Disguise::Certificate(_) | Disguise::Borrowed);
+    let mut first = [0; 1];
+    // Direct TLS: a handshake record instead of a packet.
+    if has_tls && client.peek(&mut first).await? == 1 && first[0] == 0x16 {
+        tell.tell(Overheard::AskedForTls);
+        return Ok(match disguise {
+            Disguise::Certificate(config) => Greeted::Tls(Arc::clone(config)),
+            _ => Greeted::TheServers(&[]),
+        });
     }
     for _ in 0..MOST_REQUESTS {
         let packet = packet(client).await?;
         if **packet == SSL_REQUEST {
             tell.tell(Overheard::AskedForTls);
-            if let Disguise::Certificate(config) = disguise {
-                client.write_all(b"S").await?;
-                return Ok(Greeted::Tls(Arc::clone(config)));
+            match disguise {
+                Disguise::Certificate(config) => {
+                    client.write_all(b"S").await?;
+                    return Ok(Greeted::Tls(Arc::clone(config)));
+                }
+                Disguise::Borrowed => return Ok(Greeted::TheServers(&SSL_REQUEST)),
+                Disguise::Plaintext | Disguise::Wiretap => client.write_all(b"N").await?,
             }
-            client.write_all(b"N").await?;
         } else if **packet == GSSENC_REQUEST {
             client.write_all(b"N").await?;
         } else {
@@ -136,7 +144,7 @@ where
     };
     tell.tell(startup.heard(over_tls));
     let deadline = Deadline::after(plot.patience);
-    let (mut upstream, answer) = match Upstream::begin(server, &packet, deadline).await {
+    let (mut upstream, answer) = match Upstream::begin(server, &packet, deadline, tell).await {
         Ok(begun) => begun,
         Err(why) => return pretend(client, plot, why, tell).await,
     };

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
-use crate::dial::Alert;
+use crate::dial::{Alert, Stream};
 
 /// Something overheard, in one of the conversations.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ impl Heard {
 pub enum Overheard {
     /// A client has connected.
     Connected,
+    /// A connection to the server was opened for the client, from this port of ours: so the server's log calls it.
+    Dialled(u16),
     /// The client asked for TLS (`SSLRequest`, or a TLS hello at once).
     AskedForTls,
     /// The client completed a TLS handshake with the impostor: it took its certificate.
@@ -84,6 +86,13 @@ pub(super) struct Teller {
 impl Teller {
     pub fn new(conversation: u64, to: mpsc::Sender<Heard>) -> Self {
         Self { conversation, to }
+    }
+
+    /// Tells by which port the server knows this connection to it.
+    pub fn dialled(&self, server: &Stream) {
+        if let Some(port) = server.local_port() {
+            self.tell(Overheard::Dialled(port));
+        }
     }
 
     /// Nobody is waited for: an event that finds no place is lost.

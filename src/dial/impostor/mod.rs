@@ -45,6 +45,9 @@ pub enum Disguise {
     Plaintext,
     /// None: it passes the bytes on as they are, and reads what is not encrypted.
     Wiretap,
+    /// The server's own TLS, passed on as it is to whoever asks for TLS: for a client that dials by a name which the
+    /// server's certificate does not carry. A client without TLS it reads and relays.
+    Borrowed,
 }
 
 impl Disguise {
@@ -67,6 +70,7 @@ impl std::fmt::Debug for Disguise {
             Self::Certificate(_) => "Certificate",
             Self::Plaintext => "Plaintext",
             Self::Wiretap => "Wiretap",
+            Self::Borrowed => "Borrowed",
         })
     }
 }
@@ -207,7 +211,7 @@ async fn converse(client: TcpStream, plot: Plot, server: SocketAddr, tell: heard
     // Without it every relayed message waits for a delayed acknowledgement.
     let _ = client.set_nodelay(true);
     let ended = match plot.disguise {
-        Disguise::Wiretap => relay::tap(client, server, plot.patience, &tell).await,
+        Disguise::Wiretap => relay::tap(client, server, &[], plot.patience, &tell).await,
         _ => front::deceive(client, &plot, server, &tell).await,
     };
     tell.tell(Overheard::Ended(ended));

@@ -12,11 +12,21 @@ use crate::dial::{Address, Deadline, Link, open};
 use super::ear::Ear;
 use super::heard::{Overheard, Teller};
 
-/// Passes the bytes on as they are; gives how it ended, in words.
-pub(super) async fn tap(client: TcpStream, server: SocketAddr, patience: Duration, tell: &Teller) -> String {
+/// Passes the bytes on as they are, after those that the client has sent already; gives how it ended, in words.
+pub(super) async fn tap(
+    client: TcpStream,
+    server: SocketAddr,
+    sent: &[u8],
+    patience: Duration,
+    tell: &Teller,
+) -> String {
     let address = Address::known(&server.ip().to_string(), server);
     match open(&address, Deadline::after(patience)).await {
-        Ok(upstream) => {
+        Ok(mut upstream) => {
+            tell.dialled(&upstream);
+            if let Err(error) = upstream.write_all(sent).await {
+                return io_words(&error);
+            }
             let ear = Ear::from_the_start(tell.clone());
             let passed = relay(client, Link::Plain(upstream), ear).await;
             if passed.deaf {

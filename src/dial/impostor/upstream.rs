@@ -13,6 +13,8 @@ use crate::dial::{
     ssl_request,
 };
 
+use super::heard::Teller;
+
 /// A connection to the server on which the client's startup packet has been sent.
 #[derive(Debug)]
 pub(super) struct Upstream(Link);
@@ -43,11 +45,13 @@ impl Upstream {
         server: SocketAddr,
         startup: &[u8],
         deadline: Deadline,
+        tell: &Teller,
     ) -> Result<(Self, Answer), String> {
         let address = Address::known(&server.ip().to_string(), server);
         let mut stream = open(&address, deadline)
             .await
             .map_err(|error| error.to_string())?;
+        tell.dialled(&stream);
         let link = match ssl_request(&mut stream, deadline).await {
             Ok(SslAnswer::Accepts) => {
                 let settings = TlsSettings::new(Arc::new(NothingVerified));

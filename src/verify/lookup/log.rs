@@ -10,7 +10,7 @@ use super::super::over_sql::OverSql;
 use super::super::shorten;
 
 /// How much of the log's end is looked at.
-const MOST: usize = 256 << 10;
+const MOST: u64 = 256 << 10;
 /// The longest text of an entry that is kept.
 const LONGEST: usize = 600;
 /// How long an entry may take from the process to the file, through the collector.
@@ -23,12 +23,13 @@ const WHERE: &str = "SELECT CASE WHEN file IS NULL THEN '/proc/self/fd/2' WHEN f
     ELSE current_setting('data_directory') || '/' || file END AS path, file IS NULL AS bare \
     FROM pg_current_logfile() AS file";
 
-/// The end of a log.
+/// A log that is looked into from some place on.
 #[derive(Debug)]
 pub struct Log {
     /// What it is called to a person.
     pub name: String,
-    entries: Vec<Entry>,
+    path: PathBuf,
+    from: u64,
 }
 
 /// One entry.
@@ -44,61 +45,105 @@ pub struct Entry {
     port: Option<u16>,
 }
 
-/// Reads the log's end again and again until it holds the entry that is wanted from the connection with this port of
-/// ours; if the log tells no ports, the newest that is wanted.
-pub async fn find(
-    sql: &mut OverSql<'_>,
-    port: Option<u16>,
-    wanted: impl Fn(&Entry) -> bool,
-) -> Option<(String, Entry)> {
-    let until = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        let log = read(sql).await?;
-        let ours = port.and_then(|port| log.of_port(port).rfind(|entry| wanted(entry)));
-        let waits = port.is_some() && log.tells_ports() && tokio::time::Instant::now() < until;
-        if ours.is_none() && waits {
-            tokio::time::sleep(PAUSE).await;
-            continue;
-        }
-        let found = ours.or_else(|| log.entries.iter().rfind(|entry| wanted(entry)))?;
-        return Some((log.name.clone(), found.clone()));
-    }
-}
-
-async fn read(sql: &mut OverSql<'_>) -> Option<Log> {
-    let rows = sql.query(WHERE).await.ok()?;
-    let path = PathBuf::from(rows.value(0, "path")?);
-    let name = if rows.value(0, "bare") == Some("t") {
-        "the server's log (its standard error)".to_owned()
-    } else {
-        format!(
-            "the server's log ({})",
-            crate::pki::printable(&path.to_string_lossy())
-        )
-    };
-    let bytes = sql.tail(&path, MOST).await.ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    let entries = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("json") => text.lines().filter_map(json).collect(),
-        Some("csv") => records(&text).iter().filter_map(|record| csv(record)).collect(),
-        _ => plain(&text),
-    };
-    Some(Log { name, entries })
-}
-
 impl Log {
-    fn tells_ports(&self) -> bool {
-        self.entries.iter().any(|entry| entry.port.is_some())
+    /// The log from now on.
+    pub async fn from_now(sql: &mut OverSql<'_>) -> Option<Self> {
+        let (log, size) = Self::open(sql).await?;
+        Some(Self { from: size, ..log })
     }
 
-    /// The entries of the process that serves the connection from that port: of the newest one, if there were more.
-    fn of_port(&self, port: u16) -> impl DoubleEndedIterator<Item = &Entry> {
-        let newest = self.entries.iter().rfind(|entry| entry.port == Some(port));
-        let process = newest.and_then(|entry| entry.process);
-        self.entries
-            .iter()
-            .filter(move |entry| entry.port == Some(port) || (process.is_some() && entry.process == process))
+    /// The log's last part.
+    pub async fn last_part(sql: &mut OverSql<'_>) -> Option<Self> {
+        let (log, size) = Self::open(sql).await?;
+        Some(Self {
+            from: size.saturating_sub(MOST),
+            ..log
+        })
     }
+
+    async fn open(sql: &mut OverSql<'_>) -> Option<(Self, u64)> {
+        let rows = sql.query(WHERE).await.ok()?;
+        let path = PathBuf::from(rows.value(0, "path")?);
+        let name = if rows.value(0, "bare") == Some("t") {
+            "the server's log (its standard error)".to_owned()
+        } else {
+            format!(
+                "the server's log ({})",
+                crate::pki::printable(&path.to_string_lossy())
+            )
+        };
+        let size = sql.size(&path).await?;
+        Some((Self { name, path, from: 0 }, size))
+    }
+
+    /// The entry that is wanted from the connection with this port of ours; if the log tells no ports, the newest that
+    /// is wanted. It is waited for a moment.
+    pub async fn find(
+        &self,
+        sql: &mut OverSql<'_>,
+        port: Option<u16>,
+        wanted: impl Fn(&Entry) -> bool,
+    ) -> Option<Entry> {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let entries = self.read(sql).await?;
+            let ours = port.and_then(|port| of_port(&entries, port).rfind(|entry| wanted(entry)));
+            let waits = port.is_some() && tells_ports(&entries) && tokio::time::Instant::now() < until;
+            if ours.is_none() && waits {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+            return ours
+                .or_else(|| entries.iter().rfind(|entry| wanted(entry)))
+                .cloned();
+        }
+    }
+
+    /// All that is told of these connections of ours, once it is more than that they came.
+    pub async fn of(&self, sql: &mut OverSql<'_>, ports: &[u16]) -> Vec<Entry> {
+        let until = tokio::time::Instant::now() + PATIENCE / 4;
+        loop {
+            let Some(entries) = self.read(sql).await else {
+                return Vec::new();
+            };
+            let told: Vec<Entry> = ports
+                .iter()
+                .flat_map(|port| of_port(&entries, *port))
+                .filter(|entry| !entry.message.starts_with("connection received"))
+                .cloned()
+                .collect();
+            let waits = told.is_empty() && tells_ports(&entries) && tokio::time::Instant::now() < until;
+            if !waits {
+                return told;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn read(&self, sql: &mut OverSql<'_>) -> Option<Vec<Entry>> {
+        let bytes = sql.from(&self.path, self.from).await.ok()?;
+        let text = String::from_utf8_lossy(&bytes);
+        Some(
+            match self.path.extension().and_then(|extension| extension.to_str()) {
+                Some("json") => text.lines().filter_map(json).collect(),
+                Some("csv") => records(&text).iter().filter_map(|record| csv(record)).collect(),
+                _ => plain(&text),
+            },
+        )
+    }
+}
+
+fn tells_ports(entries: &[Entry]) -> bool {
+    entries.iter().any(|entry| entry.port.is_some())
+}
+
+/// The entries of the process that serves the connection from that port: of the newest one, if there were more.
+fn of_port(entries: &[Entry], port: u16) -> impl DoubleEndedIterator<Item = &Entry> {
+    let newest = entries.iter().rfind(|entry| entry.port == Some(port));
+    let process = newest.and_then(|entry| entry.process);
+    entries
+        .iter()
+        .filter(move |entry| entry.port == Some(port) || (process.is_some() && entry.process == process))
 }
 
 impl Entry {
@@ -291,13 +336,6 @@ fn csv(record: &[String]) -> Option<Entry> {
 mod tests {
     use super::*;
 
-    fn log(entries: Vec<Entry>) -> Log {
-        Log {
-            name: "the log".to_owned(),
-            entries,
-        }
-    }
-
     const PLAIN: &str = "\
 2026-11-25 10:00:00.000 UTC [7] LOG:  connection received: host=127.0.0.1 port=4000
 2026-11-25 10:00:00.001 UTC [8] LOG:  connection received: host=127.0.0.1 port=4001
@@ -311,10 +349,10 @@ mod tests {
 
     #[test]
     fn the_entry_of_our_connection_is_found_among_others_by_its_process() {
-        let log = log(plain(PLAIN));
+        let entries = plain(PLAIN);
         let told = ["FATAL: password authentication failed for user \"app\" (SQLSTATE 28P01)".to_owned()];
         let of = |port| {
-            let entry = log.of_port(port).rfind(|entry| entry.is_refusal(&told))?;
+            let entry = of_port(&entries, port).rfind(|entry| entry.is_refusal(&told))?;
             entry.detail.clone()
         };
         assert_eq!(
@@ -323,7 +361,7 @@ mod tests {
         );
         assert!(of(4001).unwrap().contains("line 10"));
         assert_eq!(of(4002), None);
-        let entry = log.of_port(4000).next_back().unwrap();
+        let entry = of_port(&entries, 4000).next_back().unwrap();
         assert!(entry.names_the_line());
         assert_eq!(
             entry.told("the log"),

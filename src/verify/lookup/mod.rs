@@ -15,6 +15,8 @@ use super::report::ProbeId;
 use super::run;
 use super::target::{Admin, Target};
 
+pub use log::{Entry, Log};
+
 /// The connection that was refused.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tried {
@@ -68,15 +70,15 @@ async fn look(
 ) -> Vec<String> {
     let told = finding.evidence.clone();
     let kind = Kind::of(cause);
-    let wanted = |entry: &log::Entry| {
-        entry.is_refusal(&told) || (kind == Some(Kind::Handshake) && entry.is_handshake())
-    };
-    let entry = log::find(sql, tried.port, wanted).await;
+    let wanted =
+        |entry: &Entry| entry.is_refusal(&told) || (kind == Some(Kind::Handshake) && entry.is_handshake());
     let mut more = Vec::new();
     let mut is_line_known = false;
-    if let Some((log, entry)) = entry {
+    if let Some(log) = Log::last_part(sql).await
+        && let Some(entry) = log.find(sql, tried.port, wanted).await
+    {
         is_line_known = entry.names_the_line();
-        more.extend(entry.told(&log));
+        more.extend(entry.told(&log.name));
     }
     if kind == Some(Kind::Rules)
         && !is_line_known

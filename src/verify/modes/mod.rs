@@ -2,6 +2,7 @@
 //! connection that was made, between a client that goes by that mode and the server, with an impostor of ours in
 //! between ([`Impostor`]); what the impostor read is the evidence. Nothing in a cell is known beforehand.
 
+mod logbook;
 mod overheard;
 mod props;
 mod report;
@@ -9,14 +10,16 @@ mod report;
 use std::time::{Duration, Instant};
 
 use crate::conninfo::SslMode;
-use crate::dial::{Address, Impostor, Plot, Session};
+use crate::dial::{Address, Impostor, Plot, Session, TlsFacts};
+use crate::judge::judge_name;
 
-pub use props::Props;
+pub use props::{Props, SOMEBODY_ELSE, WrongName};
 pub use report::{Cell, CellOutcome, Matrix, Meets, Row};
 
 use super::client::{Place, Server};
 use super::connect::{End, follow};
 use super::target::Target;
+use logbook::Logbook;
 use overheard::Ending;
 
 /// A client that connects under one `sslmode`.
@@ -52,8 +55,15 @@ impl Subject {
     }
 }
 
-/// Makes every connection, telling each as it is done. The subjects stand in the order of their rows.
-pub async fn matrix(subjects: &[Subject], props: &Props, tell: &dyn Fn(&Told<'_>)) -> Matrix {
+/// Makes every connection, telling each as it is done. The subjects stand in the order of their rows; `target` has the
+/// way to the server's log, if there is one.
+pub async fn matrix(
+    subjects: &[Subject],
+    props: &Props,
+    target: &Target,
+    tell: &dyn Fn(&Told<'_>),
+) -> Matrix {
+    let logbook = Logbook::open(target).await;
     let bare: Vec<Subject> = subjects.iter().filter_map(Subject::without_root_file).collect();
     let all: Vec<&Subject> = subjects.iter().chain(&bare).collect();
     // One column after the other would take five times as long, and all at once more connections than a small
@@ -62,7 +72,7 @@ pub async fn matrix(subjects: &[Subject], props: &Props, tell: &dyn Fn(&Told<'_>
         let mut cells = Vec::with_capacity(all.len());
         for subject in &all {
             let since = Instant::now();
-            let mut cell = cell(subject, meets, props).await;
+            let mut cell = cell(subject, meets, props, logbook.as_ref()).await;
             cell.took = since.elapsed();
             tell(&Told {
                 sslmode: subject.sslmode,
@@ -80,6 +90,9 @@ pub async fn matrix(subjects: &[Subject], props: &Props, tell: &dyn Fn(&Told<'_>
         column(Meets::WrongName),
         column(Meets::Plaintext),
     );
+    if let Some(logbook) = logbook {
+        logbook.close(target).await;
+    }
     let mut columns = [made.0, made.1, made.2, made.3, made.4].map(Vec::into_iter);
     let mut rows: Vec<Row> = all
         .iter()
@@ -110,7 +123,7 @@ pub struct Told<'a> {
     pub cell: &'a Cell,
 }
 
-async fn cell(subject: &Subject, meets: Meets, props: &Props) -> Cell {
+async fn cell(subject: &Subject, meets: Meets, props: &Props, logbook: Option<&Logbook>) -> Cell {
     let cell = |outcome, observed: String, evidence| Cell {
         meets,
         outcome,
@@ -129,13 +142,13 @@ async fn cell(subject: &Subject, meets: Meets, props: &Props) -> Cell {
             );
         }
     };
-    let disguise = match props.disguise(meets) {
-        Ok(disguise) => disguise,
+    let prop = match props.prop(meets) {
+        Ok(prop) => prop,
         Err(why) => return cell(CellOutcome::NotTried, why, Vec::new()),
     };
     let server = dialled(target);
     let plot = Plot {
-        disguise,
+        disguise: prop.disguise,
         asks_for_password: server.password.is_some(),
         patience: target.timeout,
     };
@@ -144,22 +157,35 @@ async fn cell(subject: &Subject, meets: Meets, props: &Props) -> Cell {
         Err(error) => return cell(CellOutcome::Open, error.to_string(), Vec::new()),
     };
     let mut deceived = target.clone();
-    deceived.client.servers = vec![Server {
+    let mut dialled = Server {
         place: Place::Address(impostor.address()),
         ..server.clone()
-    }];
+    };
+    if let Some(name) = prop.dialled {
+        name.clone_into(&mut dialled.label);
+        dialled.name = Some(name.to_owned());
+    }
+    deceived.client.servers = vec![dialled];
     let (before, end) = follow(&deceived).await;
+    let is_named = |facts: Option<&TlsFacts>| {
+        let leaf = facts.and_then(|facts| facts.presented.first());
+        prop.dialled
+            .zip(leaf)
+            .is_some_and(|(name, leaf)| judge_name(leaf, name).is_ok())
+    };
     let ending = match end {
         End::In(session) => Ending::Session {
             tls: session
                 .tls()
                 .map(|facts| format!("{}, {}", facts.protocol, facts.cipher)),
+            is_named: is_named(session.tls()),
             answer: ask(*session, &deceived).await,
         },
         End::Out(finding) => Ending::from(finding),
     };
     let heard = impostor.finish(target.deadline()).await;
-    let mut shown = before;
+    let mut shown: Vec<String> = prop.way.into_iter().collect();
+    shown.extend(before);
     shown.extend(overheard::evidence(&heard, server.password.as_ref()));
     if let Ending::Session {
         answer: Ok(answer), ..
@@ -169,8 +195,12 @@ async fn cell(subject: &Subject, meets: Meets, props: &Props) -> Cell {
     }
     let (outcome, observed) = match meets {
         Meets::AsItIs => overheard::as_it_is(ending, &heard),
+        _ if prop.dialled.is_some() => overheard::under_another_name(ending, &heard),
         _ => overheard::in_front_of_an_impostor(ending, &heard),
     };
+    if let Some(logbook) = logbook {
+        shown.extend(logbook.lines(target, &heard, &observed).await);
+    }
     cell(outcome, observed, shown)
 }
 

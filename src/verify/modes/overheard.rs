@@ -6,7 +6,7 @@ use crate::dial::{Heard, Overheard};
 use crate::verify::finding::Finding;
 use crate::verify::{Cause, Outcome};
 
-use super::CellOutcome;
+use super::{CellOutcome, SOMEBODY_ELSE};
 
 /// What only the server should ever read.
 pub const SECRET_QUERY: &str = "SELECT 'for the server only'";
@@ -20,11 +20,15 @@ pub enum Ending {
         answer: Result<String, String>,
         /// What the client agreed on; `None`: no TLS.
         tls: Option<String>,
+        /// Whether the certificate carries the other name by which the client dialled, if it did.
+        is_named: bool,
     },
     /// The server refused; its words.
     ServerRefused(String),
     /// The client refused; why.
     ClientRefused(String),
+    /// The client refused, because the server has no TLS; in words.
+    WithoutTls(String),
     /// Neither.
     Unclear(String),
 }
@@ -40,10 +44,10 @@ impl From<Finding> for Ending {
             return Self::Unclear(why);
         }
         match finding.cause {
+            Some(Cause::NoSsl) => Self::WithoutTls(why),
             Some(
                 Cause::ServerCertificate(_)
                 | Cause::ServerName(_)
-                | Cause::NoSsl
                 | Cause::BadConninfo
                 | Cause::RootMissing
                 | Cause::RootUnreadable
@@ -92,7 +96,9 @@ type Judged = (CellOutcome, String);
 /// The server itself, behind a wiretap.
 pub fn as_it_is(ending: Ending, heard: &[Heard]) -> Judged {
     match ending {
-        Ending::Session { answer: Ok(_), tls } => match (tls, read(heard).query) {
+        Ending::Session {
+            answer: Ok(_), tls, ..
+        } => match (tls, read(heard).query) {
             (None, true) => (
                 CellOutcome::Unprotected,
                 "connects without TLS: whoever is on the wire reads along".to_owned(),
@@ -109,7 +115,9 @@ pub fn as_it_is(ending: Ending, heard: &[Heard]) -> Judged {
         },
         Ending::Session { answer: Err(why), .. } => (CellOutcome::Open, format!("let in, but then: {why}")),
         Ending::ServerRefused(why) => (CellOutcome::Refuses, format!("the server refuses: {why}")),
-        Ending::ClientRefused(why) => (CellOutcome::Refuses, format!("the client refuses: {why}")),
+        Ending::ClientRefused(why) | Ending::WithoutTls(why) => {
+            (CellOutcome::Refuses, format!("the client refuses: {why}"))
+        }
         Ending::Unclear(why) => (CellOutcome::Open, why),
     }
 }
@@ -123,9 +131,47 @@ pub fn in_front_of_an_impostor(ending: Ending, heard: &[Heard]) -> Judged {
             CellOutcome::Open,
             "let in, but the impostor read nothing".to_owned(),
         ),
-        Ending::ClientRefused(why) => (CellOutcome::Refuses, format!("the client refuses: {why}")),
+        Ending::ClientRefused(why) | Ending::WithoutTls(why) => {
+            (CellOutcome::Refuses, format!("the client refuses: {why}"))
+        }
         Ending::ServerRefused(why) | Ending::Unclear(why) => (CellOutcome::Open, why),
     }
+}
+
+/// The server's own certificate under a name that it does not carry: what counts is whether the client goes on, since
+/// whoever holds any certificate of that CA could then be the server.
+pub fn under_another_name(ending: Ending, heard: &[Heard]) -> Judged {
+    let read = read(heard);
+    let goes_on = |so: &str| {
+        (
+            CellOutcome::Unprotected,
+            format!("the client goes on with a certificate that is not for {SOMEBODY_ELSE}: {so}"),
+        )
+    };
+    match ending {
+        _ if read.password || read.query => (CellOutcome::Unprotected, format!("the impostor read {read}")),
+        Ending::Session { is_named: true, .. } => (
+            CellOutcome::Open,
+            format!("the server's certificate is even for {SOMEBODY_ELSE}"),
+        ),
+        Ending::Session { tls: Some(tls), .. } => goes_on(&tls),
+        Ending::Session { tls: None, .. } => (
+            CellOutcome::Open,
+            "let in without TLS, but the impostor read nothing".to_owned(),
+        ),
+        Ending::WithoutTls(_) => (
+            CellOutcome::NotTried,
+            "the server shows no certificate that could be dialled by another name".to_owned(),
+        ),
+        Ending::ClientRefused(why) => (CellOutcome::Refuses, format!("the client refuses: {why}")),
+        // The server had its say only because the client had taken its certificate.
+        Ending::ServerRefused(why) if heard.iter().any(is_encrypted) => goes_on(&why),
+        Ending::ServerRefused(why) | Ending::Unclear(why) => (CellOutcome::Open, why),
+    }
+}
+
+fn is_encrypted(heard: &Heard) -> bool {
+    matches!(heard.what, Overheard::Encrypted { .. })
 }
 
 /// What the impostor could read.
@@ -162,7 +208,9 @@ pub fn evidence(heard: &[Heard], expected: Option<&SecretString>) -> Vec<String>
     let mut lines = Vec::new();
     for Heard { what, .. } in heard {
         lines.push(match what {
-            Overheard::Connected | Overheard::AskedForTls | Overheard::Ended(_) => continue,
+            Overheard::Connected | Overheard::Dialled(_) | Overheard::AskedForTls | Overheard::Ended(_) => {
+                continue;
+            }
             Overheard::TlsCompleted {
                 protocol,
                 showed_certificate,

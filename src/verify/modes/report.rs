@@ -69,7 +69,8 @@ pub enum CellOutcome {
     Connects,
     /// No session came about, and no secret was given away.
     Refuses,
-    /// Somebody in between read what only the server should have.
+    /// Somebody in between read what only the server should have; or, where no certificate for another name is at hand,
+    /// the client went on with the server's own under a name that it does not carry.
     Unprotected,
     /// It was tried, and nothing follows from it.
     Open,
