@@ -16,6 +16,7 @@
 //! | [`server`] | where PostgreSQL runs: the sandbox | the only one that starts processes |
 //! | [`verify`] | probes, verdict, diagnosis with remedies | through [`dial`] |
 //! | [`audit`] | grading a running server, reading only: facts, findings, report | through [`dial`] |
+//! | [`harden`] | the lines of a running server's files that change at each stage, and who would be turned away | none |
 //! | [`engine`] | the journeys (up, plan, apply, undo, renew, down), told as events | through the rooms above |
 //! | [`wizard`] | the journeys on a full screen | the terminal |
 //! | [`cli`] | one file a command; text and JSON | stdout, stderr, prompts |
@@ -28,6 +29,7 @@ pub mod conf;
 pub mod conninfo;
 pub mod dial;
 pub mod engine;
+pub mod harden;
 pub mod judge;
 pub mod pki;
 pub mod plan;

@@ -76,7 +76,7 @@ impl Manifest {
 }
 
 /// SHA-256 in hexadecimal.
-pub(super) fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     digest(&SHA256, bytes)
         .as_ref()

@@ -32,6 +32,7 @@
 mod compare;
 mod error;
 mod journal;
+pub mod live;
 mod manifest;
 mod project;
 mod publish;
@@ -45,8 +46,10 @@ mod write;
 
 pub use compare::{Action, Change, Changes, compare, compare_beside};
 pub use error::{Error, Found, Trouble};
+pub(crate) use manifest::sha256;
 pub use project::{Locked, Project, Recovery};
 pub use publish::publish;
+pub use show::line as shown_line;
 pub use switch::{Elsewhere, last_note, notes, switch};
 pub use transaction::KeptCopy;
 pub use undo::{Undone, UndoneFile, undo};

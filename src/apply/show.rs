@@ -13,7 +13,8 @@ pub(super) fn shown(path: &Path) -> String {
 
 /// One line of a file: bytes that are not UTF-8 as `\xNN`, what could deceive a terminal or its reader as
 /// `\u{…}`, and no longer than a line of reasonable text.
-pub(super) fn line(bytes: &[u8]) -> String {
+#[must_use]
+pub fn line(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());

@@ -90,6 +90,11 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Grade a running server, reading only: settings, rules, certificates, roles, sessions, clients.
     Audit(AuditArgs),
+    /// Harden a running server in stages: show, try, prove, and go back by itself unless all of it holds.
+    Harden(Box<HardenArgs>),
+    /// Watch over a change of a server's files; started by `harden` alone.
+    #[command(hide = true)]
+    Watchdog,
     /// Show what a certificate file holds, or what a PostgreSQL server presents.
     Inspect(InspectArgs),
     /// Put new certificates in force without stopping the server, and prove that they are served.
@@ -277,6 +282,62 @@ pub struct AuditArgs {
     /// How long one question may take, seconds.
     #[arg(long, value_name = "SECONDS", default_value = "5")]
     pub timeout: f64,
+}
+
+/// `harden`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Stages, over days: on (TLS is offered) · watch (who still comes in without TLS) · require (nobody comes in \
+        without TLS) · mtls (nor without a client certificate) · floor (no old TLS, no weak cipher).\n\n\
+        Each shows the difference of the server's own files and every session that would be turned away, then tries it under \
+        a watchdog: reload, probes, a new login of the admin; whatever fails is taken back at once. `pgtls undo --dir DIR` \
+        takes the last stage back.\n\n\
+        Exit status: 0 the stage is in force and proven · 1 it is not, and everything is as it was · 3 this machine or this \
+        server does not allow it"
+)]
+pub struct HardenArgs {
+    /// A libpq connection string or URI of a superuser.
+    #[arg(value_name = "CONNINFO", required_unless_present = "confirm")]
+    pub conninfo: Option<String>,
+    /// The directory with the server's postgresql.conf, on this machine [default: where the server says it is].
+    #[arg(long, value_name = "DIR")]
+    pub config_dir: Option<PathBuf>,
+    /// Which stage.
+    #[arg(long, value_name = "on|watch|require|mtls|floor")]
+    pub stage: Option<HardenStage>,
+    /// Return once it is proven, and go back unless `pgtls harden --confirm` comes within so many seconds.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub confirm_within: Option<u32>,
+    /// Keep what a try has put in force.
+    #[arg(long, conflicts_with_all = ["conninfo", "stage", "config_dir", "confirm_within"])]
+    pub confirm: bool,
+    /// Go on though sessions that were seen would be turned away.
+    #[arg(long)]
+    pub accept_lockout: bool,
+    /// How long to watch, seconds.
+    #[arg(long = "for", value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u32).range(0..=604_800))]
+    pub watch_for: u32,
+    /// How long one question or probe may take, seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "5")]
+    pub timeout: f64,
+    /// The answers.
+    #[command(flatten)]
+    pub setup: SetupArgs,
+}
+
+/// A stage of hardening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HardenStage {
+    /// TLS is offered, not required.
+    On,
+    /// Who still comes in without TLS is looked at for a while, and kept.
+    Watch,
+    /// Nobody comes in without TLS.
+    Require,
+    /// Nobody comes in without a client certificate.
+    Mtls,
+    /// No old version of TLS, no weak cipher.
+    Floor,
 }
 
 /// `inspect`.

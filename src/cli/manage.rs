@@ -26,8 +26,11 @@ struct UndoneRow {
     exists: bool,
 }
 
-/// Takes back the last write.
+/// Takes back the last write, of a server's own files first.
 pub fn undo(global: &Global, output: Output) -> Result<Exit, Error> {
+    if let Some(exit) = super::harden::undo(global, output)? {
+        return Ok(exit);
+    }
     let undone = drive(engine::undo(&global.dir, &output.teller()))?;
     if output.json() {
         object(&Undone {

@@ -3,6 +3,7 @@
 pub mod args;
 mod audit;
 mod connect;
+mod harden;
 mod inspect;
 mod manage;
 mod modes;
@@ -114,6 +115,8 @@ fn dispatch(cli: Cli, output: Output) -> Result<Exit, Error> {
         Command::Down { volumes } => manage::down(&global, volumes, output),
         Command::Verify(args) => verify::run(&global, args, output),
         Command::Audit(args) => audit::run(&global, args, output),
+        Command::Harden(args) => harden::run(&global, &args, output),
+        Command::Watchdog => harden::watchdog(&global),
         Command::Inspect(args) => inspect::run(&args, output),
         Command::Renew(args) => manage::renew(&global, &args, output),
         Command::Csr(args) => rotate::csr(&global, &args, output),

@@ -10,9 +10,20 @@ use crate::setup::{Answers, CertificateSource, ClientAnswer, whole_number};
 use super::args::{Global, SetupArgs};
 use super::prompt::Prompt;
 
-/// The request that these flags make.
-pub fn request(global: &Global, args: &SetupArgs, prompt: Prompt) -> Result<Request, Error> {
-    let mut request = Request {
+/// The request that these flags make for a server that is there; what nobody answered is judged once it is known.
+pub fn request_for_live(global: &Global, args: &SetupArgs, prompt: Prompt) -> Result<Request, Error> {
+    let mut request = plain(global, args)?;
+    let keys: Vec<&Path> = [&args.ca_key, &args.server_key]
+        .into_iter()
+        .flatten()
+        .map(std::path::PathBuf::as_path)
+        .collect();
+    request.secrets.key_passphrase = prompt.passphrase(args.passphrase_file.as_deref(), &keys)?;
+    Ok(request)
+}
+
+fn plain(global: &Global, args: &SetupArgs) -> Result<Request, Error> {
+    Ok(Request {
         dir: global.dir.clone(),
         flags: answers(args)?,
         answers_file: args.answers.clone(),
@@ -20,7 +31,12 @@ pub fn request(global: &Global, args: &SetupArgs, prompt: Prompt) -> Result<Requ
         renew: Renew::Nothing,
         gathered: None,
         now: OffsetDateTime::now_utc(),
-    };
+    })
+}
+
+/// The request that these flags make.
+pub fn request(global: &Global, args: &SetupArgs, prompt: Prompt) -> Result<Request, Error> {
+    let mut request = plain(global, args)?;
     let setup = engine::setup(&request)?;
     if let Some(file) = &setup.password_file {
         request.secrets.password = Some(engine::secret("the password file (--password-file)", file)?);

@@ -35,19 +35,7 @@ pub async fn grade(
     means: &Means,
     beside: &Beside,
 ) -> Result<Audit, Error> {
-    let says = |keyword: Keyword, variable: &str| {
-        conninfo.get(keyword).is_some() || env.variables.contains_key(std::ffi::OsStr::new(variable))
-    };
-    let (has_mode, has_auth) = (
-        says(Keyword::Sslmode, "PGSSLMODE"),
-        says(Keyword::RequireAuth, "PGREQUIREAUTH"),
-    );
-    if !has_mode && conninfo.get(Keyword::Service).is_none() {
-        conninfo.set(Keyword::Sslmode, "prefer");
-        if !has_auth {
-            conninfo.set(Keyword::RequireAuth, "!password");
-        }
-    }
+    as_psql(&mut conninfo, env);
     let config_dir = beside.config_dir.as_deref().map(super::absolute);
     if let Some(directory) = config_dir.as_deref().filter(|directory| !directory.is_dir()) {
         return Err(Error::File {
@@ -87,6 +75,23 @@ pub async fn grade(
         Err(why) => facts.miss("everything that the server says of itself", why),
     }
     Ok(audit::grade(facts, code.as_deref()))
+}
+
+/// Where neither the string nor the environment names an `sslmode`: psql's own, `prefer`, and never a password in clear.
+pub(super) fn as_psql(conninfo: &mut Conninfo, env: &Environment) {
+    let says = |keyword: Keyword, variable: &str| {
+        conninfo.get(keyword).is_some() || env.variables.contains_key(std::ffi::OsStr::new(variable))
+    };
+    let (has_mode, has_auth) = (
+        says(Keyword::Sslmode, "PGSSLMODE"),
+        says(Keyword::RequireAuth, "PGREQUIREAUTH"),
+    );
+    if !has_mode && conninfo.get(Keyword::Service).is_none() {
+        conninfo.set(Keyword::Sslmode, "prefer");
+        if !has_auth {
+            conninfo.set(Keyword::RequireAuth, "!password");
+        }
+    }
 }
 
 /// What the server shows to anybody. Beside a socket the same port of this machine is looked at.
@@ -141,7 +146,7 @@ async fn look(facts: &mut Facts, target: &Target) {
 }
 
 /// The server's files, where they are on this machine.
-struct Disk;
+pub(super) struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> Result<Vec<u8>, Unreadable> {

@@ -53,6 +53,18 @@ pub fn gather(
     renew: Renew,
     now: OffsetDateTime,
 ) -> Result<Gathered, Error> {
+    gather_for(setup, dir, secrets, renew, now, Kit::all(setup))
+}
+
+/// The same for these kits: on a server that is there, roles have their own passwords.
+pub(super) fn gather_for(
+    setup: &Setup,
+    dir: &Path,
+    secrets: &Secrets,
+    renew: Renew,
+    now: OffsetDateTime,
+    kits: Vec<Kit>,
+) -> Result<Gathered, Error> {
     let mut gathering = Gathering {
         setup,
         dir,
@@ -75,7 +87,7 @@ pub fn gather(
         Some(_) if setup.mode == Mode::OneWay => None,
         _ => Some(gathering.authority()?),
     };
-    let clients = Kit::all(setup)
+    let clients = kits
         .into_iter()
         .map(|kit| gathering.client(kit, authority.as_ref()))
         .collect::<Result<_, _>>()?;

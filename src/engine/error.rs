@@ -99,6 +99,12 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
+    /// A change was taken back before anybody kept it.
+    #[error("{what}")]
+    TooLate {
+        /// What became of it.
+        what: String,
+    },
     /// A snippet cannot be written.
     #[error(transparent)]
     Snippet(#[from] clients::Unwritable),
@@ -144,7 +150,11 @@ impl Error {
             | Self::Server(_)
             | Self::PortTaken(_) => Kind::Environment,
             Self::Interrupted(_) => Kind::Undetermined,
-            Self::Database { .. } | Self::Open(_) | Self::Reload(_) | Self::NotInForce { .. } => Kind::Broken,
+            Self::Database { .. }
+            | Self::Open(_)
+            | Self::Reload(_)
+            | Self::NotInForce { .. }
+            | Self::TooLate { .. } => Kind::Broken,
         }
     }
 

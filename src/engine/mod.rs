@@ -11,6 +11,7 @@ mod existing;
 mod files;
 mod formats;
 mod ground;
+pub mod harden;
 mod incoming;
 mod install;
 mod manage;

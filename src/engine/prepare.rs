@@ -77,14 +77,18 @@ impl Prepared {
 
 /// The answers of a project and a request, layered: flags over the answers file over what was saved.
 pub fn setup(request: &Request) -> Result<Setup, Error> {
+    Setup::from_answers(&answers(request)?).map_err(Error::Answers)
+}
+
+/// The same before anything is judged.
+pub(super) fn answers(request: &Request) -> Result<Answers, Error> {
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let mut answers = saved(&request.dir)?.unwrap_or_default();
     if let Some(path) = &request.answers_file {
         let text = files::must_read("the answers file (--answers)", path)?;
         answers = answers.overlay(parse(&text, path, &here)?);
     }
-    let answers = answers.overlay(request.flags.clone().relative_to(&here));
-    Setup::from_answers(&answers).map_err(Error::Answers)
+    Ok(answers.overlay(request.flags.clone().relative_to(&here)))
 }
 
 /// What a project's own answers file says, where there is one.

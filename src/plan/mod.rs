@@ -85,6 +85,23 @@ impl Plan {
         Self { artifacts }
     }
 
+    /// What a project holds for a server that is there: answers, certificates, client kits; none of the server's own files.
+    #[must_use]
+    pub fn beside_a_server(setup: &Setup, credentials: &Credentials, found: &Found) -> Self {
+        let mut artifacts = vec![Self::answers(setup)];
+        artifacts.extend(credentials.authority());
+        artifacts.extend(credentials.server(setup.mode));
+        for client in &credentials.clients {
+            artifacts.extend(client.artifacts(setup, credentials, found));
+        }
+        artifacts.push(Artifact::text(
+            Layout::IGNORE,
+            0o644,
+            ignore::lines(found.gitignore.as_deref()),
+        ));
+        Self { artifacts }
+    }
+
     /// The answers file alone.
     #[must_use]
     pub fn answers(setup: &Setup) -> Artifact {

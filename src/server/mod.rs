@@ -37,6 +37,7 @@ mod postmaster;
 mod process;
 mod sandbox;
 mod sync;
+mod watchdog;
 
 pub use account::Account;
 pub use binaries::{Binaries, Origin, Version, Wanted};
@@ -48,4 +49,6 @@ pub use initdb::Cluster;
 pub use launch::Running;
 pub use place::Places;
 pub use port::{FreePort, free_port, port_taken_by};
+pub use postmaster::{can_reload, reload};
 pub use sandbox::{Reload, SUPERUSER, Sandbox, Server, Status};
+pub use watchdog::{Watchdog, keep_watch};

@@ -77,6 +77,46 @@ pub(super) fn signal(pid: u32, data: &Path, signal: Signal) -> bool {
     is_server_of(pid, data) && number(pid).is_some_and(|process| kill_process(process, signal).is_ok())
 }
 
+/// The server at work in `data`, also where its `postmaster.pid` counts in a container's own numbers.
+pub(super) fn find(data: &Path) -> Option<u32> {
+    if let Some(file) = PidFile::alive(data) {
+        return Some(file.pid);
+    }
+    let parent = |pid: u32| -> Option<u32> {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("PPid:"))?
+            .trim()
+            .parse()
+            .ok()
+    };
+    let is_postgres = |pid: u32| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("post"))
+            && is_server_of(pid, data)
+    };
+    std::fs::read_dir("/proc")
+        .ok()?
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| is_postgres(*pid))
+        .find(|pid| parent(*pid).is_none_or(|parent| !is_postgres(parent)))
+}
+
+/// Has the server of `data` read its files again; `false` where there is none that we may signal.
+#[must_use]
+pub fn reload(data: &Path) -> bool {
+    find(data).is_some_and(|pid| signal(pid, data, Signal::HUP))
+}
+
+/// Whether [`reload`] would reach a server.
+#[must_use]
+pub fn can_reload(data: &Path) -> bool {
+    find(data)
+        .and_then(number)
+        .is_some_and(|process| test_kill_process(process).is_ok())
+}
+
 fn number(pid: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(pid).ok()?)
 }

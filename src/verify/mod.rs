@@ -27,6 +27,7 @@ pub use cause::{Cause, Words, causes_page};
 pub use client::{Client, FileFault, Peer, Place, Root, Server, Versions};
 pub use connect::{connect, enter};
 pub use expiry::{Dated, Part, dates};
+pub(crate) use over_sql::literal;
 pub use over_sql::{Fetched, OverSql};
 pub use report::{Group, Outcome, Probe, ProbeId, Report, Verdict};
 pub use run::{prove, superuser};

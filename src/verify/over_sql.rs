@@ -125,7 +125,7 @@ fn refused(failure: &QueryFailure) -> Unreadable {
 }
 
 /// A string literal that holds whatever `standard_conforming_strings` is.
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 

@@ -1,0 +1,476 @@
+//! The books of changes to a server's files, and the decisions over them.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::file;
+use super::record::{Item, LiveChange, Moment, Record, Side};
+use crate::apply::BOOKS;
+use crate::apply::error::{Error, Result};
+
+/// The books of a project directory.
+#[derive(Debug, Clone)]
+pub struct Live {
+    dir: PathBuf,
+}
+
+/// A change that is under way.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    live: Live,
+    number: u32,
+    record: Record,
+}
+
+/// What going back came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The files that are as they were.
+    pub files: Vec<PathBuf>,
+    /// What somebody had made of them meanwhile, and where that is now.
+    pub kept: Vec<PathBuf>,
+}
+
+const TRY: &str = "try";
+const KEPT: &str = "kept";
+const BACK: &str = "back";
+const DONE: &str = "done";
+
+impl Live {
+    /// Those of a project directory, which need not exist yet.
+    #[must_use]
+    pub fn of(project: &Path) -> Self {
+        Self {
+            dir: project.join(BOOKS).join("live"),
+        }
+    }
+
+    /// The change that is neither kept nor taken back yet.
+    pub fn unfinished(&self) -> Result<Option<Trial>> {
+        self.newest(TRY)
+    }
+
+    /// The last change that was kept.
+    pub fn last(&self) -> Result<Option<Trial>> {
+        self.newest(KEPT)
+    }
+
+    /// The last change, if it was taken back.
+    pub fn last_taken_back(&self) -> Result<Option<Record>> {
+        Ok(self.newest(BACK)?.map(|trial| trial.record))
+    }
+
+    /// The names of the changes that can be undone, the oldest first.
+    pub fn kept(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for number in self.numbers(KEPT)? {
+            names.push(self.load(number, KEPT)?.record.name);
+        }
+        Ok(names)
+    }
+
+    /// Writes down a change with all that going back needs. Nothing of the server's is touched.
+    pub fn begin(
+        &self,
+        name: &str,
+        data: &Path,
+        changes: &[LiveChange],
+        undoes: Option<u32>,
+    ) -> Result<Trial> {
+        self.make()?;
+        let _lock = self.lock()?;
+        let all = [TRY, KEPT, BACK, DONE];
+        let mut highest = 0;
+        for state in all {
+            highest = self
+                .numbers(state)?
+                .into_iter()
+                .next_back()
+                .unwrap_or(0)
+                .max(highest);
+        }
+        let number = highest + 1;
+        let mark = mark();
+        let mut files = Vec::with_capacity(changes.len());
+        let dir = self.place_of(number, "new");
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&dir)
+            .map_err(|error| Error::io("create the directory", &dir, error))?;
+        let written = (|| {
+            for (at, change) in changes.iter().enumerate() {
+                let before = file::read(&change.path)?;
+                if before.as_ref().map(|state| &state.bytes[..])
+                    != change.before.as_ref().map(|bytes| &bytes[..])
+                {
+                    return Err(Error::ChangedMeanwhile(change.path.clone()));
+                }
+                if let Some(before) = &before {
+                    file::create(&dir.join(format!("old-{at}")), &before.bytes, 0o600, None)?;
+                }
+                let side = before.as_ref().map(Side::of);
+                let after = change.after.as_ref().map(|wanted| {
+                    let (mode, owner) = side
+                        .as_ref()
+                        .map_or((wanted.mode, wanted.owner), |side| (side.mode, side.owner));
+                    Side {
+                        sha256: crate::apply::manifest::sha256(&wanted.content),
+                        mode,
+                        owner,
+                    }
+                });
+                files.push(Item {
+                    saved: beside(&change.path, &mark, "before"),
+                    staged: beside(&change.path, &mark, "new"),
+                    path: change.path.clone(),
+                    before: side,
+                    after,
+                });
+            }
+            let record = Record {
+                name: name.to_owned(),
+                data: data.to_path_buf(),
+                until: None,
+                undoes,
+                files,
+            };
+            write_record(&dir, &record, true)?;
+            file::sync(&dir)?;
+            Ok(record)
+        })();
+        let record = match written {
+            Ok(record) => record,
+            Err(error) => {
+                let _ = fs::remove_dir_all(&dir);
+                return Err(error);
+            }
+        };
+        let trial = Trial {
+            live: self.clone(),
+            number,
+            record,
+        };
+        self.turn(number, "new", TRY)?;
+        Ok(trial)
+    }
+
+    /// Finishes what a killed run had decided already.
+    pub fn tidy(&self) -> Result<()> {
+        for name in self.numbers("new")? {
+            // Never turned into a try: nothing was touched.
+            let _ = fs::remove_dir_all(self.place_of(name, "new"));
+        }
+        for number in self.numbers(DONE)? {
+            self.load(number, DONE)?.clear_undone()?;
+        }
+        if let Some(last) = self.last()? {
+            last.clear_beside()?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what was seen while watching.
+    pub fn put_watch(&self, bytes: &[u8]) -> Result<()> {
+        self.make()?;
+        let (path, staged) = (self.dir.join("watch.json"), self.dir.join("watch.new"));
+        file::remove(&staged)?;
+        file::create(&staged, bytes, 0o600, None)?;
+        fs::rename(&staged, &path).map_err(|error| Error::io("write", &path, error))?;
+        file::sync(&self.dir)
+    }
+
+    fn make(&self) -> Result<()> {
+        if self.dir.is_dir() {
+            return Ok(());
+        }
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .recursive(true)
+            .create(&self.dir)
+            .map_err(|error| Error::io("create the directory", &self.dir, error))
+    }
+
+    /// Held by whoever decides over a try.
+    fn lock(&self) -> Result<File> {
+        let path = self.dir.join("lock");
+        let fail = |error| Error::io("lock", &path, error);
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(fail)?;
+        file.lock().map_err(fail)?;
+        Ok(file)
+    }
+
+    fn place_of(&self, number: u32, state: &str) -> PathBuf {
+        self.dir.join(format!("{number:06}.{state}"))
+    }
+
+    fn numbers(&self, state: &str) -> Result<BTreeSet<u32>> {
+        let entries = match fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
+            Err(error) => return Err(Error::io("list", &self.dir, error)),
+        };
+        Ok(entries
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                let (number, found) = name.split_once('.')?;
+                (found == state).then(|| number.parse().ok()).flatten()
+            })
+            .collect())
+    }
+
+    fn newest(&self, state: &str) -> Result<Option<Trial>> {
+        self.numbers(state)?
+            .into_iter()
+            .next_back()
+            .map(|number| self.load(number, state))
+            .transpose()
+    }
+
+    fn load(&self, number: u32, state: &str) -> Result<Trial> {
+        let path = self.place_of(number, state).join("record.json");
+        let damaged = |why| Error::Damaged {
+            path: path.clone(),
+            why,
+            remedy: "the old files of the server are beside its own, named .NAME.pgtls-…-before",
+        };
+        let state = file::read(&path)?.ok_or_else(|| damaged("it is not there"))?;
+        let record =
+            serde_json::from_slice(&state.bytes).map_err(|_| damaged("it is no record of this program"))?;
+        Ok(Trial {
+            live: self.clone(),
+            number,
+            record,
+        })
+    }
+
+    fn turn(&self, number: u32, from: &str, to: &str) -> Result<()> {
+        let (from, to) = (self.place_of(number, from), self.place_of(number, to));
+        fs::rename(&from, &to).map_err(|error| Error::io("write", &to, error))?;
+        file::sync(&self.dir)
+    }
+
+    fn is(&self, number: u32, state: &str) -> bool {
+        self.place_of(number, state).is_dir()
+    }
+}
+
+impl Trial {
+    /// What was written down.
+    #[must_use]
+    pub const fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Its number in the books.
+    #[must_use]
+    pub const fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The same change as it is now; `None` once it is decided.
+    pub fn again(&self) -> Result<Option<Self>> {
+        if !self.live.is(self.number, TRY) {
+            return Ok(None);
+        }
+        self.live.load(self.number, TRY).map(Some)
+    }
+
+    /// Puts the new files beside the old ones, and gives those their second names. An error leaves nothing behind.
+    pub fn stage(&self, changes: &[LiveChange]) -> Result<()> {
+        for (item, change) in self.record.files.iter().zip(changes) {
+            let content = change.after.as_ref().map(|wanted| &wanted.content[..]);
+            file::stage(item, content)?;
+        }
+        self.sync()
+    }
+
+    /// Puts every new file in place.
+    pub fn place(&self) -> Result<()> {
+        for item in &self.record.files {
+            file::place(item)?;
+        }
+        self.sync()
+    }
+
+    /// Writes down until when it may be confirmed.
+    pub fn wait_until(&mut self, until: Moment) -> Result<()> {
+        let _lock = self.live.lock()?;
+        self.record.until = Some(until);
+        write_record(&self.live.place_of(self.number, TRY), &self.record, false)
+    }
+
+    /// Keeps the change; `false` if it was taken back already.
+    pub fn keep(&self) -> Result<bool> {
+        let lock = self.live.lock()?;
+        if !self.live.is(self.number, TRY) {
+            return Ok(false);
+        }
+        if self.record.undoes.is_some() {
+            self.live.turn(self.number, TRY, DONE)?;
+            drop(lock);
+            self.clear_undone()?;
+            return Ok(true);
+        }
+        self.live.turn(self.number, TRY, KEPT)?;
+        drop(lock);
+        // The decision stands: names that are left over do no harm, and the next run removes them.
+        let _ = self.clear_beside();
+        Ok(true)
+    }
+
+    /// Puts every file back, and has the server follow (`tell_server`); `None` if it was decided already. After an error,
+    /// whatever could be put back is, and the rest can be tried again.
+    pub fn go_back(&self, tell_server: impl FnOnce()) -> Result<Option<Taken>> {
+        let _lock = self.live.lock()?;
+        if !self.live.is(self.number, TRY) {
+            return Ok(None);
+        }
+        let mut taken = Taken {
+            files: Vec::new(),
+            kept: Vec::new(),
+        };
+        let mut first = None;
+        for item in self.record.files.iter().rev() {
+            match file::restore(item) {
+                Ok(kept) => {
+                    taken.files.push(item.path.clone());
+                    taken.kept.extend(kept);
+                }
+                Err(error) => first = first.or(Some(error)),
+            }
+        }
+        if let Some(error) = first {
+            return Err(error);
+        }
+        // The names are back; a disk that cannot sync them now does so later.
+        let _ = self.sync();
+        // Before it is written down as done: whoever is killed in between leaves it to be done again.
+        tell_server();
+        for number in self.live.numbers(BACK)? {
+            let _ = fs::remove_dir_all(self.live.place_of(number, BACK));
+        }
+        self.live.turn(self.number, TRY, BACK)?;
+        let back = self.live.place_of(self.number, BACK);
+        // Old keys have no business there.
+        for at in 0..self.record.files.len() {
+            let _ = file::remove(&back.join(format!("old-{at}")));
+        }
+        Ok(Some(taken))
+    }
+
+    /// The changes that undo this one, and the files that somebody edited since.
+    pub fn inverse(&self) -> Result<(Vec<LiveChange>, Vec<PathBuf>)> {
+        let mut edited = Vec::new();
+        let mut changes = Vec::new();
+        for (at, item) in self.record.files.iter().enumerate() {
+            let there = file::read(&item.path)?;
+            let as_written = match (&there, &item.after) {
+                (None, None) => true,
+                (Some(there), Some(after)) => after.is(&there.bytes),
+                _ => false,
+            };
+            if !as_written && there.is_some() {
+                edited.push(item.path.clone());
+            }
+            let old = self.live.place_of(self.number, KEPT).join(format!("old-{at}"));
+            let after = match &item.before {
+                None => None,
+                Some(before) => {
+                    let state = file::read(&old)?.ok_or(Error::Damaged {
+                        path: old,
+                        why: "it is not there",
+                        remedy: "put the server's files back from your own backup",
+                    })?;
+                    Some(super::record::Wanted {
+                        content: state.bytes,
+                        mode: before.mode,
+                        owner: before.owner,
+                    })
+                }
+            };
+            if there.is_none() && after.is_none() {
+                continue;
+            }
+            changes.push(LiveChange {
+                path: item.path.clone(),
+                before: there.map(|state| state.bytes),
+                after,
+            });
+        }
+        Ok((changes, edited))
+    }
+
+    fn sync(&self) -> Result<()> {
+        let directories: BTreeSet<_> = self
+            .record
+            .files
+            .iter()
+            .filter_map(|item| item.path.parent())
+            .collect();
+        directories.into_iter().try_for_each(file::sync)
+    }
+
+    fn clear_beside(&self) -> Result<()> {
+        for item in &self.record.files {
+            file::remove(&item.saved)?;
+            file::remove(&item.staged)?;
+        }
+        Ok(())
+    }
+
+    /// What an undo leaves: neither itself nor what it undid.
+    fn clear_undone(&self) -> Result<()> {
+        self.clear_beside()?;
+        if let Some(undone) = self.record.undoes {
+            let _ = fs::remove_dir_all(self.live.place_of(undone, KEPT));
+        }
+        let own = self.live.place_of(self.number, DONE);
+        fs::remove_dir_all(&own).map_err(|error| Error::io("remove", &own, error))
+    }
+}
+
+/// A name beside a file that neither `include_dir` nor a shell's `*` takes up.
+fn beside(path: &Path, mark: &str, what: &str) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".pgtls-{mark}-{what}"));
+    path.with_file_name(name)
+}
+
+/// Tells the files of this change from those of another.
+fn mark() -> String {
+    let mut random = [0_u8; 4];
+    // Without randomness the process tells them apart well enough.
+    if aws_lc_rs::rand::fill(&mut random).is_err() {
+        random = std::process::id().to_be_bytes();
+    }
+    format!("{:08x}", u32::from_be_bytes(random))
+}
+
+fn write_record(dir: &Path, record: &Record, is_new: bool) -> Result<()> {
+    let path = dir.join("record.json");
+    let bytes = serde_json::to_vec(record).map_err(|_| Error::Damaged {
+        path: path.clone(),
+        why: "a path in it is not UTF-8",
+        remedy: "such files cannot be changed by this program",
+    })?;
+    if is_new {
+        return file::create(&path, &bytes, 0o600, None);
+    }
+    let staged = dir.join("record.new");
+    file::remove(&staged)?;
+    file::create(&staged, &bytes, 0o600, None)?;
+    fs::rename(&staged, &path).map_err(|error| Error::io("write", &path, error))?;
+    file::sync(dir)
+}

@@ -1,0 +1,399 @@
+//! `pgtls harden`, and what `pgtls undo` does about it.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::conninfo::Environment;
+use crate::engine::harden::{self, Hardening, Proposal, Survey, Tried};
+use crate::engine::{self, Error, Means};
+use crate::harden::{Impact, Stage};
+use crate::verify::Probe;
+
+use super::args::{Global, HardenArgs, HardenStage};
+use super::output::{Output, object};
+use super::prompt::Prompt;
+use super::verify::{given, timeout};
+use super::{Exit, drive};
+
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    stage: &'static str,
+    dir: String,
+    server: ServerRow,
+    in_force: bool,
+    files: Vec<FileRow>,
+    impact: &'a Impact,
+    probes: &'a [Probe],
+    /// Seconds to confirm it in.
+    confirm_within: Option<u64>,
+    /// Why it is not in force.
+    why: Option<&'a str>,
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ServerRow {
+    version: String,
+    config_file: String,
+    hba_file: String,
+}
+
+#[derive(Debug, Serialize)]
+struct FileRow {
+    path: String,
+    new: bool,
+    diff: String,
+}
+
+impl From<HardenStage> for Stage {
+    fn from(stage: HardenStage) -> Self {
+        match stage {
+            HardenStage::On => Self::On,
+            HardenStage::Watch => Self::Watch,
+            HardenStage::Require => Self::Require,
+            HardenStage::Mtls => Self::Mtls,
+            HardenStage::Floor => Self::Floor,
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(global: &Global, args: &HardenArgs, output: Output) -> Result<Exit, Error> {
+    if args.confirm {
+        return confirm(global, output);
+    }
+    let Some(stage) = args.stage.map(Stage::from) else {
+        return Err(Error::DoesNotFit {
+            what: "no stage is named".to_owned(),
+            remedy: "name one with --stage: on, watch, require, mtls or floor".to_owned(),
+        });
+    };
+    let prompt = Prompt::new(global);
+    let hardening = hardening(global, args, stage, prompt, output)?;
+    let tell = output.teller();
+    harden::settle(&global.dir, &tell)?;
+    if stage == Stage::Watch {
+        return watch(global, args, &hardening, output);
+    }
+    drive(async {
+        let mut survey = Box::pin(harden::survey(&hardening)).await?;
+        let proposal = harden::propose(&hardening, &survey).await?;
+        show(&proposal, &survey, output);
+        if let Some(why) = turned_away(&proposal.impact, args.accept_lockout) {
+            output.failure(
+                &why,
+                &["watch until nobody comes that way any more, or go on with --accept-lockout; nothing was written".to_owned()],
+            );
+            tell_json(&proposal, &survey, &nothing(why), output);
+            return Ok(Exit::Broken);
+        }
+        if !proposal.is_empty() && !prompt.confirm("Try it?") {
+            return Err(Error::NeedsConsent {
+                what: "nothing was written".to_owned(),
+                remedy: "say --yes to put it in force".to_owned(),
+            });
+        }
+        let tried = Box::pin(harden::attempt(&hardening, &mut survey, &proposal, &tell)).await?;
+        tell_end(&proposal, &tried, output);
+        tell_json(&proposal, &survey, &tried, output);
+        let exit = if tried.failure.is_none() {
+            Exit::Holds
+        } else {
+            Exit::Broken
+        };
+        survey
+            .session
+            .close(crate::dial::Deadline::after(Duration::from_secs(1)))
+            .await;
+        Ok(exit)
+    })
+}
+
+fn hardening(
+    global: &Global,
+    args: &HardenArgs,
+    stage: Stage,
+    prompt: Prompt,
+    output: Output,
+) -> Result<Hardening, Error> {
+    let conninfo = given(args.conninfo.as_deref().unwrap_or_default(), output)?;
+    let env = Environment::current();
+    let locked = engine::locked_key(conninfo.clone(), &env);
+    let means = Means {
+        admin: None,
+        expect: None,
+        other: None,
+        dir: global.dir.clone(),
+        key_passphrase: match &locked {
+            Some(key) => prompt.passphrase(None, &[key])?,
+            None => None,
+        },
+        timeout: timeout(args.timeout)?,
+        now: OffsetDateTime::now_utc(),
+    };
+    Ok(Hardening {
+        conninfo,
+        env,
+        means,
+        request: super::request::request_for_live(global, &args.setup, prompt)?,
+        config_dir: args.config_dir.clone(),
+        stage,
+        confirm_within: args.confirm_within.map(u64::from),
+    })
+}
+
+/// Why a stage is not tried: who would be turned away.
+fn turned_away(impact: &Impact, accepted: bool) -> Option<String> {
+    let sessions: u64 = impact.refused.iter().map(|affected| affected.sessions).sum();
+    (sessions > 0 && !accepted).then(|| match sessions {
+        1 => "a session that was seen would be refused".to_owned(),
+        many => format!("{many} sessions that were seen would be refused"),
+    })
+}
+
+fn nothing(why: String) -> Tried {
+    Tried {
+        probes: Vec::new(),
+        failure: Some(why),
+        confirm_within: None,
+        notes: Vec::new(),
+    }
+}
+
+fn show(proposal: &Proposal, survey: &Survey, output: Output) {
+    output.heading(format_args!(
+        "Stage {}: {} (PostgreSQL {})",
+        proposal.stage,
+        proposal.stage.means(),
+        survey.version
+    ));
+    for note in &proposal.notes {
+        output.remark(note);
+    }
+    for file in &proposal.files {
+        output.diff(&file.diff);
+    }
+    if proposal.is_empty() {
+        output.say("The server's files say all of it already");
+    }
+    let impact = &proposal.impact;
+    if !impact.refused.is_empty() {
+        output.heading("Would be refused");
+        for affected in &impact.refused {
+            output.say(format_args!("  {}", affected.sentence()));
+        }
+    }
+    if !impact.unsure.is_empty() {
+        output.heading("Cannot be told");
+        for affected in &impact.unsure {
+            output.say(format_args!("  {}", affected.sentence()));
+        }
+    }
+}
+
+fn tell_end(proposal: &Proposal, tried: &Tried, output: Output) {
+    for note in &tried.notes {
+        output.remark(note);
+    }
+    let dir = proposal.project_dir().display();
+    match (&tried.failure, tried.confirm_within) {
+        (Some(why), _) => {
+            output.promise(
+                Some(false),
+                &format!("The stage {} is not in force", proposal.stage),
+            );
+            output.failure(
+                why,
+                &["the server's files and settings are as they were".to_owned()],
+            );
+        }
+        (None, Some(seconds)) => {
+            output.promise(
+                Some(true),
+                &format!(
+                    "In force and proven: {}; it is taken back in {seconds} seconds unless you keep it",
+                    proposal.stage.means()
+                ),
+            );
+            output.say(format_args!("  pgtls harden --confirm --dir {dir}     keep it"));
+            output.say(format_args!(
+                "  pgtls undo --dir {dir}                 go back now"
+            ));
+        }
+        (None, None) => {
+            output.promise(
+                Some(true),
+                &format!("In force and proven: {}", proposal.stage.means()),
+            );
+            output.say(format_args!("  pgtls undo --dir {dir}     takes it back"));
+        }
+    }
+}
+
+fn tell_json(proposal: &Proposal, survey: &Survey, tried: &Tried, output: Output) {
+    if !output.json() {
+        return;
+    }
+    object(&Report {
+        stage: proposal.stage.name(),
+        dir: proposal.project_dir().display().to_string(),
+        server: ServerRow {
+            version: survey.version.clone(),
+            config_file: survey.server.conf.display().to_string(),
+            hba_file: survey.server.hba.display().to_string(),
+        },
+        in_force: tried.failure.is_none(),
+        files: proposal
+            .files
+            .iter()
+            .map(|file| FileRow {
+                path: file.path.display().to_string(),
+                new: file.is_new,
+                diff: file.diff.clone(),
+            })
+            .collect(),
+        impact: &proposal.impact,
+        probes: &tried.probes,
+        confirm_within: tried.confirm_within,
+        why: tried.failure.as_deref(),
+        notes: proposal.notes.iter().chain(&tried.notes).cloned().collect(),
+    });
+}
+
+#[derive(Debug, Serialize)]
+struct WatchReport<'a> {
+    stage: &'static str,
+    dir: String,
+    seconds: u32,
+    looks: u64,
+    plaintext: u64,
+    seen: &'a crate::harden::Watched,
+}
+
+fn watch(global: &Global, args: &HardenArgs, hardening: &Hardening, output: Output) -> Result<Exit, Error> {
+    let look = drive(async {
+        let mut survey = Box::pin(harden::survey(hardening)).await?;
+        harden::watch(
+            &mut survey,
+            &global.dir,
+            Duration::from_secs(args.watch_for.into()),
+        )
+        .await
+    })?;
+    let plain: Vec<_> = look.all.iter().filter(|(seen, _)| seen.is_plaintext()).collect();
+    if output.json() {
+        object(&WatchReport {
+            stage: Stage::Watch.name(),
+            dir: engine::absolute(&global.dir).display().to_string(),
+            seconds: args.watch_for,
+            looks: look.looks,
+            plaintext: plain.iter().map(|(_, sightings)| sightings.sessions).sum(),
+            seen: &look.all,
+        });
+        return Ok(Exit::Holds);
+    }
+    output.heading("Seen without TLS, now and before");
+    for (seen, sightings) in &plain {
+        output.say(format_args!(
+            "  {} of {} on {} from {} ({})",
+            match sightings.sessions {
+                1 => "1 session".to_owned(),
+                many => format!("{many} sessions"),
+            },
+            crate::pki::printable(&seen.user),
+            crate::pki::printable(&seen.database),
+            seen.address
+                .map_or_else(|| "[local]".to_owned(), |ip| ip.to_string()),
+            crate::pki::printable(&seen.application)
+        ));
+    }
+    if plain.is_empty() {
+        output.say("  nobody");
+    }
+    Ok(Exit::Holds)
+}
+
+#[derive(Debug, Serialize)]
+struct Confirmed {
+    stage: String,
+    in_force: bool,
+}
+
+fn confirm(global: &Global, output: Output) -> Result<Exit, Error> {
+    let record = harden::confirm(&global.dir)?;
+    if output.json() {
+        object(&Confirmed {
+            stage: record.name,
+            in_force: true,
+        });
+    } else {
+        output.promise(
+            Some(true),
+            &format!("Kept: the stage {}", crate::pki::printable(&record.name)),
+        );
+    }
+    Ok(Exit::Holds)
+}
+
+/// The process that takes a change back when nobody keeps it.
+pub fn watchdog(global: &Global) -> Result<Exit, Error> {
+    crate::server::keep_watch(&global.dir)?;
+    Ok(Exit::Holds)
+}
+
+#[derive(Debug, Serialize)]
+struct Undone {
+    dir: String,
+    stage: String,
+    files: Vec<UndoneRow>,
+    kept: Vec<String>,
+    reloaded: bool,
+    remaining: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct UndoneRow {
+    path: String,
+    exists: bool,
+}
+
+/// Takes the last stage back; `None` where there is none.
+pub fn undo(global: &Global, output: Output) -> Result<Option<Exit>, Error> {
+    let Some(undone) = harden::undo_stage(&global.dir, &output.teller())? else {
+        return Ok(None);
+    };
+    if output.json() {
+        object(&Undone {
+            dir: engine::absolute(&global.dir).display().to_string(),
+            stage: undone.stage,
+            files: undone
+                .files
+                .iter()
+                .map(|path| UndoneRow {
+                    path: path.display().to_string(),
+                    exists: path.exists(),
+                })
+                .collect(),
+            kept: undone
+                .kept
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect(),
+            reloaded: undone.reloaded,
+            remaining: undone.remaining,
+        });
+        return Ok(Some(Exit::Holds));
+    }
+    for path in &undone.files {
+        let word = if path.exists() { "restored" } else { "removed" };
+        output.say(format_args!("  {word:<8} {}", path.display()));
+    }
+    output.remark(if undone.reloaded {
+        "the server has been told to read them"
+    } else {
+        "no server runs there: it reads them when it starts"
+    });
+    Ok(Some(Exit::Holds))
+}

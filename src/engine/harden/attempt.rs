@@ -1,0 +1,376 @@
+//! The try: write, reload, prove; and back, if any of it does not come to its end.
+
+use std::time::{Duration, Instant};
+
+use crate::apply::live::{Live, Moment, Trial};
+use crate::apply::{self, Policy, compare_beside};
+use crate::conf::settings::boolean;
+use crate::dial::{
+    FirstAnswer, NothingVerified, SslAnswer, StartupFailure, TlsSettings, handshake, open, ssl_request,
+    startup_over,
+};
+use crate::engine::audit::as_psql;
+use crate::engine::{Error, Event, Step, Teller, manage, target};
+use crate::harden::Stage;
+use crate::server::{self, Watchdog};
+use crate::setup::Mode;
+use crate::verify::{self, Outcome, Probe, ProbeId, Target, prove};
+
+use super::kit::{proof_conninfo, show_certificate};
+use super::survey::{settings, tcp_address};
+use super::{Hardening, Proposal, Survey, Tried};
+
+/// How long the server may take to read its files again.
+const RELOAD: Duration = Duration::from_secs(30);
+
+/// Puts a stage in force and proves it. When this returns without having kept it, everything is as it was.
+pub async fn attempt(
+    hardening: &Hardening,
+    survey: &mut Survey,
+    proposal: &Proposal,
+    tell: &Teller,
+) -> Result<Tried, Error> {
+    let dir = &proposal.project.dir;
+    let mut tried = Tried {
+        probes: Vec::new(),
+        failure: None,
+        confirm_within: None,
+        notes: Vec::new(),
+    };
+    let step = tell.begin(Step::Write);
+    let project = apply::Project::create(dir)?;
+    let kit = compare_beside(&project, &proposal.project.plan.artifacts)?;
+    if !kit.is_empty() {
+        apply::write(&project, kit, Policy::KeepCopy)?;
+    }
+    if proposal.is_empty() {
+        step.done("the server's files say so already");
+        let step = tell.begin(Step::Verify);
+        tried.failure = Box::pin(proof(hardening, survey, proposal, &mut tried.probes, tell))
+            .await
+            .err();
+        step.done("proven");
+        return Ok(tried);
+    }
+    let before = views(survey).await?;
+    let data = survey.map.here(&survey.server.data);
+    let mut trial = Live::of(dir).begin(proposal.stage.name(), &data, &proposal.changes, None)?;
+    let mut watchdog = match Watchdog::start(dir) {
+        Ok(watchdog) => watchdog,
+        Err(error) => {
+            trial.go_back(|| ())?;
+            return Err(error.into());
+        }
+    };
+    let outcome = Box::pin(async {
+        trial
+            .stage(&proposal.changes)
+            .and_then(|()| trial.place())
+            .map_err(|error| error.to_string())?;
+        step.done(format!(
+            "{} of the server's files written",
+            proposal.changes.len()
+        ));
+        reload(survey, proposal, &before, tell).await?;
+        let step = tell.begin(Step::Verify);
+        Box::pin(proof(hardening, survey, proposal, &mut tried.probes, tell)).await?;
+        step.done(format!("{} promises tested", tried.probes.len()));
+        if !watchdog.is_alive() {
+            return Err("the watchdog, which would have taken it back, was ended by somebody".to_owned());
+        }
+        Ok(())
+    })
+    .await;
+    match (outcome, hardening.confirm_within) {
+        (Ok(()), None) => {
+            let is_kept = trial.keep()?;
+            watchdog.dismiss();
+            if !is_kept {
+                tried.failure = Some("the watchdog took it back meanwhile".to_owned());
+            }
+        }
+        (Ok(()), Some(seconds)) => {
+            let until = Moment::after(seconds);
+            let waits = match until {
+                Some(until) => trial.wait_until(until).is_ok() && watchdog.wait_for_confirmation(),
+                None => false,
+            };
+            if waits {
+                tried.confirm_within = Some(seconds);
+            } else {
+                let why = "nobody would have taken it back in time: the deadline could not be set";
+                back(survey, &trial, why, &mut tried).await?;
+            }
+        }
+        (Err(why), _) => {
+            back(survey, &trial, &why, &mut tried).await?;
+            watchdog.dismiss();
+        }
+    }
+    Ok(tried)
+}
+
+/// Takes it back at once, and sees that the server follows.
+async fn back(survey: &mut Survey, trial: &Trial, why: &str, tried: &mut Tried) -> Result<(), Error> {
+    let data = trial.record().data.clone();
+    let loaded = load_time(survey).await;
+    let taken = trial.go_back(|| _ = server::reload(&data))?;
+    tried.failure = Some(why.to_owned());
+    if let Some(taken) = taken {
+        for path in taken.kept {
+            tried.notes.push(format!(
+                "somebody changed a file meanwhile; what they made of it is {}",
+                path.display()
+            ));
+        }
+    }
+    // The signal is enough; that it was heard is worth a moment.
+    if loaded.is_some() {
+        let until = Instant::now() + RELOAD;
+        while load_time(survey).await == loaded && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    Ok(())
+}
+
+/// When the server last read its files, as the held session knows it.
+async fn load_time(survey: &mut Survey) -> Option<String> {
+    let sql = "SELECT pg_conf_load_time()::text AS at";
+    let rows = survey.ask("asking when the files were read", sql).await.ok()?;
+    rows.value(0, "at").map(str::to_owned)
+}
+
+/// What the server says is wrong with its files.
+async fn views(survey: &mut Survey) -> Result<Vec<String>, Error> {
+    const SETTINGS: &str = "SELECT coalesce(sourcefile, '') || ':' || coalesce(sourceline, 0) || ': ' || coalesce(name, '') \
+        || ': ' || error AS line FROM pg_file_settings WHERE error IS NOT NULL LIMIT 100";
+    let rows = survey
+        .ask("asking for errors in the files (pg_file_settings)", SETTINGS)
+        .await?;
+    Ok((0..rows.rows.len())
+        .filter_map(|at| rows.value(at, "line").map(crate::pki::printable))
+        .collect())
+}
+
+/// Lines that the server does not take; of some it does not say why.
+const RULES: &str = "SELECT line_number AS line, coalesce(error, 'PostgreSQL does not say why') AS error \
+    FROM pg_hba_file_rules WHERE error IS NOT NULL OR type IS NULL LIMIT 1";
+
+/// Has the server read the files, and sees that it took them.
+async fn reload(
+    survey: &mut Survey,
+    proposal: &Proposal,
+    before: &[String],
+    tell: &Teller,
+) -> Result<(), String> {
+    let words = |error: Error| error.to_string();
+    for (path, bytes) in &proposal.read_back {
+        if !survey.reads(path, bytes).await.map_err(words)? {
+            return Err(format!(
+                "the server does not read what was written to {}",
+                path.display()
+            ));
+        }
+    }
+    let new: Vec<_> = views(survey)
+        .await
+        .map_err(words)?
+        .into_iter()
+        .filter(|line| !before.contains(line))
+        .collect();
+    if let Some(line) = new.first() {
+        return Err(format!("the server would not take its files: {line}"));
+    }
+    let step = tell.begin(Step::Reload);
+    let loaded = load_time(survey).await;
+    survey
+        .ask("having the server read its files", "SELECT pg_reload_conf()")
+        .await
+        .map_err(words)?;
+    let until = Instant::now() + RELOAD;
+    loop {
+        let now = load_time(survey).await;
+        if now.is_some() && now != loaded {
+            break;
+        }
+        if Instant::now() >= until {
+            return Err("the server did not read its files again".to_owned());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let deadline = survey.deadline();
+    let in_force = settings(&mut survey.session, deadline).await.map_err(words)?;
+    for (name, wanted) in &proposal.wanted {
+        let (value, source) = in_force.get(name).cloned().unwrap_or_default();
+        let same = value == *wanted || boolean(&value).is_some_and(|is| Some(is) == boolean(wanted));
+        if !same {
+            return Err(format!(
+                "{name} is {value} after the reload, not {wanted} (it comes from: {source})"
+            ));
+        }
+    }
+    survey.in_force = in_force;
+    let rows = survey
+        .ask("asking for errors in pg_hba.conf (pg_hba_file_rules)", RULES)
+        .await
+        .map_err(words)?;
+    if let Some(line) = rows.value(0, "line") {
+        let error = crate::pki::printable(rows.value(0, "error").unwrap_or_default());
+        return Err(format!(
+            "the server does not take its rules: line {line}: {error}"
+        ));
+    }
+    step.done("the server has read its files again");
+    Ok(())
+}
+
+/// What must be seen for a stage to be in force.
+const fn promises(stage: Stage) -> &'static [ProbeId] {
+    use ProbeId as P;
+    match stage {
+        Stage::On | Stage::Watch => &[
+            P::Reach,
+            P::SslOffered,
+            P::Handshake,
+            P::Chain,
+            P::HostName,
+            P::Validity,
+        ],
+        Stage::Require => &[
+            P::Reach,
+            P::SslOffered,
+            P::Handshake,
+            P::Chain,
+            P::HostName,
+            P::Validity,
+            P::PlaintextRefused,
+        ],
+        Stage::Mtls => &[
+            P::Reach,
+            P::SslOffered,
+            P::Handshake,
+            P::Chain,
+            P::HostName,
+            P::Validity,
+            P::PlaintextRefused,
+            P::ForeignCertificateRefused,
+        ],
+        Stage::Floor => &[
+            P::Reach,
+            P::SslOffered,
+            P::Handshake,
+            P::Chain,
+            P::HostName,
+            P::Validity,
+            P::OldTlsRefused,
+        ],
+    }
+}
+
+/// The proof: the certificate that is served, the probes, a new login of the admin, and the one that is held.
+async fn proof(
+    hardening: &Hardening,
+    survey: &mut Survey,
+    proposal: &Proposal,
+    probes: &mut Vec<Probe>,
+    tell: &Teller,
+) -> Result<(), String> {
+    let words = |error: Error| error.to_string();
+    let (ip, port) = tcp_address(survey).map_err(words)?;
+    if let Some(wanted) = &proposal.leaf {
+        let served = manage::presented(&ip.to_string(), port, survey.deadline())
+            .await
+            .map_err(words)?;
+        if served.first() != Some(wanted) {
+            return Err(
+                "the server still serves another certificate: it did not take the new one, and its log says why".to_owned(),
+            );
+        }
+    }
+    let is_mtls = proposal.stage == Stage::Mtls;
+    let mut admin = hardening.conninfo.clone();
+    as_psql(&mut admin, &hardening.env);
+    let conninfo =
+        proof_conninfo(&proposal.project, &admin, survey, proposal.own_root, is_mtls).map_err(words)?;
+    let mut means = hardening.means.clone();
+    means.expect = Some(if is_mtls { Mode::Mtls } else { Mode::OneWay });
+    let dialled = target(conninfo, &hardening.env, &means).await.map_err(words)?;
+    let report = Box::pin(prove(&dialled, &|probe| tell.tell(Event::Probe(probe.clone())))).await;
+    let wanted = promises(proposal.stage);
+    *probes = report
+        .probes
+        .into_iter()
+        .filter(|probe| wanted.contains(&probe.id))
+        .collect();
+    if let Some(failed) = probes.iter().find(|probe| probe.outcome != Outcome::Holds) {
+        return Err(format!(
+            "{} is not proven: {}{}",
+            failed.id.name(),
+            failed.observed,
+            failed
+                .evidence
+                .first()
+                .map(|line| format!(" ({line})"))
+                .unwrap_or_default()
+        ));
+    }
+    if is_mtls {
+        certificate_wanted(&dialled).await?;
+        if survey.own.address.is_some() {
+            show_certificate(&mut admin, &proposal.project, &survey.own.user);
+        }
+    }
+    // As the admin will come in next time.
+    let again = target(admin, &hardening.env, &hardening.means)
+        .await
+        .map_err(words)?;
+    let session = verify::enter(&again)
+        .await
+        .map_err(|why| format!("the admin cannot log in any more: {why}"))?;
+    session.close(survey.deadline()).await;
+    survey
+        .ask("asking over the session that is held", "SELECT 1 AS one")
+        .await
+        .map_err(words)?;
+    Ok(())
+}
+
+/// Without a certificate the server turns the login away; with it, it goes on. Where neither goes on, nobody of that role
+/// comes in from here, and nothing is shown.
+async fn certificate_wanted(target: &Target) -> Result<(), String> {
+    let plain = TlsSettings::new(std::sync::Arc::new(NothingVerified)).with_sni_for(&target.host);
+    let with = match &target.identity {
+        Some(identity) => first_answer(target, &plain.clone().with_identity(identity.clone())).await?,
+        None => return Ok(()),
+    };
+    if !matches!(
+        with,
+        Ok(FirstAnswer::AuthenticationRequest(_) | FirstAnswer::Admitted)
+    ) {
+        return Ok(());
+    }
+    match first_answer(target, &plain).await? {
+        Ok(FirstAnswer::Refused(_)) => Ok(()),
+        Ok(_) => Err("a login without a client certificate is still let on".to_owned()),
+        Err(error) => Err(format!("a login without a client certificate: {error}")),
+    }
+}
+
+async fn first_answer(
+    target: &Target,
+    settings: &TlsSettings,
+) -> Result<Result<FirstAnswer, StartupFailure>, String> {
+    let deadline = crate::dial::Deadline::after(target.timeout);
+    let mut stream = open(&target.address, deadline)
+        .await
+        .map_err(|error| error.to_string())?;
+    match ssl_request(&mut stream, deadline).await {
+        Ok(SslAnswer::Accepts) => {}
+        _ => return Err("the server offers no TLS".to_owned()),
+    }
+    let session = handshake(stream, settings, deadline)
+        .await
+        .map_err(|failure| failure.to_string())?;
+    Ok(startup_over(session, &target.user, &target.dbname, deadline).await)
+}

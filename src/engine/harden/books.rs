@@ -1,0 +1,146 @@
+//! Deciding over a change afterwards: keep it, take it back, undo the last one.
+
+use std::path::{Path, PathBuf};
+
+use crate::apply::live::{Live, Record};
+use crate::engine::{Error, Teller, prepare};
+use crate::server;
+
+/// What an undo of a stage came to.
+#[derive(Debug)]
+pub struct Undone {
+    /// The stage.
+    pub stage: String,
+    /// The files that are as they were.
+    pub files: Vec<PathBuf>,
+    /// Copies of what somebody had made of them since.
+    pub kept: Vec<PathBuf>,
+    /// Whether the server was told to read them.
+    pub reloaded: bool,
+    /// How many stages can still be undone.
+    pub remaining: usize,
+}
+
+/// Keeps what a try has put in force. An error if it is too late, or if there is nothing to confirm.
+pub fn confirm(dir: &Path) -> Result<Record, Error> {
+    let live = Live::of(&prepare::absolute(dir));
+    let Some(trial) = live.unfinished()? else {
+        let taken = live.last_taken_back()?;
+        return Err(Error::TooLate {
+            what: match taken {
+                Some(record) => format!(
+                    "there is nothing to confirm: the stage {} was taken back",
+                    crate::pki::printable(&record.name)
+                ),
+                None => "there is nothing to confirm here".to_owned(),
+            },
+        });
+    };
+    let record = trial.record().clone();
+    let in_time = record.until.as_ref().is_some_and(|until| !until.is_over());
+    if !in_time {
+        trial.go_back(|| _ = server::reload(&record.data))?;
+        return Err(Error::TooLate {
+            what: format!(
+                "it is too late: the stage {} has been taken back",
+                crate::pki::printable(&record.name)
+            ),
+        });
+    }
+    if !trial.keep()? {
+        return Err(Error::TooLate {
+            what: format!(
+                "it is too late: the stage {} has been taken back",
+                crate::pki::printable(&record.name)
+            ),
+        });
+    }
+    Ok(record)
+}
+
+/// Puts in order what a killed run left: a try that nobody watches any more is taken back; one that waits to be confirmed
+/// is in the way.
+pub fn settle(dir: &Path, tell: &Teller) -> Result<(), Error> {
+    let live = Live::of(&prepare::absolute(dir));
+    live.tidy()?;
+    let Some(trial) = live.unfinished()? else {
+        return Ok(());
+    };
+    let record = trial.record();
+    if let Some(until) = record.until.as_ref().filter(|until| !until.is_over()) {
+        return Err(Error::DoesNotFit {
+            what: format!(
+                "the stage {} waits to be confirmed, {} seconds are left",
+                crate::pki::printable(&record.name),
+                until.left()
+            ),
+            remedy: "`pgtls harden --confirm` keeps it, `pgtls undo` takes it back".to_owned(),
+        });
+    }
+    if trial.go_back(|| _ = server::reload(&record.data))?.is_some() {
+        tell.notice(format!(
+            "an earlier run ended in the middle of the stage {}: the server's files are as they were before it",
+            crate::pki::printable(&record.name)
+        ));
+    }
+    Ok(())
+}
+
+/// Takes the last stage back, reload included: the one that waits to be confirmed, else the last that was kept. `None`
+/// where there is none.
+pub fn undo_stage(dir: &Path, tell: &Teller) -> Result<Option<Undone>, Error> {
+    let dir = prepare::absolute(dir);
+    let live = Live::of(&dir);
+    live.tidy()?;
+    if let Some(trial) = live.unfinished()? {
+        let record = trial.record().clone();
+        let mut reloaded = false;
+        if let Some(taken) = trial.go_back(|| reloaded = server::reload(&record.data))? {
+            return Ok(Some(Undone {
+                stage: record.name,
+                files: taken.files,
+                kept: taken.kept,
+                reloaded,
+                remaining: live.kept()?.len(),
+            }));
+        }
+    }
+    let Some(last) = live.last()? else { return Ok(None) };
+    let record = last.record().clone();
+    let (changes, edited) = last.inverse()?;
+    let mut kept = Vec::new();
+    for path in edited {
+        let copy = copy_of(&path)?;
+        tell.notice(format!(
+            "{} was edited since: a copy of it is {}",
+            path.display(),
+            copy.display()
+        ));
+        kept.push(copy);
+    }
+    let undo = live.begin(
+        &format!("undo of {}", record.name),
+        &record.data,
+        &changes,
+        Some(last.number()),
+    )?;
+    let written = undo.stage(&changes).and_then(|()| undo.place());
+    if let Err(error) = written {
+        undo.go_back(|| ())?;
+        return Err(error.into());
+    }
+    let reloaded = server::reload(&record.data);
+    undo.keep()?;
+    Ok(Some(Undone {
+        stage: record.name,
+        files: changes.into_iter().map(|change| change.path).collect(),
+        kept,
+        reloaded,
+        remaining: live.kept()?.len(),
+    }))
+}
+
+/// A copy beside a file that somebody edited.
+fn copy_of(path: &Path) -> Result<PathBuf, Error> {
+    Ok(crate::apply::live::copy_aside(path)?)
+}

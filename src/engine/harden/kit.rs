@@ -1,0 +1,274 @@
+//! What the project holds for the server: answers, CA, the server's certificate, client kits.
+
+use std::path::{Path, PathBuf};
+
+use crate::conninfo::{Conninfo, Keyword};
+use crate::engine::credentials::{Gathered, Renew, gather_for};
+use crate::engine::{Error, files, prepare};
+use crate::harden::{ClientProof, Stage};
+use crate::plan::{Found, Kit, Layout, Plan};
+use crate::setup::{AccessAnswer, Answers, Auth, ClientAnswer, Mode, Setup};
+
+use super::{Hardening, Survey, survey::tcp_address};
+
+/// The project's side of a stage.
+pub struct Project {
+    /// The project directory, absolute.
+    pub dir: PathBuf,
+    /// The answers.
+    pub setup: Setup,
+    /// Its files.
+    pub plan: Plan,
+    /// Keys and certificates.
+    pub gathered: Gathered,
+    /// Who logs in with what.
+    pub kits: Vec<Kit>,
+    /// How clients prove themselves.
+    pub proof: ClientProof,
+}
+
+impl Project {
+    /// The kit of a role.
+    pub fn kit_of(&self, role: &str) -> Option<&Kit> {
+        self.kits.iter().find(|kit| kit.role == role)
+    }
+
+    /// A file of that kit, absolute.
+    pub fn file(&self, kit: &Kit, name: &str) -> String {
+        self.dir
+            .join(Layout::kit_file(&kit.name, name))
+            .to_string_lossy()
+            .into_owned()
+    }
+
+    /// Names of certificates that are no names of roles.
+    pub fn maps(&self) -> Vec<(String, String)> {
+        let clients = &self.setup.clients;
+        if clients.iter().all(|client| client.cn == client.role) {
+            return Vec::new();
+        }
+        clients
+            .iter()
+            .map(|client| (client.cn.clone(), client.role.clone()))
+            .collect()
+    }
+}
+
+/// Works it out; nothing is written.
+pub fn project(hardening: &Hardening, survey: &Survey) -> Result<Project, Error> {
+    let request = &hardening.request;
+    let dir = prepare::absolute(&request.dir);
+    if let Some(saved) = prepare::saved(&dir)?
+        && saved.run.as_deref().is_some_and(|run| run != "none")
+    {
+        return Err(Error::DoesNotFit {
+            what: format!("{} is a project with a server of its own", dir.display()),
+            remedy: "name another directory with --dir: what belongs to this server is kept there".to_owned(),
+        });
+    }
+    let (_, port) = tcp_address(survey)?;
+    let mut answers = prepare::answers(request)?;
+    complete(&mut answers, hardening, survey, port);
+    let setup = Setup::from_answers(&answers).map_err(Error::Answers)?;
+    let mut kits = Kit::all(&setup);
+    for kit in &mut kits {
+        // Roles of a server that is there have their own passwords.
+        kit.wants_password = false;
+    }
+    let gathered = gather_for(
+        &setup,
+        &dir,
+        &request.secrets,
+        Renew::Nothing,
+        request.now,
+        kits.clone(),
+    )?;
+    let found = Found {
+        project_dir: dir.clone(),
+        port,
+        server_version: Some(survey.server.dialect.major()),
+        gitignore: files::read("the .gitignore", &dir.join(Layout::IGNORE))?
+            .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()),
+        ..Found::default()
+    };
+    let plan = Plan::beside_a_server(&setup, &gathered.credentials, &found);
+    let proof = match setup.auth {
+        Auth::Cert => ClientProof::Alone,
+        Auth::Scram | Auth::ScramCert => ClientProof::Beside,
+    };
+    Ok(Project {
+        dir,
+        setup,
+        plan,
+        gathered,
+        kits,
+        proof,
+    })
+}
+
+/// What nobody answered follows from the server.
+fn complete(answers: &mut Answers, hardening: &Hardening, survey: &Survey, port: u16) {
+    answers.run = Some("none".to_owned());
+    answers.port.get_or_insert(port.into());
+    if answers.hosts.is_empty() {
+        answers.hosts = hosts(&hardening.conninfo);
+    }
+    let own = &survey.own;
+    if answers.access.is_empty() {
+        answers.user.get_or_insert_with(|| own.user.clone());
+        answers.database.get_or_insert_with(|| own.database.clone());
+    }
+    if hardening.stage != Stage::Mtls {
+        answers.mode.get_or_insert_with(|| "one-way".to_owned());
+        return;
+    }
+    if answers.mode.as_deref() != Some("mtls") {
+        answers.mode = Some("mtls".to_owned());
+        answers.auth.clone_from(&hardening.request.flags.auth);
+    }
+    if answers.auth.is_none() {
+        answers.auth = Some("scram+cert".to_owned());
+    }
+    // Everybody who may log in needs a certificate from now on.
+    if answers.clients.is_empty() {
+        answers.clients = survey
+            .logins
+            .iter()
+            .filter(|role| !role.starts_with("pg_"))
+            .map(|role| ClientAnswer {
+                cn: Some(role.clone()),
+                role: None,
+            })
+            .collect();
+    }
+    if own.address.is_some()
+        && !answers
+            .clients
+            .iter()
+            .any(|client| role_of(client) == Some(&own.user))
+    {
+        answers.clients.push(ClientAnswer {
+            cn: Some(own.user.clone()),
+            role: None,
+        });
+    }
+    let database = |role: &str| {
+        survey
+            .watched
+            .iter()
+            .find(|(seen, _)| seen.user == role && !seen.database.is_empty())
+            .map_or_else(|| own.database.clone(), |(seen, _)| seen.database.clone())
+    };
+    let known: Vec<String> = answers
+        .access
+        .iter()
+        .filter_map(|access| access.role.clone())
+        .collect();
+    let missing: Vec<AccessAnswer> = answers
+        .clients
+        .iter()
+        .filter_map(role_of)
+        .filter(|role| !known.contains(role))
+        .map(|role| AccessAnswer {
+            role: Some(role.clone()),
+            databases: vec![database(role)],
+            addresses: Vec::new(),
+            method: None,
+        })
+        .collect();
+    if !missing.is_empty() {
+        answers.access.extend(missing);
+        (answers.user, answers.database) = (None, None);
+        answers.allow.clear();
+    }
+}
+
+fn role_of(client: &ClientAnswer) -> Option<&String> {
+    client.role.as_ref().or(client.cn.as_ref())
+}
+
+/// The names that clients dial, as far as they are known: the one the admin dials, and those of this machine.
+fn hosts(conninfo: &Conninfo) -> Vec<String> {
+    let mut hosts: Vec<String> = conninfo
+        .get(Keyword::Host)
+        .into_iter()
+        .flat_map(|hosts| hosts.split(','))
+        .filter(|host| !host.is_empty() && !host.starts_with(['/', '@']))
+        .map(str::to_owned)
+        .collect();
+    for own in ["localhost", "127.0.0.1", "::1"] {
+        if !hosts.iter().any(|host| host == own) {
+            hosts.push(own.to_owned());
+        }
+    }
+    hosts
+}
+
+/// How the proof dials the server: under the first name of the certificate, at the address that the admin uses, with the
+/// project's root and, where that is wanted, its client certificate.
+pub fn proof_conninfo(
+    project: &Project,
+    admin: &Conninfo,
+    survey: &Survey,
+    own_root: bool,
+    with_certificate: bool,
+) -> Result<Conninfo, Error> {
+    let (ip, port) = tcp_address(survey)?;
+    let mut conninfo = admin.clone();
+    let host = project
+        .setup
+        .hosts
+        .iter()
+        .find(|host| !host.is_wildcard())
+        .unwrap_or_else(|| project.setup.dialled_host())
+        .to_string();
+    conninfo
+        .set(Keyword::Host, host)
+        .set(Keyword::Hostaddr, ip.to_string())
+        .set(Keyword::Port, port.to_string())
+        .set(Keyword::User, survey.target.user.clone())
+        .set(Keyword::Dbname, survey.target.dbname.clone())
+        .set(Keyword::Sslmode, "verify-full");
+    if own_root && let Some(kit) = project.kits.first() {
+        conninfo.set(Keyword::Sslrootcert, project.file(kit, "root.crt"));
+    }
+    if with_certificate {
+        show_certificate(&mut conninfo, project, &survey.target.user);
+    }
+    Ok(conninfo)
+}
+
+/// Has a conninfo show the project's certificate for its role, where it names none of its own.
+pub fn show_certificate(conninfo: &mut Conninfo, project: &Project, role: &str) {
+    if conninfo.get(Keyword::Sslcert).is_none()
+        && project.setup.mode == Mode::Mtls
+        && let Some(kit) = project.kit_of(role)
+    {
+        conninfo
+            .set(Keyword::Sslcert, project.file(kit, "client.crt"))
+            .set(Keyword::Sslkey, project.file(kit, "client.key"));
+    }
+}
+
+/// A path as the server shall name it.
+pub fn as_named(survey: &Survey, name: &str) -> (PathBuf, String) {
+    let theirs = survey.map.directory().join(name);
+    let named = if survey.map.directory() == survey.server.data {
+        name.to_owned()
+    } else {
+        theirs.to_string_lossy().into_owned()
+    };
+    (theirs, named)
+}
+
+/// The name for a new file of ours in the server's directory: the plain one where it is free or holds just that, else
+/// one that says whose it is.
+pub fn free_name(survey: &Survey, plain: &str, content: &[u8]) -> String {
+    let here = |name: &str| survey.map.here(&survey.map.directory().join(name));
+    let holds = |path: &Path| std::fs::read(path).is_ok_and(|bytes| bytes == content);
+    let path = here(plain);
+    if path.symlink_metadata().is_err() || holds(&path) {
+        return plain.to_owned();
+    }
+    format!("pgtls-{plain}")
+}

@@ -1,0 +1,68 @@
+//! Hardening a server that is there: look, plan, show, try, prove, keep or go back.
+//!
+//! [`survey`] holds a session of the admin from the first moment to the last. [`propose`] works out what a stage changes
+//! and whom it would turn away, and writes nothing. [`attempt()`] writes, reloads and proves it, under a watchdog that
+//! takes everything back when that does not come to its end.
+
+mod attempt;
+mod books;
+mod kit;
+mod propose;
+mod survey;
+mod watch;
+
+use std::path::PathBuf;
+
+use crate::conninfo::{Conninfo, Environment};
+use crate::harden::Stage;
+use crate::verify::Probe;
+
+use super::{Means, Request};
+
+pub use attempt::attempt;
+pub use books::{Undone, confirm, settle, undo_stage};
+pub use propose::{Proposal, propose};
+pub use survey::{Survey, survey};
+pub use watch::{Look, watch};
+
+/// What is wanted.
+pub struct Hardening {
+    /// How the admin logs in.
+    pub conninfo: Conninfo,
+    /// The environment that completes it.
+    pub env: Environment,
+    /// Time and time-outs; its directory is the project's.
+    pub means: Means,
+    /// The answers.
+    pub request: Request,
+    /// The directory of the server's files, on this machine; `None`: where the server says they are.
+    pub config_dir: Option<PathBuf>,
+    /// Which stage.
+    pub stage: Stage,
+    /// Seconds to confirm it in; `None`: it is confirmed already.
+    pub confirm_within: Option<u64>,
+}
+
+/// What a try came to.
+#[derive(Debug)]
+pub struct Tried {
+    /// What was proven, and what was not.
+    pub probes: Vec<Probe>,
+    /// `None`: the stage is in force and proven; else why not, after which everything was taken back.
+    pub failure: Option<String>,
+    /// Seconds that are left to confirm it.
+    pub confirm_within: Option<u64>,
+    /// What should be known.
+    pub notes: Vec<String>,
+}
+
+/// A file of the server that changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileDiff {
+    /// Where it is on this machine.
+    pub path: PathBuf,
+    /// Whether there was one.
+    pub is_new: bool,
+    /// The difference, safe to show; of keys and certificates a description.
+    pub diff: String,
+}

@@ -1,0 +1,431 @@
+//! What is there: the server's files, and proof that they are the server's.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::conf::simulate::{Memberships, World};
+use crate::conf::{Dialect, Files, Unreadable};
+use crate::dial::{Address, Deadline, Rows, Session};
+use crate::engine::audit::{Disk, as_psql};
+use crate::engine::{Error, target};
+use crate::harden::{Managed, Seen, ServerFiles, Sightings, TlsSeen, Watched, managed, patroni};
+use crate::verify::literal;
+use crate::verify::{self, Target};
+
+use super::Hardening;
+
+const SETTINGS: &str = "SELECT name, setting, source FROM pg_settings WHERE name LIKE 'ssl%' OR name IN ('config_file', \
+    'hba_file', 'ident_file', 'data_directory', 'port', 'listen_addresses') OR source = 'command line'";
+
+const WHO: &str = "SELECT current_user, session_user, current_database() AS database, \
+    current_setting('server_version') AS version, current_setting('server_version_num') AS number, \
+    (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser, pg_backend_pid() AS pid";
+
+const ROLES: &str = "SELECT rolname, rolcanlogin FROM pg_roles ORDER BY 1 LIMIT 100000";
+
+const MEMBERS: &str = "SELECT m.rolname AS member, g.rolname AS of FROM pg_auth_members a \
+    JOIN pg_roles m ON m.oid = a.member JOIN pg_roles g ON g.oid = a.roleid LIMIT 100000";
+
+/// Settings that only a service's own builds have.
+const SERVICES: &str = "SELECT name FROM pg_settings WHERE name LIKE '%.%' LIMIT 10000";
+
+const SESSIONS: &str = "SELECT a.usename, coalesce(a.datname, '') AS datname, coalesce(a.application_name, '') AS application, \
+    host(a.client_addr) AS client, a.client_port AS port, a.backend_type = 'walsender' AND a.datname IS NULL AS replication, \
+    s.ssl, s.version, s.cipher, s.client_dn, g.encrypted AS gss, a.pid = pg_backend_pid() AS own \
+    FROM pg_stat_activity a LEFT JOIN pg_stat_ssl s USING (pid) LEFT JOIN pg_stat_gssapi g USING (pid) \
+    WHERE a.backend_type IN ('client backend', 'walsender') LIMIT 10000";
+
+/// A server that was looked at, and the admin's session on it.
+pub struct Survey {
+    /// Where the admin dials.
+    pub target: Target,
+    /// The session that is held.
+    pub session: Session,
+    /// The server's version, as it says it.
+    pub version: String,
+    /// Its files.
+    pub server: ServerFiles,
+    /// Where on this machine the server's names lead.
+    pub map: PathMap,
+    /// What is in force: value and source of each setting that was asked for.
+    pub in_force: BTreeMap<String, (String, String)>,
+    /// The roles that may log in.
+    pub logins: Vec<String>,
+    /// The admin's own session.
+    pub own: Seen,
+    /// What rules ask about.
+    pub world: World,
+    /// Who is connected now.
+    pub watched: Watched,
+    /// User and group of the server's data directory.
+    pub account: (u32, u32),
+}
+
+/// From the names that the server has for its files to names on this machine.
+#[derive(Debug, Clone)]
+pub struct PathMap {
+    theirs: PathBuf,
+    ours: PathBuf,
+}
+
+impl PathMap {
+    /// Where a file of the server's is here.
+    #[must_use]
+    pub fn here(&self, path: &Path) -> PathBuf {
+        match path.strip_prefix(&self.theirs) {
+            Ok(rest) if rest.as_os_str().is_empty() => self.ours.clone(),
+            Ok(rest) => self.ours.join(rest),
+            Err(_) => path.to_path_buf(),
+        }
+    }
+
+    /// The directory of the configuration, as the server names it.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.theirs
+    }
+}
+
+struct Mapped(PathMap);
+
+impl Files for Mapped {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Unreadable> {
+        Disk.read(&self.0.here(path))
+    }
+
+    fn list(&self, directory: &Path) -> Result<Vec<Vec<u8>>, Unreadable> {
+        Disk.list(&self.0.here(directory))
+    }
+}
+
+fn refused(what: impl Into<String>, remedy: impl Into<String>) -> Error {
+    Error::DoesNotFit {
+        what: what.into(),
+        remedy: remedy.into(),
+    }
+}
+
+impl Survey {
+    /// A fresh allowance for one question.
+    pub(super) fn deadline(&self) -> Deadline {
+        Deadline::after(self.target.timeout)
+    }
+
+    /// Asks over the held session.
+    pub(super) async fn ask(&mut self, doing: &str, sql: &str) -> Result<Rows, Error> {
+        let deadline = self.deadline();
+        ask(&mut self.session, doing, sql, deadline).await
+    }
+
+    /// The value of a setting in force.
+    #[must_use]
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.in_force.get(name).map(|(value, _)| value.as_str())
+    }
+
+    /// Whether the server, asked over SQL, reads the same bytes at a name of its own.
+    pub(super) async fn reads(&mut self, path: &Path, bytes: &[u8]) -> Result<bool, Error> {
+        let sql = format!(
+            "SELECT encode(sha256(pg_read_binary_file({})), 'hex') AS digest",
+            literal(&path.to_string_lossy())
+        );
+        let deadline = self.deadline();
+        let rows = match self.session.query(&sql, deadline).await {
+            Ok(rows) => rows,
+            Err(crate::dial::QueryFailure::Server(_)) => return Ok(false),
+            Err(error) => {
+                return Err(Error::Database {
+                    doing: format!("asking the server for {}", path.display()),
+                    why: error.to_string(),
+                });
+            }
+        };
+        Ok(rows.value(0, "digest") == Some(crate::apply::sha256(bytes).as_str()))
+    }
+}
+
+async fn ask(session: &mut Session, doing: &str, sql: &str, deadline: Deadline) -> Result<Rows, Error> {
+    session
+        .query(sql, deadline)
+        .await
+        .map_err(|error| Error::Database {
+            doing: doing.to_owned(),
+            why: error.to_string(),
+        })
+}
+
+/// Logs in and looks, reading only.
+pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
+    let mut conninfo = hardening.conninfo.clone();
+    as_psql(&mut conninfo, &hardening.env);
+    let target = target(conninfo, &hardening.env, &hardening.means).await?;
+    let limit = || Deadline::after(target.timeout);
+    let mut session = verify::enter(&target).await.map_err(|why| Error::Database {
+        doing: "logging in as the admin".to_owned(),
+        why,
+    })?;
+    let who = ask(&mut session, "asking which server this is", WHO, limit()).await?;
+    let cell = |name| who.value(0, name).unwrap_or_default().to_owned();
+    let number: u32 = cell("number").parse().unwrap_or_default();
+    let major = u16::try_from(number / 10_000).unwrap_or_default();
+    let in_force = settings(&mut session, limit()).await?;
+    let roles = ask(&mut session, "asking for the roles", ROLES, limit()).await?;
+    let services = ask(&mut session, "asking for the settings", SERVICES, limit()).await?;
+    let names = |rows: &Rows, column| -> Vec<String> {
+        (0..rows.rows.len())
+            .filter_map(|at| rows.value(at, column).map(str::to_owned))
+            .collect()
+    };
+    let (role_names, service_names) = (names(&roles, "rolname"), names(&services, "name"));
+    if let Some(service) = managed(
+        role_names.iter().map(String::as_str),
+        service_names.iter().map(String::as_str),
+    ) {
+        return Err(of_a_service(service));
+    }
+    if cell("superuser") != "t" {
+        return Err(refused(
+            format!(
+                "{} is no superuser, and only a superuser sees and reloads what has to change",
+                crate::pki::printable(&cell("current_user"))
+            ),
+            "log in as a superuser, such as postgres over the server's own socket",
+        ));
+    }
+    let (server, map) = files(&in_force, hardening.config_dir.as_deref(), major);
+    let members = ask(&mut session, "asking for memberships", MEMBERS, limit()).await?;
+    let direct = (0..members.rows.len()).filter_map(|at| {
+        Some((
+            members.value(at, "member")?.to_owned(),
+            members.value(at, "of")?.to_owned(),
+        ))
+    });
+    let world = World {
+        memberships: Some(Memberships::new(role_names.clone(), direct)),
+        ..World::default()
+    };
+    let (own, watched) = sessions(&mut session, hardening.means.now.unix_timestamp(), limit()).await?;
+    let logins = (0..roles.rows.len())
+        .filter(|at| roles.value(*at, "rolcanlogin") == Some("t"))
+        .filter_map(|at| roles.value(at, "rolname").map(str::to_owned))
+        .collect();
+    let data = map.here(&server.data);
+    let account = std::fs::metadata(&data).map(|meta| (meta.uid(), meta.gid())).ok();
+    let mut survey = Survey {
+        version: crate::pki::printable(&cell("version")),
+        target,
+        session,
+        map,
+        in_force,
+        logins,
+        own: own.unwrap_or_else(|| Seen {
+            user: cell("session_user"),
+            database: cell("database"),
+            address: None,
+            replication: false,
+            application: String::new(),
+            tls: None,
+            gss: false,
+        }),
+        world,
+        watched,
+        account: account.unwrap_or_default(),
+        server,
+    };
+    within_reach(&mut survey, account.is_some()).await?;
+    Ok(survey)
+}
+
+/// Which files the server reads, and where they are here.
+fn files(
+    in_force: &BTreeMap<String, (String, String)>,
+    config_dir: Option<&Path>,
+    major: u16,
+) -> (ServerFiles, PathMap) {
+    let setting = |name: &str| -> PathBuf {
+        in_force
+            .get(name)
+            .map(|(value, _)| value.into())
+            .unwrap_or_default()
+    };
+    let conf = setting("config_file");
+    let theirs = conf.parent().unwrap_or(Path::new("/")).to_path_buf();
+    let ours = config_dir.map_or_else(|| theirs.clone(), crate::engine::absolute);
+    let map = PathMap { theirs, ours };
+    let server = ServerFiles {
+        dialect: Dialect::of(major),
+        conf: conf.clone(),
+        hba: setting("hba_file"),
+        ident: setting("ident_file"),
+        data: setting("data_directory"),
+        command_line: in_force
+            .iter()
+            .filter(|(_, (_, source))| source == "command line")
+            .map(|(name, (value, _))| (name.clone(), value.clone()))
+            .collect(),
+        files: Box::new(Mapped(map.clone())),
+    };
+    (server, map)
+}
+
+/// The settings in force.
+pub(super) async fn settings(
+    session: &mut Session,
+    deadline: Deadline,
+) -> Result<BTreeMap<String, (String, String)>, Error> {
+    let rows = ask(session, "asking for the settings", SETTINGS, deadline).await?;
+    let cell = |at, name| rows.value(at, name).unwrap_or_default().to_owned();
+    Ok((0..rows.rows.len())
+        .map(|at| (cell(at, "name"), (cell(at, "setting"), cell(at, "source"))))
+        .collect())
+}
+
+/// Everybody who is connected; the session that asks apart.
+pub(super) async fn sessions(
+    session: &mut Session,
+    now: i64,
+    deadline: Deadline,
+) -> Result<(Option<Seen>, Watched), Error> {
+    let rows = ask(session, "asking who is connected", SESSIONS, deadline).await?;
+    let mut own = None;
+    let mut watched = Watched::default();
+    for at in 0..rows.rows.len() {
+        let cell = |name| rows.value(at, name);
+        let text = |name| cell(name).unwrap_or_default().to_owned();
+        // Without a port it is hidden from us, or not yet known.
+        if cell("usename").is_none() || cell("port").is_none() {
+            continue;
+        }
+        let tls = (cell("ssl") == Some("t")).then(|| TlsSeen {
+            version: text("version"),
+            cipher: text("cipher"),
+            cn: cell("client_dn").and_then(common_name),
+        });
+        let seen = Seen {
+            user: text("usename"),
+            database: text("datname"),
+            address: cell("client").and_then(|ip| ip.parse::<IpAddr>().ok()),
+            replication: cell("replication") == Some("t"),
+            application: text("application"),
+            tls,
+            gss: cell("gss") == Some("t"),
+        };
+        if cell("own") == Some("t") {
+            own = Some(seen);
+        } else {
+            watched.add(
+                seen,
+                Sightings {
+                    sessions: 1,
+                    last: now,
+                },
+            );
+        }
+    }
+    Ok((own, watched))
+}
+
+/// The first common name of a name as `pg_stat_ssl` writes it (`/O=Shop/CN=app`).
+fn common_name(dn: &str) -> Option<String> {
+    let (_, rest) = dn.split_once("/CN=")?;
+    Some(rest.split('/').next().unwrap_or(rest).to_owned())
+}
+
+fn of_a_service(service: Managed) -> Error {
+    refused(
+        format!(
+            "this server is run by {}, whose configuration is not ours to write",
+            service.name
+        ),
+        service.instead,
+    )
+}
+
+/// Whether the files here are the server's own, and the server can be told to read them.
+async fn within_reach(survey: &mut Survey, data_is_here: bool) -> Result<(), Error> {
+    let here = survey.map.here(&survey.server.conf);
+    let read = |path: &Path| {
+        Disk.read(path).map_err(|why| {
+            refused(
+                format!("the server's {} cannot be read here: {why}", path.display()),
+                "run this on the server's machine, as root or as the server's account, and name the directory of \
+                 postgresql.conf with --config-dir",
+            )
+        })
+    };
+    let conf = read(&here)?;
+    let data = survey.map.here(&survey.server.data);
+    let names = Disk.list(&data).unwrap_or_default();
+    let names: Vec<_> = names
+        .iter()
+        .filter_map(|name| std::str::from_utf8(name).ok())
+        .collect();
+    if let Some(sign) = patroni(names, &conf) {
+        return Err(refused(
+            format!("Patroni writes this server's configuration ({sign}), and would overwrite ours"),
+            "change it there: `patronictl edit-config`, with ssl, ssl_cert_file, ssl_key_file and ssl_ca_file under \
+             postgresql: parameters, and the lines under postgresql: pg_hba",
+        ));
+    }
+    for path in [survey.server.conf.clone(), survey.server.hba.clone()] {
+        let here = survey.map.here(&path);
+        let bytes = read(&here)?;
+        if !survey.reads(&path, &bytes).await? {
+            return Err(refused(
+                format!(
+                    "{} is not the file that the server reads as {}",
+                    here.display(),
+                    path.display()
+                ),
+                "name the directory of this very server's postgresql.conf with --config-dir",
+            ));
+        }
+    }
+    if !data_is_here || !crate::server::can_reload(&data) {
+        return Err(refused(
+            format!(
+                "the server of {} cannot be signalled from here, and without that nothing could be taken back once \
+                 nobody can log in",
+                data.display()
+            ),
+            "run this on the server's machine, as root or as the server's account",
+        ));
+    }
+    Ok(())
+}
+
+/// Where the server is dialled over TCP: as the admin does, else on this machine.
+pub(super) fn tcp_address(survey: &Survey) -> Result<(IpAddr, u16), Error> {
+    if let Address::Tcp { addresses, .. } = &survey.target.address
+        && let Some(first) = addresses.first()
+    {
+        return Ok((first.ip(), first.port()));
+    }
+    let port = survey
+        .setting("port")
+        .and_then(|port| port.parse().ok())
+        .unwrap_or(5432);
+    let listens = survey.setting("listen_addresses").unwrap_or_default();
+    let parts: Vec<_> = listens
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect();
+    let loopback = IpAddr::from([127, 0, 0, 1]);
+    let is_any = |part: &&str| matches!(*part, "*" | "0.0.0.0" | "localhost" | "127.0.0.1");
+    if parts.iter().any(is_any) {
+        return Ok((loopback, port));
+    }
+    if parts.contains(&"::") {
+        return Ok((IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]), port));
+    }
+    let literal = parts.iter().find_map(|part| part.parse().ok());
+    literal.map(|ip| (ip, port)).ok_or_else(|| {
+        refused(
+            "the server listens on no network address, so that TLS could not be proven",
+            "set listen_addresses and restart it, or leave it as it is: over a Unix socket there is no network to protect",
+        )
+    })
+}

@@ -1,0 +1,70 @@
+//! Looking for a while at who comes in, and keeping it.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::apply::BOOKS;
+use crate::dial::Deadline;
+use crate::engine::{Error, files, prepare};
+use crate::harden::Watched;
+
+use super::Survey;
+use super::survey::sessions;
+
+/// What a watch saw.
+#[derive(Debug)]
+pub struct Look {
+    /// This time.
+    pub now: Watched,
+    /// With all that was kept from earlier.
+    pub all: Watched,
+    /// How often it looked.
+    pub looks: u64,
+}
+
+/// How often it looks.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// Looks for a while, and keeps what it saw in the project.
+pub async fn watch(survey: &mut Survey, dir: &Path, length: Duration) -> Result<Look, Error> {
+    let until = Instant::now() + length;
+    let mut seen = Watched::default();
+    let mut looks = 0;
+    loop {
+        let now = time::OffsetDateTime::now_utc().unix_timestamp();
+        let deadline = Deadline::after(survey.target.timeout);
+        seen.merge(&sessions(&mut survey.session, now, deadline).await?.1);
+        looks += 1;
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        tokio::time::sleep(left.min(EVERY)).await;
+    }
+    let dir = prepare::absolute(dir);
+    let mut all = kept(&dir)?;
+    all.merge(&seen);
+    let bytes = serde_json::to_vec_pretty(&all).map_err(|error| Error::Environment {
+        what: format!("what was seen cannot be written down: {error}"),
+    })?;
+    crate::apply::live::Live::of(&dir).put_watch(&bytes)?;
+    Ok(Look {
+        now: seen,
+        all,
+        looks,
+    })
+}
+
+/// What was kept.
+pub fn kept(dir: &Path) -> Result<Watched, Error> {
+    let path = dir.join(BOOKS).join("live").join("watch.json");
+    let Some(bytes) = files::read("what was seen while watching", &path)? else {
+        return Ok(Watched::default());
+    };
+    serde_json::from_slice(&bytes).map_err(|error| Error::File {
+        what: "what was seen while watching",
+        path,
+        why: error.to_string(),
+        remedy: "remove it, and watch again".to_owned(),
+    })
+}

@@ -1,0 +1,179 @@
+//! Changes laid over the files of a server as they were read.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::{Prevented, Stage, Wish};
+use crate::conf::hba::Rules;
+use crate::conf::ident::Maps;
+use crate::conf::settings::{Origin, Settings, boolean};
+use crate::conf::simulate::{Simulator, World};
+use crate::conf::{Dialect, Files, Unreadable};
+
+/// The files of a server, and which it reads.
+pub struct ServerFiles {
+    /// Its version.
+    pub dialect: Dialect,
+    /// `config_file`, as the server names it.
+    pub conf: PathBuf,
+    /// `hba_file`.
+    pub hba: PathBuf,
+    /// `ident_file`.
+    pub ident: PathBuf,
+    /// `data_directory`.
+    pub data: PathBuf,
+    /// Settings of its command line.
+    pub command_line: Vec<(String, String)>,
+    /// The way to them, by the names that the server has for them.
+    pub files: Box<dyn Files>,
+}
+
+/// The files with some of them changed.
+pub struct Draft<'a> {
+    /// Whose they are.
+    pub server: &'a ServerFiles,
+    changed: BTreeMap<PathBuf, Vec<u8>>,
+    /// What is wanted of the settings, in the order in which it was asked for.
+    wanted: Vec<(String, String)>,
+}
+
+impl Files for Draft<'_> {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Unreadable> {
+        match self.changed.get(path) {
+            Some(bytes) => Ok(bytes.clone()),
+            None => self.server.files.read(path),
+        }
+    }
+
+    fn list(&self, directory: &Path) -> Result<Vec<Vec<u8>>, Unreadable> {
+        self.server.files.list(directory)
+    }
+}
+
+impl<'a> Draft<'a> {
+    /// Nothing changed yet. Files that PostgreSQL would not take as they stand are an error: it would take none of our
+    /// changes either.
+    pub fn new(server: &'a ServerFiles) -> Result<Self, Prevented> {
+        let draft = Self {
+            server,
+            changed: BTreeMap::new(),
+            wanted: Vec::new(),
+        };
+        if let Some(fault) = draft.settings()?.faults().first() {
+            return Err(Prevented::Broken {
+                place: fault.place.to_string(),
+                why: fault.text.clone(),
+            });
+        }
+        draft.rules()?;
+        Ok(draft)
+    }
+
+    /// The settings, as the changed files and the command line mean them.
+    pub fn settings(&self) -> Result<Settings, Prevented> {
+        let server = self.server;
+        let mut settings = Settings::load(&server.conf, Some(&server.data), self)
+            .map_err(|why| unreadable(&server.conf, &why))?;
+        for (name, value) in &server.command_line {
+            settings.push_command_line(name, value);
+        }
+        Ok(settings)
+    }
+
+    /// The rules, as the changed files mean them.
+    pub fn rules(&self) -> Result<Rules, Prevented> {
+        let server = self.server;
+        let rules =
+            Rules::load(&server.hba, self, server.dialect).map_err(|why| unreadable(&server.hba, &why))?;
+        match rules.broken().first() {
+            None if rules.is_loadable() => Ok(rules),
+            None => Err(Prevented::Broken {
+                place: server.hba.display().to_string(),
+                why: "it contains no entries".to_owned(),
+            }),
+            Some(broken) => Err(Prevented::Broken {
+                place: broken.place.to_string(),
+                why: broken.problem.to_string(),
+            }),
+        }
+    }
+
+    /// The name maps, as the changed files mean them; a file that is not there holds none.
+    pub fn maps(&self) -> Result<Maps, Prevented> {
+        match Maps::load(&self.server.ident, self, self.server.dialect) {
+            Ok(maps) => Ok(maps),
+            Err(Unreadable::Missing) => Ok(Maps::default()),
+            Err(why) => Err(unreadable(&self.server.ident, &why)),
+        }
+    }
+
+    /// The bytes of a file as changed.
+    pub(super) fn bytes(&self, path: &Path) -> Result<Vec<u8>, Prevented> {
+        self.read(path).map_err(|why| unreadable(path, &why))
+    }
+
+    /// Puts other bytes in the place of a file.
+    pub(super) fn put(&mut self, path: &Path, bytes: Vec<u8>) {
+        self.changed.insert(path.to_path_buf(), bytes);
+    }
+
+    pub(super) fn want(&mut self, name: &str, value: &str) {
+        self.wanted.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The settings that the server must have in force afterwards.
+    #[must_use]
+    pub fn wanted(&self) -> &[(String, String)] {
+        &self.wanted
+    }
+
+    /// The changed files: path, old bytes, new bytes.
+    pub fn changes(&self) -> impl Iterator<Item = (&Path, Option<Vec<u8>>, &[u8])> {
+        self.changed.iter().filter_map(|(path, new)| {
+            let old = self.server.files.read(path).ok();
+            (old.as_deref() != Some(new)).then_some((path.as_path(), old, &**new))
+        })
+    }
+
+    /// Whether the changed files mean what the stage promises.
+    pub(super) fn check(&self, wish: &Wish) -> Result<(), Prevented> {
+        let settings = self.settings()?;
+        for (name, value) in &self.wanted {
+            let Some(found) = settings.effective(name) else {
+                return Err(Prevented::NotEnough(format!("{name} would not be set")));
+            };
+            let text = String::from_utf8_lossy(&found.value);
+            let same = text == *value || boolean(&text).is_some_and(|is| Some(is) == boolean(value));
+            if !same {
+                let place = match found.origin {
+                    Origin::CommandLine => "the command line".to_owned(),
+                    _ => found.place.as_ref().map(ToString::to_string).unwrap_or_default(),
+                };
+                return Err(Prevented::NotEnough(format!(
+                    "{name} would still be {text} ({place})"
+                )));
+            }
+        }
+        let rules = self.rules()?;
+        let world = World::default();
+        if matches!(wish.stage, Stage::Require | Stage::Mtls)
+            && let Some(way) = Simulator::new(rules.rules(), &world)
+                .ways_in_without_tls()
+                .first()
+        {
+            let rule = &rules.rules()[way.record];
+            return Err(Prevented::NotEnough(format!(
+                "{} would still let somebody in without TLS: {}",
+                rule.place, rule.record
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn unreadable(file: &Path, why: &Unreadable) -> Prevented {
+    Prevented::Unreadable {
+        file: file.to_path_buf(),
+        why: why.to_string(),
+    }
+}

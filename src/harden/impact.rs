@@ -1,0 +1,152 @@
+//! Who would be turned away: every session that was seen, against the rules and the floor to come.
+
+use serde::Serialize;
+
+use super::{Draft, Prevented, Seen, Stage, Watched, Wish};
+use crate::conf::simulate::{Channel, Connection, Outcome, Refusal, Simulator, World, outcome};
+
+/// A kind of session that would fare otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Affected {
+    /// Who.
+    #[serde(flatten)]
+    pub seen: Seen,
+    /// How many sessions of it were seen.
+    pub sessions: u64,
+    /// When last, seconds since 1970.
+    pub last: i64,
+    /// Why it would be refused.
+    pub why: String,
+    /// The line that decides.
+    pub line: Option<String>,
+    /// Whether the same client would be let in with TLS.
+    pub with_tls: Option<bool>,
+}
+
+/// What a stage would do to those who were seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Impact {
+    /// Sessions that would be refused.
+    pub refused: Vec<Affected>,
+    /// Sessions of which it cannot be told.
+    pub unsure: Vec<Affected>,
+    /// How many kinds of sessions were looked at.
+    pub looked_at: usize,
+}
+
+impl Affected {
+    /// One sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let seen = &self.seen;
+        let count = if self.sessions == 1 {
+            "1 session".to_owned()
+        } else {
+            format!("{} sessions", self.sessions)
+        };
+        let place = seen
+            .address
+            .map_or_else(|| "the server's socket".to_owned(), |ip| ip.to_string());
+        let application = match crate::pki::printable(&seen.application) {
+            name if name.is_empty() => String::new(),
+            name => format!(" ({name})"),
+        };
+        let line = self
+            .line
+            .as_ref()
+            .map(|line| format!(" [{line}]"))
+            .unwrap_or_default();
+        format!(
+            "{count} of {} from {place}{application}: {}{line}",
+            crate::pki::printable(&seen.user),
+            self.why
+        )
+    }
+}
+
+/// Asks what becomes of everybody who was seen.
+pub fn impact(draft: &Draft<'_>, wish: &Wish, world: &World, watched: &Watched) -> Result<Impact, Prevented> {
+    let rules = draft.rules()?;
+    let world = World {
+        maps: Some(draft.maps()?),
+        ..world.clone()
+    };
+    let simulator = Simulator::new(rules.rules(), &world);
+    let fate = |connection: &Connection| {
+        let decision = simulator.decide(connection);
+        (
+            decision.record,
+            outcome(simulator.rules(), &decision, connection, &world),
+        )
+    };
+    let mut impact = Impact::default();
+    let mut let_in = Vec::new();
+    for (seen, sightings) in watched.iter() {
+        impact.looked_at += 1;
+        let connection = seen.connection();
+        let (record, outcome) = fate(&connection);
+        let line = record.map(|at| {
+            let rule = &simulator.rules()[at];
+            format!("{} {}", rule.place, rule.record)
+        });
+        let affected = |why: String, with_tls| Affected {
+            seen: seen.clone(),
+            sessions: sightings.sessions,
+            last: sightings.last,
+            why,
+            line: line.clone(),
+            with_tls,
+        };
+        match outcome {
+            Outcome::Refused(refusal) => {
+                let with_tls = seen.address.filter(|_| seen.tls.is_none()).map(|ip| {
+                    let in_tls = Connection {
+                        channel: Channel::Tls(ip, None),
+                        ..connection.clone()
+                    };
+                    !matches!(fate(&in_tls).1, Outcome::Refused(_))
+                });
+                impact
+                    .refused
+                    .push(affected(words(refusal, seen).to_owned(), with_tls));
+            }
+            Outcome::Unsure => impact.unsure.push(affected(
+                "it cannot be told from here which line decides (a host name, or an expression)".to_owned(),
+                None,
+            )),
+            Outcome::LetIn | Outcome::Asks(_) => {
+                if wish.stage == Stage::Floor
+                    && let Some(tls) = seen.tls.as_ref().filter(|tls| tls.is_below(wish.only_tls13))
+                {
+                    impact.refused.push(affected(
+                        format!(
+                            "it speaks {} with {}, which would no longer do",
+                            tls.version, tls.cipher
+                        ),
+                        None,
+                    ));
+                } else {
+                    let_in.push((seen, sightings.last));
+                }
+            }
+        }
+    }
+    // Whoever has come since in a way that would do has learned it.
+    impact.refused.retain(|affected| {
+        !let_in
+            .iter()
+            .any(|(seen, last)| *last > affected.last && seen.is_same_client(&affected.seen))
+    });
+    Ok(impact)
+}
+
+const fn words(refusal: Refusal, seen: &Seen) -> &'static str {
+    match refusal {
+        Refusal::NoRecord if seen.tls.is_none() => "no line would let it in without TLS",
+        Refusal::NoRecord => "no line would let it in",
+        Refusal::Rejected if seen.tls.is_none() => "it came without TLS, which would be rejected",
+        Refusal::Rejected => "it would be rejected",
+        Refusal::NoCertificate => "it showed no client certificate, which would be required",
+        Refusal::OtherName => "its certificate names another role",
+    }
+}

@@ -1,0 +1,180 @@
+//! Sessions that were seen: what is kept of them says who came, from where and how, and holds no secret.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::conf::simulate::{Channel, Connection};
+
+/// Somebody who came in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Seen {
+    /// The role.
+    pub user: String,
+    /// The database; empty in physical replication.
+    pub database: String,
+    /// From where; `None`: over the server's socket.
+    pub address: Option<IpAddr>,
+    /// Whether for physical replication.
+    pub replication: bool,
+    /// `application_name`.
+    pub application: String,
+    /// The TLS of the session; `None`: it has none.
+    pub tls: Option<TlsSeen>,
+    /// Whether GSSAPI encrypts it.
+    pub gss: bool,
+}
+
+/// The TLS of a session.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TlsSeen {
+    /// Its version, as PostgreSQL names it.
+    pub version: String,
+    /// Its cipher, as OpenSSL names it.
+    pub cipher: String,
+    /// The common name of the client's certificate, if it showed one.
+    pub cn: Option<String>,
+}
+
+/// How often a kind of session was seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sightings {
+    /// Sessions.
+    pub sessions: u64,
+    /// When last, seconds since 1970.
+    pub last: i64,
+}
+
+/// All that were seen, and how often.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Watched {
+    seen: BTreeMap<Seen, Sightings>,
+}
+
+/// One of them as it is kept and told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Row {
+    #[serde(flatten)]
+    seen: Seen,
+    #[serde(flatten)]
+    sightings: Sightings,
+}
+
+impl Serialize for Watched {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.seen.iter().map(|(seen, sightings)| Row {
+            seen: seen.clone(),
+            sightings: *sightings,
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Watched {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let rows = Vec::<Row>::deserialize(deserializer)?;
+        let mut watched = Self::default();
+        for row in rows {
+            watched.add(row.seen, row.sightings);
+        }
+        Ok(watched)
+    }
+}
+
+/// More kinds of sessions than a person could judge.
+const MOST: usize = 20_000;
+
+impl Watched {
+    /// Adds what was seen so often.
+    pub fn add(&mut self, seen: Seen, more: Sightings) {
+        if self.seen.len() < MOST || self.seen.contains_key(&seen) {
+            let known = self.seen.entry(seen).or_default();
+            known.sessions = known.sessions.saturating_add(more.sessions);
+            known.last = known.last.max(more.last);
+        }
+    }
+
+    /// Adds those of another look: of what both saw, the higher number counts, since one session may be in both.
+    pub fn merge(&mut self, other: &Self) {
+        for (seen, more) in &other.seen {
+            let known = self.seen.get(seen).map_or(0, |known| known.sessions);
+            self.add(
+                seen.clone(),
+                Sightings {
+                    sessions: more.sessions.saturating_sub(known),
+                    last: more.last,
+                },
+            );
+        }
+    }
+
+    /// Each kind, and how often it was seen.
+    pub fn iter(&self) -> impl Iterator<Item = (&Seen, Sightings)> {
+        self.seen.iter().map(|(seen, sightings)| (seen, *sightings))
+    }
+
+    /// Whether nobody was seen.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+}
+
+impl Seen {
+    /// Whether it came over TCP without any encryption.
+    #[must_use]
+    pub fn is_plaintext(&self) -> bool {
+        self.address.is_some() && self.tls.is_none() && !self.gss
+    }
+
+    /// Whether both are the same client, however it came.
+    #[must_use]
+    pub fn is_same_client(&self, other: &Self) -> bool {
+        (
+            &self.user,
+            &self.database,
+            self.address,
+            self.replication,
+            &self.application,
+        ) == (
+            &other.user,
+            &other.database,
+            other.address,
+            other.replication,
+            &other.application,
+        )
+    }
+
+    /// The connection as rules see it.
+    #[must_use]
+    pub fn connection(&self) -> Connection {
+        let channel = match (self.address, &self.tls) {
+            (None, _) => Channel::Socket,
+            (Some(ip), Some(tls)) => Channel::Tls(ip, tls.cn.clone()),
+            (Some(ip), None) if self.gss => Channel::Gss(ip),
+            (Some(ip), None) => Channel::Plain(ip),
+        };
+        Connection {
+            channel,
+            user: self.user.clone(),
+            database: self.database.clone(),
+            replication: self.replication,
+        }
+    }
+}
+
+impl TlsSeen {
+    /// Whether a version or cipher below the floor was spoken.
+    #[must_use]
+    pub fn is_below(&self, only_tls13: bool) -> bool {
+        match self.version.as_str() {
+            "TLSv1.3" => false,
+            "TLSv1.2" => {
+                let strong = self.cipher.starts_with("ECDHE-")
+                    && (self.cipher.contains("GCM") || self.cipher.contains("CHACHA20"));
+                only_tls13 || !strong
+            }
+            _ => true,
+        }
+    }
+}
