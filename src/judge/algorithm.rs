@@ -73,25 +73,31 @@ impl Hash {
         }
     }
 
-    /// By the digest's own OID (RFC 4055 section 2.1, NIST CSOR).
+    /// The digests with their own OIDs (RFC 4055 section 2.1, NIST CSOR).
+    const BY_OID: [(Self, &'static [u8]); 12] = [
+        (Self::Md5, b"\x2a\x86\x48\x86\xf7\x0d\x02\x05"),
+        (Self::Sha1, b"\x2b\x0e\x03\x02\x1a"),
+        (Self::Sha256, b"\x60\x86\x48\x01\x65\x03\x04\x02\x01"),
+        (Self::Sha384, b"\x60\x86\x48\x01\x65\x03\x04\x02\x02"),
+        (Self::Sha512, b"\x60\x86\x48\x01\x65\x03\x04\x02\x03"),
+        (Self::Sha224, b"\x60\x86\x48\x01\x65\x03\x04\x02\x04"),
+        (Self::Sha512_224, b"\x60\x86\x48\x01\x65\x03\x04\x02\x05"),
+        (Self::Sha512_256, b"\x60\x86\x48\x01\x65\x03\x04\x02\x06"),
+        (Self::Sha3_224, b"\x60\x86\x48\x01\x65\x03\x04\x02\x07"),
+        (Self::Sha3_256, b"\x60\x86\x48\x01\x65\x03\x04\x02\x08"),
+        (Self::Sha3_384, b"\x60\x86\x48\x01\x65\x03\x04\x02\x09"),
+        (Self::Sha3_512, b"\x60\x86\x48\x01\x65\x03\x04\x02\x0a"),
+    ];
+
     fn from_oid(content: &[u8]) -> Option<Self> {
-        match content {
-            b"\x2b\x0e\x03\x02\x1a" => Some(Self::Sha1),
-            b"\x2a\x86\x48\x86\xf7\x0d\x02\x05" => Some(Self::Md5),
-            _ => match content.strip_prefix(b"\x60\x86\x48\x01\x65\x03\x04\x02")? {
-                [1] => Some(Self::Sha256),
-                [2] => Some(Self::Sha384),
-                [3] => Some(Self::Sha512),
-                [4] => Some(Self::Sha224),
-                [5] => Some(Self::Sha512_224),
-                [6] => Some(Self::Sha512_256),
-                [7] => Some(Self::Sha3_224),
-                [8] => Some(Self::Sha3_256),
-                [9] => Some(Self::Sha3_384),
-                [10] => Some(Self::Sha3_512),
-                _ => None,
-            },
-        }
+        let known = Self::BY_OID.iter().find(|(_, oid)| *oid == content);
+        known.map(|(hash, _)| *hash)
+    }
+
+    /// The digest's own OID, where there is use for it.
+    pub(super) fn oid(self) -> Option<&'static [u8]> {
+        let known = Self::BY_OID.iter().find(|(hash, _)| *hash == self);
+        known.map(|(_, oid)| *oid)
     }
 }
 

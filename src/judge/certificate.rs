@@ -5,11 +5,13 @@ use std::fmt::Write as _;
 use aws_lc_rs::digest;
 use time::{Date, Month, OffsetDateTime, Time};
 
+use super::algorithm::SignatureAlgorithm;
 use super::der::{self, GENERALIZED_TIME, INTEGER, Malformed, Reader, SEQUENCE, UTC_TIME};
 use super::extensions::{AuthorityKeyId, Extensions, raw};
 use super::key::Key;
 use super::name::Name;
 use super::sealed::Sealed;
+use super::settings::TrustSettings;
 use super::signature::Outcome;
 
 /// What the rules ask of a certificate.
@@ -17,6 +19,8 @@ use super::signature::Outcome;
 pub(super) struct Certificate {
     pub(super) sealed: Sealed,
     inner_algorithm: Vec<u8>,
+    /// The algorithm that stands in the signed part: the one by which an issuer's key is found to fit.
+    pub(super) algorithm: SignatureAlgorithm,
     /// Version 1: no extensions are expected, and a self-signed one counts as a CA.
     pub(super) v1: bool,
     pub(super) serial: Vec<u8>,
@@ -29,6 +33,8 @@ pub(super) struct Certificate {
     pub(super) extensions: Extensions,
     /// Subject and issuer are the same.
     pub(super) self_issued: bool,
+    /// What the trust file says of it, if it comes from there.
+    pub(super) settings: TrustSettings,
     /// Self-issued, and sound, and key identifiers and algorithm fit too; the signature is not verified for this.
     pub(super) self_signed: bool,
 }
@@ -46,7 +52,7 @@ impl Certificate {
             None => 0,
         };
         let serial = der::integer(fields.expect(INTEGER)?.content)?.to_vec();
-        let inner_algorithm = fields.expect(SEQUENCE)?.raw.to_vec();
+        let inner_algorithm = fields.expect(SEQUENCE)?;
         let issuer = Name::parse(&fields.expect(SEQUENCE)?)?;
         let mut validity = fields.expect(SEQUENCE)?.reader();
         let (not_before, not_after) = (time(&mut validity)?, time(&mut validity)?);
@@ -63,7 +69,9 @@ impl Certificate {
 
         let mut certificate = Self {
             sealed,
-            inner_algorithm,
+            inner_algorithm: inner_algorithm.raw.to_vec(),
+            algorithm: SignatureAlgorithm::parse(&inner_algorithm)?,
+            settings: TrustSettings::default(),
             v1: version == 0,
             serial,
             self_issued: subject == issuer,
@@ -78,7 +86,7 @@ impl Certificate {
         certificate.self_signed = certificate.self_issued
             && certificate.extensions.invalid.is_none()
             && certificate.matches(certificate.extensions.authority_key_id.as_ref())
-            && certificate.key.can_make(&certificate.sealed.algorithm);
+            && certificate.key.can_make(&certificate.algorithm);
         Ok(certificate)
     }
 
@@ -94,7 +102,7 @@ impl Certificate {
             && self.extensions.invalid.is_none()
             && subject.extensions.invalid.is_none()
             && self.matches(subject.extensions.authority_key_id.as_ref())
-            && self.key.can_make(&subject.sealed.algorithm)
+            && self.key.can_make(&subject.algorithm)
     }
 
     /// Whether an authority key identifier points here (`X509_check_akid`): each of its parts that can be compared

@@ -13,6 +13,7 @@ use super::extensions::{
 use super::key::Kind;
 use super::path::{Chain, Purpose};
 use super::revocation;
+use super::settings::Said;
 use super::signature::Outcome;
 
 /// Security level 2, the default of Debian, Ubuntu and Red Hat: 112 bits (`SSL_CTX_set_security_level(3)`).
@@ -158,9 +159,12 @@ fn ca_rights(chain: &Chain<'_>, depth: usize) -> Verdict {
 }
 
 /// `X509_check_purpose` for `sslserver` and `sslclient` (`openssl-verification-options(1)`, "Certificate Extensions").
-/// anyExtendedKeyUsage does not count for TLS.
+/// anyExtendedKeyUsage does not count for TLS; what the trust file's settings allow is allowed.
 fn fitness(chain: &Chain<'_>, depth: usize, purpose: Purpose) -> Verdict {
     let certificate = chain.certificates[depth];
+    if depth >= chain.untrusted && certificate.settings.about(purpose) == Said::Trusted {
+        return Ok(());
+    }
     let extensions = &certificate.extensions;
     let error = VerifyError::new(26, "unsuitable certificate purpose");
     let refuse = |cause, why: String| {
@@ -261,7 +265,7 @@ pub(super) fn key_strength(chain: &Chain<'_>, depth: usize) -> Verdict {
 }
 
 /// `internal_verify`: from the anchor down, may the issuer sign, does the signature verify, is it the time.
-/// The anchor's own signature proves nothing and is not looked at; its dates are.
+/// The anchor's own signature proves nothing and is not looked at; its dates are, unless it is an anchor by settings only.
 fn signatures_and_dates(chain: &Chain<'_>, now: OffsetDateTime, open: &mut Option<Box<Refusal>>) -> Verdict {
     for depth in (0..chain.certificates.len()).rev() {
         let certificate = chain.certificates[depth];
@@ -294,7 +298,10 @@ fn signatures_and_dates(chain: &Chain<'_>, now: OffsetDateTime, open: &mut Optio
                 }
             }
         }
-        dates(chain, depth, now)?;
+        let is_anchor = depth + 1 == chain.certificates.len();
+        if !is_anchor || certificate.may_have_issued(certificate) {
+            dates(chain, depth, now)?;
+        }
     }
     Ok(())
 }

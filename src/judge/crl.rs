@@ -1,6 +1,7 @@
 //! Certificate revocation lists (RFC 5280 section 5), version 1 and 2.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
@@ -9,6 +10,7 @@ use super::der::{self, ENUMERATED, GENERALIZED_TIME, INTEGER, Malformed, Reader,
 use super::extensions::{
     AuthorityKeyId, DistributionName, RawExtension, authority_key_id, distribution_name, raw,
 };
+use super::general_name::GeneralName;
 use super::name::Name;
 use super::oid;
 use super::sealed::Sealed;
@@ -23,15 +25,24 @@ pub(super) struct Crl {
     /// `None`: unreadable.
     pub(super) last_update: Option<OffsetDateTime>,
     pub(super) next_update: NextUpdate,
-    /// Serial number to reason code.
-    pub(super) revoked: BTreeMap<Vec<u8>, Option<u8>>,
+    /// By serial number, in the order of the list.
+    revoked: BTreeMap<Vec<u8>, Vec<Entry>>,
     pub(super) authority_key_id: Option<AuthorityKeyId>,
     pub(super) scope: Option<Scope>,
     /// A critical extension that OpenSSL does not handle, in the list or in an entry.
     pub(super) unknown_critical: bool,
-    /// An `issuingDistributionPoint` that contradicts itself or cannot be read.
+    /// An `issuingDistributionPoint` that contradicts itself. One that cannot be read counts as none, as with OpenSSL.
     pub(super) invalid: bool,
     pub(super) is_delta: bool,
+}
+
+/// One revocation.
+#[derive(Debug, Clone)]
+struct Entry {
+    reason: Option<u8>,
+    /// Whose certificate it is about, where it or one before it has a `certificateIssuer` (RFC 5280 section 5.3.3): then
+    /// it is about no certificate of the list's own issuer.
+    of: Option<Arc<[GeneralName]>>,
 }
 
 /// `nextUpdate` (RFC 5280 section 5.1.2.5).
@@ -105,23 +116,41 @@ impl Crl {
         self.sealed.verified_by(&issuer.key, &self.inner_algorithm)
     }
 
+    /// The reason for which a certificate of that issuer was revoked; `None`: it was not.
+    pub(super) fn revocation(&self, serial: &[u8], issuer: &Name) -> Option<Option<u8>> {
+        let is_meant = |entry: &&Entry| match &entry.of {
+            None => *issuer == self.issuer,
+            Some(names) => names
+                .iter()
+                .any(|name| matches!(name, GeneralName::Directory(name) if name == issuer)),
+        };
+        let entry = self.revoked.get(serial)?.iter().find(is_meant)?;
+        Some(entry.reason)
+    }
+
     fn take_entries(&mut self, mut reader: Reader<'_>) -> Result<(), Malformed> {
+        let mut of = None;
+        // OpenSSL stops to look at extensions of entries at the first that it cannot read.
+        let mut readable = true;
         while !reader.is_empty() {
             let mut entry = reader.expect(SEQUENCE)?.reader();
             let serial = der::integer(entry.expect(INTEGER)?.content)?.to_vec();
             time(&mut entry)?;
-            let mut reason = None;
-            if !entry.is_empty() {
-                for extension in raw(entry.next()?.raw)? {
-                    if extension.oid == oid::REASON_CODE {
-                        reason = der::only(extension.value, ENUMERATED)?.content.last().copied();
-                    } else if extension.critical && extension.oid != oid::CERTIFICATE_ISSUER {
-                        self.unknown_critical = true;
-                    }
-                }
-            }
+            let extensions = if entry.is_empty() {
+                Vec::new()
+            } else {
+                raw(entry.next()?.raw)?
+            };
             entry.end()?;
-            self.revoked.entry(serial).or_insert(reason);
+            let mut reason = None;
+            if readable {
+                readable = take_entry_extensions(&extensions, &mut of, &mut reason).is_ok();
+            }
+            let unknown =
+                |extension: &RawExtension<'_>| extension.critical && extension.oid != oid::CERTIFICATE_ISSUER;
+            self.unknown_critical |= readable && extensions.iter().any(unknown);
+            let of = readable.then(|| of.clone()).flatten();
+            self.revoked.entry(serial).or_default().push(Entry { reason, of });
         }
         Ok(())
     }
@@ -132,7 +161,8 @@ impl Crl {
             oid::AUTHORITY_KEY_ID => self.authority_key_id = authority_key_id(extension.value).ok(),
             oid::ISSUING_DISTRIBUTION_POINT => match scope(extension.value) {
                 Ok(scope) => self.scope = Some(scope),
-                Err(_) => self.invalid = true,
+                Err(ScopeFault::Contradiction) => self.invalid = true,
+                Err(ScopeFault::Unreadable) => {}
             },
             oid::DELTA_CRL => self.is_delta = true,
             _ => self.unknown_critical |= extension.critical,
@@ -140,8 +170,38 @@ impl Crl {
     }
 }
 
-fn scope(value: &[u8]) -> Result<Scope, Malformed> {
+/// The extensions of one entry that matter: whose certificate it is about, and why it was revoked.
+fn take_entry_extensions(
+    extensions: &[RawExtension<'_>],
+    of: &mut Option<Arc<[GeneralName]>>,
+    reason: &mut Option<u8>,
+) -> Result<(), Malformed> {
+    let find = |oid| extensions.iter().find(|extension| extension.oid == oid);
+    if let Some(issuer) = find(oid::CERTIFICATE_ISSUER) {
+        let names = der::only(issuer.value, SEQUENCE)?.content;
+        *of = Some(GeneralName::parse_all(names)?.into());
+    }
+    if let Some(code) = find(oid::REASON_CODE) {
+        *reason = der::only(code.value, ENUMERATED)?.content.last().copied();
+    }
+    Ok(())
+}
+
+/// Why a scope cannot be used.
+enum ScopeFault {
+    Unreadable,
+    Contradiction,
+}
+
+impl From<Malformed> for ScopeFault {
+    fn from(_: Malformed) -> Self {
+        Self::Unreadable
+    }
+}
+
+fn scope(value: &[u8]) -> Result<Scope, ScopeFault> {
     let mut fields = der::only(value, SEQUENCE)?.reader();
+    let mut contradicts = false;
     let mut scope = Scope {
         names: None,
         only: None,
@@ -166,11 +226,12 @@ fn scope(value: &[u8]) -> Result<Scope, Malformed> {
             0x81 => Only::Users,
             0x82 => Only::Cas,
             0x85 => Only::Attributes,
-            _ => return Err(Malformed("a list's scope of unknown form")),
+            _ => return Err(ScopeFault::Unreadable),
         };
-        if is_set && scope.only.replace(only).is_some() {
-            return Err(Malformed("a list's scope that contradicts itself"));
-        }
+        contradicts |= is_set && scope.only.replace(only).is_some();
+    }
+    if contradicts {
+        return Err(ScopeFault::Contradiction);
     }
     Ok(scope)
 }

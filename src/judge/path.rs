@@ -7,6 +7,7 @@ use super::cause::{Cause, Identity, Refusal, VerifyError};
 use super::certificate::Certificate;
 use super::checks;
 use super::der::Malformed;
+use super::settings::Said;
 use super::store::TrustStore;
 
 /// What the leaf is to be used for.
@@ -21,7 +22,8 @@ pub enum Purpose {
 /// A path that holds, from the leaf to the trust anchor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
-    /// The leaf first, the self-signed anchor last; a trusted self-signed leaf is both.
+    /// The leaf first, the anchor last, which is self-signed unless the trust file's settings say otherwise; a trusted
+    /// self-signed leaf is both.
     pub certificates: Vec<Identity>,
 }
 
@@ -54,7 +56,7 @@ pub fn judge_chain(
     };
     // OpenSSL looks at the leaf's key before anything else.
     checks::key_strength(&start, 0)?;
-    let chain = build(&certificates, trust, now)?;
+    let chain = build(&certificates, trust, purpose, now)?;
     checks::all(&chain, purpose, now)?;
     Ok(Path {
         certificates: (0..chain.certificates.len())
@@ -104,6 +106,24 @@ impl<'a> Chain<'a> {
         })
     }
 
+    /// Whether the trusted certificate at its end ends the path: by the settings that come with it, else if it is
+    /// self-signed.
+    fn is_anchored(&self, purpose: Purpose) -> Result<bool, Box<Refusal>> {
+        let top = self.certificates.len() - 1;
+        match self.last().settings.about(purpose) {
+            Said::Trusted => Ok(true),
+            Said::Nothing => Ok(self.last().self_signed),
+            Said::Rejected => {
+                let explanation = format!(
+                    "the trust file holds {} as a TRUSTED CERTIFICATE whose settings reject this use",
+                    self.call(top)
+                );
+                let error = VerifyError::new(28, "certificate rejected");
+                Err(self.refuse(top, Cause::WrongPurpose, Some(error), explanation))
+            }
+        }
+    }
+
     fn last(&self) -> &'a Certificate {
         self.certificates[self.certificates.len() - 1]
     }
@@ -120,6 +140,7 @@ const LONGEST: usize = 101;
 fn build<'a>(
     presented: &'a [Certificate],
     trust: &'a TrustStore,
+    purpose: Purpose,
     now: OffsetDateTime,
 ) -> Result<Chain<'a>, Box<Refusal>> {
     let mut pool: Vec<&Certificate> = presented.iter().collect();
@@ -137,7 +158,7 @@ fn build<'a>(
         ) {
             Some(issuer) if !current.self_signed => {
                 chain.certificates.push(issuer);
-                if issuer.self_signed {
+                if chain.is_anchored(purpose)? {
                     return Ok(chain);
                 }
                 continue;
@@ -146,7 +167,9 @@ fn build<'a>(
                 chain.untrusted -= 1;
                 chain.certificates.pop();
                 chain.certificates.push(twin);
-                return Ok(chain);
+                if chain.is_anchored(purpose)? {
+                    return Ok(chain);
+                }
             }
             _ => {}
         }
@@ -255,11 +278,11 @@ fn unfinished(chain: &Chain<'_>, presented: &[Certificate]) -> Box<Refusal> {
                 last.issuer
             ),
         ),
-        Some(issuer) if !issuer.key.can_make(&last.sealed.algorithm) => (
+        Some(issuer) if !issuer.key.can_make(&last.algorithm) => (
             Cause::IssuerKeyDiffers,
             format!(
                 "{named} is signed with {}; the key of \"{}\" at hand is another: {}",
-                last.sealed.algorithm.describe(),
+                last.algorithm.describe(),
                 last.issuer,
                 issuer.key.describe()
             ),

@@ -106,7 +106,7 @@ fn one(
             explanation,
         );
     }
-    match list.revoked.get(&certificate.serial) {
+    match list.revocation(&certificate.serial, &certificate.issuer) {
         Some(Some(REMOVE_FROM_CRL)) => Ok(()),
         Some(_) => {
             let explanation = format!("{} was revoked by \"{}\"", chain.call(depth), list.issuer);

@@ -6,6 +6,7 @@ use aws_lc_rs::signature::{self as aws, RsaParameters, RsaPssSaltLength, Verific
 
 use super::algorithm::{Hash, Pss, SignatureAlgorithm};
 use super::key::{Curve, Key, Kind};
+use super::rsa;
 
 /// What became of a signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,15 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
+    /// What was found out, or that it could not be.
+    fn known(verifies: Option<bool>, what: impl FnOnce() -> String) -> Self {
+        match verifies {
+            Some(true) => Self::Good,
+            Some(false) => Self::Bad,
+            None => Self::CannotJudge(what()),
+        }
+    }
+
     const fn of(result: Result<(), Unspecified>) -> Self {
         if result.is_ok() { Self::Good } else { Self::Bad }
     }
@@ -48,37 +58,40 @@ pub(super) fn verify(algorithm: &SignatureAlgorithm, key: &Key, message: &[u8], 
 }
 
 fn pkcs1(hash: Hash, key: &Key, message: &[u8], signature: &[u8]) -> Outcome {
-    let small = rsa_bits(key) < 2048;
+    let bits = rsa_bits(key);
     let parameters: &RsaParameters = match hash {
-        Hash::Sha1 => &aws::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
-        Hash::Sha256 => &aws::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
-        Hash::Sha384 if !small => &aws::RSA_PKCS1_2048_8192_SHA384,
-        Hash::Sha512 => &aws::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
-        _ => return Outcome::CannotJudge(format!("RSA with {}, {} bits", hash.name(), rsa_bits(key))),
+        Hash::Sha256 if (2048..=8192).contains(&bits) => &aws::RSA_PKCS1_2048_8192_SHA256,
+        Hash::Sha384 if (2048..=8192).contains(&bits) => &aws::RSA_PKCS1_2048_8192_SHA384,
+        Hash::Sha512 if (2048..=8192).contains(&bits) => &aws::RSA_PKCS1_2048_8192_SHA512,
+        _ => {
+            return match rsa::recover(&key.bytes, signature) {
+                Some(recovered) => Outcome::known(recovered.is_pkcs1(hash, message), || {
+                    format!("RSA with {}, {bits} bits", hash.name())
+                }),
+                None => Outcome::Bad,
+            };
+        }
     };
-    rsa(parameters, key, message, signature)
+    Outcome::of(parameters.verify_sig(&key.bytes, message, signature))
 }
 
 fn pss(parameters: Pss, key: &Key, message: &[u8], signature: &[u8]) -> Outcome {
-    let unknown = || Outcome::CannotJudge(format!("RSA-PSS with {}", parameters.hash.name()));
-    if parameters.mask != parameters.hash || rsa_bits(key) < 2048 {
-        return unknown();
-    }
+    let usual = parameters.mask == parameters.hash && (2048..=8192).contains(&rsa_bits(key));
     let base = match parameters.hash {
-        Hash::Sha256 => aws::RSA_PSS_2048_8192_SHA256,
-        Hash::Sha384 => aws::RSA_PSS_2048_8192_SHA384,
-        Hash::Sha512 => aws::RSA_PSS_2048_8192_SHA512,
-        _ => return unknown(),
+        Hash::Sha256 if usual => aws::RSA_PSS_2048_8192_SHA256,
+        Hash::Sha384 if usual => aws::RSA_PSS_2048_8192_SHA384,
+        Hash::Sha512 if usual => aws::RSA_PSS_2048_8192_SHA512,
+        _ => {
+            return match rsa::recover(&key.bytes, signature) {
+                Some(recovered) => Outcome::known(recovered.is_pss(parameters, message), || {
+                    format!("RSA-PSS with {}", parameters.hash.name())
+                }),
+                None => Outcome::Bad,
+            };
+        }
     };
     let salted = base.with_pss_salt_length(RsaPssSaltLength::Custom(parameters.salt));
-    rsa(&salted, key, message, signature)
-}
-
-fn rsa(parameters: &RsaParameters, key: &Key, message: &[u8], signature: &[u8]) -> Outcome {
-    if !(1024..=8192).contains(&rsa_bits(key)) {
-        return Outcome::CannotJudge(format!("RSA, {} bits", rsa_bits(key)));
-    }
-    Outcome::of(parameters.verify_sig(&key.bytes, message, signature))
+    Outcome::of(salted.verify_sig(&key.bytes, message, signature))
 }
 
 const fn rsa_bits(key: &Key) -> usize {

@@ -3,6 +3,7 @@
 use super::certificate::Certificate;
 use super::crl::Crl;
 use super::der::{Malformed, Reader};
+use super::settings::TrustSettings;
 
 /// The contents of a trust file (and of the revocation lists next to it), read once.
 #[derive(Debug, Clone, Default)]
@@ -50,14 +51,15 @@ pub fn list_hash(der: &[u8]) -> Option<String> {
     Some(format!("{:08x}", list.issuer.hash()))
 }
 
-/// Whatever follows a certificate in its PEM block is passed over, as OpenSSL does when it loads a file.
+/// The certificate, without the settings that may follow it.
 fn first(der: &[u8]) -> &[u8] {
     Reader::new(der).next().map_or(der, |element| element.raw)
 }
 
 impl TrustStore {
     /// Reads DER certificates and DER revocation lists, in the order of the file: among CAs of one name the first
-    /// that is currently valid is taken, as OpenSSL takes it.
+    /// that is currently valid is taken, as OpenSSL takes it. Bytes that follow a certificate are its trust settings, as
+    /// they stand in a `TRUSTED CERTIFICATE` block.
     ///
     /// If there is any list, every certificate of a path needs one, the root too (libpq sets
     /// `X509_V_FLAG_CRL_CHECK_ALL`); [`check_revocation`](Self::check_revocation) says otherwise.
@@ -68,11 +70,10 @@ impl TrustStore {
             checks_revocation: !lists.is_empty(),
         };
         for (index, der) in certificates.iter().enumerate() {
-            let certificate =
-                Certificate::parse(first(der)).map_err(|Malformed(fault)| StoreError::Certificate {
-                    number: index + 1,
-                    fault: fault.into(),
-                })?;
+            let certificate = Self::certificate(der).map_err(|Malformed(fault)| StoreError::Certificate {
+                number: index + 1,
+                fault: fault.into(),
+            })?;
             if !store
                 .certificates
                 .iter()
@@ -89,6 +90,13 @@ impl TrustStore {
             store.lists.push(list);
         }
         Ok(store)
+    }
+
+    fn certificate(bytes: &[u8]) -> Result<Certificate, Malformed> {
+        let der = first(bytes);
+        let mut certificate = Certificate::parse(der)?;
+        certificate.settings = TrustSettings::parse(&bytes[der.len()..])?;
+        Ok(certificate)
     }
 
     /// Whether certificates are checked against the lists. As libpq does it: yes with `sslcrl` once that file could be

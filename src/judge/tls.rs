@@ -111,7 +111,10 @@ pub fn verify_tls_signature(
             scheme: format!("scheme {:#06x}", u16::from(scheme)),
             key: leaf.key.describe(),
         })?;
-    let is_curve = matches!(leaf.key.kind, Kind::Ec(_) | Kind::EcExplicit(_));
+    let is_curve = matches!(
+        leaf.key.kind,
+        Kind::Ec(_) | Kind::EcExplicit(_) | Kind::Ed25519 | Kind::Ed448
+    );
     if version == TlsVersion::V1_2 && is_curve && leaf.extensions.usage_forbids(DIGITAL_SIGNATURE) {
         return Err(SignatureRefusal::KeyUsage);
     }

@@ -90,7 +90,7 @@ impl Certificate {
         for block in &blocks {
             let number = certificates.len() + 1;
             match block.label.as_str() {
-                "CERTIFICATE" | "X509 CERTIFICATE" => match Self::first_of(&block.bytes, number)? {
+                "CERTIFICATE" | "X509 CERTIFICATE" => match Self::first_of(block.in_the_clear()?, number)? {
                     (certificate, []) => certificates.push(certificate),
                     _ => {
                         return Err(CertificateError::Damaged {
@@ -100,7 +100,7 @@ impl Certificate {
                     }
                 },
                 // OpenSSL's own form, which appends trust settings to the certificate.
-                "TRUSTED CERTIFICATE" => certificates.push(Self::first_of(&block.bytes, number)?.0),
+                "TRUSTED CERTIFICATE" => certificates.push(Self::first_of(block.in_the_clear()?, number)?.0),
                 _ => {}
             }
         }

@@ -30,8 +30,8 @@ impl PrivateKey {
             });
         };
         match block.label.as_str() {
-            "PRIVATE KEY" => from_pkcs8(&block.bytes),
-            "ENCRYPTED PRIVATE KEY" => from_encrypted(&block.bytes, passphrase),
+            "PRIVATE KEY" => from_pkcs8(block.in_the_clear()?),
+            "ENCRYPTED PRIVATE KEY" => from_encrypted(block.in_the_clear()?, passphrase),
             "RSA PRIVATE KEY" => from_traditional(block, passphrase, from_pkcs1),
             "EC PRIVATE KEY" => from_traditional(block, passphrase, from_sec1),
             "OPENSSH PRIVATE KEY" => Err(KeyError::UnsupportedKind {
@@ -65,8 +65,27 @@ impl PrivateKey {
     }
 }
 
+impl Block {
+    /// Whether this private key of an older kind is there in the clear and cannot be read at all.
+    pub(super) fn is_damaged_key(&self) -> Result<bool, pem::PemError> {
+        if self.has_long_header() {
+            // OpenSSL takes it for encrypted, and leaves it alone.
+            return Ok(false);
+        }
+        let bytes = self.in_the_clear()?;
+        let read = match self.label.as_str() {
+            "RSA PRIVATE KEY" => from_pkcs1(bytes),
+            "EC PRIVATE KEY" => from_sec1(bytes),
+            _ => AnyRef::from_der(bytes)
+                .map_err(|_| damaged("DSA"))
+                .and_then(|_| Err(unsupported(&KeyKind::other("DSA")))),
+        };
+        Ok(matches!(read, Err(KeyError::Damaged { .. })))
+    }
+}
+
 /// The first DER element, without what may follow it.
-fn first_element(bytes: &[u8]) -> &[u8] {
+pub(super) fn first_element(bytes: &[u8]) -> &[u8] {
     let length = AnyRef::decode(&mut match pkcs8::der::SliceReader::new(bytes) {
         Ok(reader) => reader,
         Err(_) => return bytes,
@@ -225,10 +244,7 @@ fn from_traditional(
     passphrase: Option<&SecretString>,
     read: fn(&[u8]) -> Result<PrivateKey, KeyError>,
 ) -> Result<PrivateKey, KeyError> {
-    let encrypted = block
-        .header("Proc-Type")
-        .is_some_and(|value| value.contains("ENCRYPTED"));
-    if !encrypted {
+    if !block.is_encrypted()? {
         return read(&block.bytes);
     }
     let information = block.header("DEK-Info").unwrap_or_default();

@@ -81,6 +81,12 @@ impl From<&rustls::Error> for HandshakeFault {
         match error {
             Error::AlertReceived(_) => Self::Lost(Lost::from(error)),
             Error::PeerIncompatible(_) => Self::Incompatible(words()),
+            // What rustls says in TLS 1.2 to a signature scheme it has no name for, such as those of keys that are for
+            // RSA-PSS only (RFC 8446 section 4.2.3).
+            Error::PeerMisbehaved(rustls::PeerMisbehaved::SignedKxWithWrongAlgorithm) => Self::Incompatible(
+                "in TLS 1.2 the server signs in a way that pgtls cannot verify, such as with a key for RSA-PSS only"
+                    .to_owned(),
+            ),
             Error::InvalidMessage(
                 InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
             ) => Self::NotTls,

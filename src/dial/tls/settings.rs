@@ -93,16 +93,18 @@ pub fn sni_name(host: &str) -> Option<&str> {
     (!host.is_empty() && !numeric && !host.contains(':') && host.parse::<IpAddr>().is_err()).then_some(host)
 }
 
-/// In TLS 1.2 rustls binds each suite to the signature schemes that it knows by name: RSA-PSS keys, and Ed448, would be
-/// misbehaviour. Which schemes go with which key is for [`crate::judge`] to say.
+/// In TLS 1.2 rustls binds each suite to signature schemes: Ed448 would be misbehaviour. Which schemes go with which key
+/// is for [`crate::judge`] to say.
 fn with_every_signature(suite: SupportedCipherSuite) -> SupportedCipherSuite {
     let SupportedCipherSuite::Tls12(known) = suite else {
         return suite;
     };
-    let more = crate::judge::SUPPORTED_SCHEMES
-        .into_iter()
-        .filter(|scheme| matches!(scheme, SignatureScheme::Unknown(_) | SignatureScheme::ED448));
-    let sign: Vec<_> = known.sign.iter().copied().chain(more).collect();
+    let sign: Vec<_> = known
+        .sign
+        .iter()
+        .copied()
+        .chain([SignatureScheme::ED448])
+        .collect();
     SupportedCipherSuite::Tls12(Box::leak(Box::new(Tls12CipherSuite {
         common: CipherSuiteCommon {
             suite: known.common.suite,

@@ -75,15 +75,11 @@ pub fn read(
 fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileFault> {
     let unreadable = |why: &str| about_certificate(Cause::CertUnreadable, path, why);
     let bytes = contents(path).map_err(|why| unreadable(&why))?;
-    let bundle = Bundle::from_pem(&bytes).map_err(|error| unreadable(&error.to_string()))?;
-    if bundle.certificates.is_empty() {
+    let chain = Bundle::chain_from_pem(&bytes).map_err(|error| unreadable(&error.to_string()))?;
+    if chain.is_empty() {
         return Err(unreadable("it holds no certificate in PEM"));
     }
-    let chain: Vec<_> = bundle
-        .certificates
-        .into_iter()
-        .map(CertificateDer::from)
-        .collect();
+    let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
     judge_own_certificate(&chain).map_err(|refusal| {
         let cause = match refusal {
             crate::judge::SignatureRefusal::TooWeak { .. } => Cause::CertWeak,
