@@ -38,8 +38,8 @@ pub(super) struct Crl {
 
 /// One revocation.
 #[derive(Debug, Clone)]
-struct Entry {
-    reason: Option<u8>,
+pub(super) struct Entry {
+    pub(super) reason: Option<u8>,
     /// Whose certificate it is about, where it or one before it has a `certificateIssuer` (RFC 5280 section 5.3.3): then
     /// it is about no certificate of the list's own issuer.
     of: Option<Arc<[GeneralName]>>,
@@ -116,16 +116,15 @@ impl Crl {
         self.sealed.verified_by(&issuer.key, &self.inner_algorithm)
     }
 
-    /// The reason for which a certificate of that issuer was revoked; `None`: it was not.
-    pub(super) fn revocation(&self, serial: &[u8], issuer: &Name) -> Option<Option<u8>> {
+    /// The entry about a certificate of that issuer.
+    pub(super) fn entry(&self, serial: &[u8], issuer: &Name) -> Option<&Entry> {
         let is_meant = |entry: &&Entry| match &entry.of {
             None => *issuer == self.issuer,
             Some(names) => names
                 .iter()
                 .any(|name| matches!(name, GeneralName::Directory(name) if name == issuer)),
         };
-        let entry = self.revoked.get(serial)?.iter().find(is_meant)?;
-        Some(entry.reason)
+        self.revoked.get(serial)?.iter().find(is_meant)
     }
 
     fn take_entries(&mut self, mut reader: Reader<'_>) -> Result<(), Malformed> {

@@ -106,8 +106,8 @@ fn one(
             explanation,
         );
     }
-    match list.revocation(&certificate.serial, &certificate.issuer) {
-        Some(Some(REMOVE_FROM_CRL)) => Ok(()),
+    match list.entry(&certificate.serial, &certificate.issuer) {
+        Some(entry) if entry.reason == Some(REMOVE_FROM_CRL) => Ok(()),
         Some(_) => {
             let explanation = format!("{} was revoked by \"{}\"", chain.call(depth), list.issuer);
             refuse(Cause::Revoked, 23, "certificate revoked", explanation)
