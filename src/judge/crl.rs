@@ -116,6 +116,11 @@ impl Crl {
         self.sealed.verified_by(&issuer.key, &self.inner_algorithm)
     }
 
+    /// How many certificates are revoked.
+    pub(super) fn count(&self) -> usize {
+        self.revoked.len()
+    }
+
     /// The entry about a certificate of that issuer.
     pub(super) fn entry(&self, serial: &[u8], issuer: &Name) -> Option<&Entry> {
         let is_meant = |entry: &&Entry| match &entry.of {

@@ -48,7 +48,7 @@ impl RevocationList {
                 NextUpdate::At(next) => Some(next),
                 NextUpdate::Unsaid | NextUpdate::Unreadable => None,
             },
-            revoked: list.revoked.len(),
+            revoked: list.count(),
             list,
         })
     }

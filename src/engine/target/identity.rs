@@ -49,6 +49,8 @@ pub fn read(
     let private = PrivateKey::from_file(&bytes, passphrase).map_err(|error| {
         let cause = match error {
             KeyError::NeedsPassphrase | KeyError::WrongPassphrase => Cause::KeyPassphrase,
+            // OpenSSL takes moduli of a few bits less than 2048, and the certificate has passed already.
+            KeyError::TooWeak { bits } if bits >= LEAST_RSA_BITS => Cause::TlsUnspoken,
             // OpenSSL may well know what to do with these.
             KeyError::UnsupportedKind { .. } | KeyError::UnsupportedEncryption { .. } => Cause::TlsUnspoken,
             _ => Cause::KeyUnreadable,
@@ -70,6 +72,9 @@ pub fn read(
         other => about_key(Cause::TlsUnspoken, key, &other.to_string()),
     })
 }
+
+/// The least RSA modulus that OpenSSL counts as 112 bits strong (`EVP_PKEY_get_security_bits(3)`).
+const LEAST_RSA_BITS: usize = 1976;
 
 /// The chain of the file, leaf first, as strong as OpenSSL wants it.
 fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileFault> {

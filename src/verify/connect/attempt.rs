@@ -6,8 +6,8 @@ use rustls::pki_types::CertificateDer;
 
 use crate::conninfo::TargetSessionAttrs;
 use crate::dial::{
-    Address, Deadline, HandshakeFailure, Negotiation, OpenError, Session, SslAnswer, Stream, TlsFacts,
-    TlsSession, handshake, login, open, ssl_request,
+    Address, Deadline, HandshakeFailure, HandshakeFault, Negotiation, OpenError, Session, SslAnswer, Stream,
+    TlsFacts, TlsSession, handshake, login, open, ssl_request,
 };
 
 use super::super::client::Server;
@@ -273,7 +273,9 @@ async fn not_shaken(
     failure: &HandshakeFailure,
     deadline: Deadline,
 ) -> (ProbeId, Finding, Next) {
-    if refusal::needs_a_second_look(&failure.fault) {
+    // A server that had come as far as its certificate had agreed on the TLS: what it refuses then is something else.
+    let had_agreed = matches!(failure.fault, HandshakeFault::Lost(_)) && !failure.presented.is_empty();
+    if !had_agreed && refusal::needs_a_second_look(&failure.fault) {
         let offer = refusal::second_look(target, address, deadline).await;
         let finding = refusal::nothing_in_common(target, server, &failure.fault, offer);
         return (ProbeId::Handshake, finding, Next::OtherWay);
