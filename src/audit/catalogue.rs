@@ -70,12 +70,17 @@ mod tests {
     use super::*;
 
     /// The source of every check: an id that is found must be in the catalogue, and one in the catalogue be found.
-    const SOURCES: [&str; 5] = [
+    const SOURCES: [&str; 10] = [
         include_str!("checks/settings.rs"),
         include_str!("checks/certificate.rs"),
         include_str!("checks/hba.rs"),
         include_str!("checks/people.rs"),
         include_str!("clients.rs"),
+        include_str!("tree/container.rs"),
+        include_str!("tree/image.rs"),
+        include_str!("tree/keys.rs"),
+        include_str!("tree/server.rs"),
+        include_str!("tree/url.rs"),
     ];
 
     #[test]

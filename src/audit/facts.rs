@@ -34,6 +34,9 @@ pub struct ServerFacts {
     pub tls: Option<String>,
     /// Days until the certificate that it serves ends.
     pub certificate_days_left: Option<i64>,
+    /// Where no server was asked, but files were read: how many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<usize>,
 }
 
 /// One setting as the server has it in force.

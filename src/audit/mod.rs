@@ -1,5 +1,5 @@
 //! Grading a running server, without changing anything: what it says of itself over SQL, what stands in its files, what
-//! it shows on the wire, and what the code of its clients does.
+//! it shows on the wire, and what the code of its clients does; or files alone, before any server runs ([`grade_tree`]).
 //!
 //! [`ask`] collects [`Facts`] over a session; everything after it is pure: [`grade`] turns facts into [`Finding`]s, whose
 //! texts stand in `assets/findings.toml`. What could not be seen is listed, never taken for good.
@@ -10,6 +10,7 @@ mod checks;
 mod clients;
 mod facts;
 mod page;
+mod tree;
 
 use serde::Serialize;
 
@@ -18,6 +19,7 @@ pub use catalogue::Severity;
 pub use clients::{Hit, scan};
 pub use facts::{Facts, KeyFile, Reading, Served, ServerFacts, SessionRow};
 pub use page::{html, markdown};
+pub use tree::{Entry, Tree, grade_tree};
 
 /// One thing that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -94,9 +96,8 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// One sentence.
-    #[must_use]
-    pub const fn sentence(self) -> &'static str {
+    /// One sentence about a server.
+    const fn sentence(self) -> &'static str {
         match self {
             Self::Holds => "Nothing was found that breaks what TLS promises",
             Self::Broken => "What TLS promises does not hold on this server",
@@ -120,6 +121,19 @@ pub struct Audit {
     pub sessions: Vec<SessionRow>,
     /// What could not be seen.
     pub unseen: Vec<Unseen>,
+}
+
+impl Audit {
+    /// What follows, in one sentence.
+    #[must_use]
+    pub const fn sentence(&self) -> &'static str {
+        match (self.verdict, self.server.files) {
+            (Verdict::Broken, Some(_)) => {
+                "What TLS promises would not hold with these files, or no server would start"
+            }
+            (verdict, _) => verdict.sentence(),
+        }
+    }
 }
 
 /// Grades what was collected; `code` is what a scan of the clients' code found, if there was one.

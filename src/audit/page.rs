@@ -17,7 +17,7 @@ pub fn markdown(audit: &Audit) -> String {
 fn write_markdown(out: &mut String, audit: &Audit) -> std::fmt::Result {
     let server = &audit.server;
     writeln!(out, "# TLS audit of {}\n", md(&server.host))?;
-    writeln!(out, "**{}.**\n", audit.verdict.sentence())?;
+    writeln!(out, "**{}.**\n", audit.sentence())?;
     writeln!(out, "{}\n", md(&about(audit)))?;
     writeln!(out, "{}\n", counts(audit))?;
     for finding in &audit.findings {
@@ -75,6 +75,9 @@ fn md(text: &str) -> String {
 
 fn about(audit: &Audit) -> String {
     let server = &audit.server;
+    if let Some(files) = server.files {
+        return format!("Read from {files} files; no server was asked");
+    }
     if server.version.is_empty() {
         return "Nobody was let in: only what the server shows to strangers was seen".to_owned();
     }
@@ -151,11 +154,7 @@ fn write_html(out: &mut String, audit: &Audit) -> std::fmt::Result {
         Verdict::Broken => "broken",
         Verdict::Undetermined => "undetermined",
     };
-    writeln!(
-        out,
-        "<p class=\"verdict {class}\">{}.</p>",
-        audit.verdict.sentence()
-    )?;
+    writeln!(out, "<p class=\"verdict {class}\">{}.</p>", audit.sentence())?;
     writeln!(out, "<p>{}</p>\n<p>{}</p>", escape(&about(audit)), counts(audit))?;
     for finding in &audit.findings {
         article(out, finding)?;

@@ -264,9 +264,10 @@ pub enum Expect {
     4 nothing found, but what decides could not all be seen"
 )]
 pub struct AuditArgs {
-    /// A libpq connection string or URI; a superuser sees most. Without sslmode it is psql's own, prefer.
-    #[arg(value_name = "CONNINFO")]
-    pub conninfo: String,
+    /// A libpq connection string or URI of a server (a superuser sees most; without sslmode it is psql's own, prefer), or a
+    /// directory, whose files are graded before any server runs; default: the directory --dir.
+    #[arg(value_name = "CONNINFO|DIR")]
+    pub target: Option<String>,
     /// The directory with the server's configuration files, on this machine: shows mode and owner of the key too.
     #[arg(long, value_name = "DIR")]
     pub config_dir: Option<PathBuf>,

@@ -1,5 +1,6 @@
-//! `pgtls audit`: a running server, graded.
+//! `pgtls audit`: a running server, or the files of a directory, graded.
 
+use std::path::Path;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -16,27 +17,19 @@ use super::{Exit, drive};
 
 /// Runs the command.
 pub fn run(global: &Global, args: AuditArgs, output: Output) -> Result<Exit, Error> {
-    let conninfo = given(&args.conninfo, output)?;
-    let env = Environment::current();
-    let locked = engine::locked_key(conninfo.clone(), &env);
-    let allowed: Duration = timeout(args.timeout)?;
-    let means = Means {
-        expect: None,
-        other: None,
-        dir: global.dir.clone(),
-        admin: None,
-        key_passphrase: match &locked {
-            Some(key) => Prompt::new(global).passphrase(None, &[key])?,
-            None => None,
-        },
-        timeout: allowed,
-        now: OffsetDateTime::now_utc(),
+    let audit = match &args.target {
+        Some(target) if !Path::new(target).is_dir() => of_server(global, target, &args, output)?,
+        target => {
+            if args.config_dir.is_some() || args.clients.is_some() {
+                return Err(Error::DoesNotFit {
+                    what: "--config-dir and --clients go with the CONNINFO of a server".to_owned(),
+                    remedy: "leave them out: of a directory all files are read".to_owned(),
+                });
+            }
+            let dir = target.as_ref().map_or(global.dir.as_path(), Path::new);
+            engine::grade_files(dir, OffsetDateTime::now_utc())?
+        }
     };
-    let beside = Beside {
-        config_dir: args.config_dir,
-        clients: args.clients,
-    };
-    let audit = drive(engine::grade(conninfo, &env, &means, &beside))?;
     if output.json() {
         object(&audit);
     } else if args.markdown {
@@ -53,13 +46,37 @@ pub fn run(global: &Global, args: AuditArgs, output: Output) -> Result<Exit, Err
     })
 }
 
+fn of_server(global: &Global, target: &str, args: &AuditArgs, output: Output) -> Result<Audit, Error> {
+    let conninfo = given(target, output)?;
+    let env = Environment::current();
+    let locked = engine::locked_key(conninfo.clone(), &env);
+    let allowed: Duration = timeout(args.timeout)?;
+    let means = Means {
+        expect: None,
+        other: None,
+        dir: global.dir.clone(),
+        admin: None,
+        key_passphrase: match &locked {
+            Some(key) => Prompt::new(global).passphrase(None, &[key])?,
+            None => None,
+        },
+        timeout: allowed,
+        now: OffsetDateTime::now_utc(),
+    };
+    let beside = Beside {
+        config_dir: args.config_dir.clone(),
+        clients: args.clients.clone(),
+    };
+    drive(engine::grade(conninfo, &env, &means, &beside))
+}
+
 fn tell(audit: &Audit, output: Output) {
     let holds = match audit.verdict {
         Verdict::Holds => Some(true),
         Verdict::Broken => Some(false),
         Verdict::Undetermined => None,
     };
-    output.promise(holds, audit.verdict.sentence());
+    output.promise(holds, audit.sentence());
     for severity in Severity::ALL {
         let findings: Vec<&Finding> = audit
             .findings

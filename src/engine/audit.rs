@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::audit::{self, Audit, Facts, Hit, Reading, Served};
+use crate::audit::{self, Audit, Facts, Reading, Served};
 use crate::conf::{Files, Unreadable};
 use crate::conninfo::{Conninfo, Environment, Keyword};
 use crate::dial::{Address, Deadline, NothingVerified, SslAnswer, TlsSettings, handshake, open, ssl_request};
@@ -45,7 +45,7 @@ pub async fn grade(
             remedy: "name the one with postgresql.conf and pg_hba.conf".to_owned(),
         });
     }
-    let code = beside.clients.as_deref().map(code).transpose()?;
+    let code = beside.clients.as_deref().map(super::tree::code).transpose()?;
     let target = target(conninfo, env, means).await?;
     let mut facts = Facts::new(target.host.clone(), means.now);
     look(&mut facts, &target).await;
@@ -177,62 +177,4 @@ impl Reading for Disk {
         let meta = std::fs::metadata(path).ok()?;
         Some((meta.permissions().mode() & 0o777, meta.uid()))
     }
-}
-
-/// Scans a tree of code. Version control, dependencies and whatever is no text are left out; links are not followed.
-fn code(root: &Path) -> Result<Vec<Hit>, Error> {
-    const LEFT_OUT: [&str; 8] = [
-        ".git",
-        ".hg",
-        ".svn",
-        "node_modules",
-        "target",
-        "vendor",
-        ".venv",
-        "__pycache__",
-    ];
-    const MOST_FILES: usize = 50_000;
-    const LARGEST: u64 = 1 << 20;
-    let fail = |path: &Path, error: &std::io::Error| Error::File {
-        what: "the clients' code (--clients)",
-        path: path.to_path_buf(),
-        why: crate::server::words(error),
-        remedy: "name a file or directory that you may read".to_owned(),
-    };
-    std::fs::metadata(root).map_err(|error| fail(root, &error))?;
-    let mut hits = Vec::new();
-    let mut open = vec![root.to_owned()];
-    let mut files = 0;
-    while let Some(path) = open.pop() {
-        let Ok(meta) = std::fs::symlink_metadata(&path) else {
-            continue;
-        };
-        // The tree's own root may be a link.
-        if meta.is_dir() || (path == root && path.is_dir()) {
-            let Ok(entries) = std::fs::read_dir(&path) else {
-                continue;
-            };
-            let mut below: Vec<_> = entries
-                .flatten()
-                .filter(|entry| !LEFT_OUT.iter().any(|name| entry.file_name() == *name))
-                .map(|entry| entry.path())
-                .collect();
-            below.sort_unstable_by(|a, b| b.cmp(a));
-            open.extend(below);
-        } else if meta.is_file() && meta.len() <= LARGEST {
-            files += 1;
-            if files > MOST_FILES {
-                break;
-            }
-            if let Ok(bytes) = std::fs::read(&path)
-                && !bytes.contains(&0)
-            {
-                hits.extend(audit::scan(
-                    &path.display().to_string(),
-                    &String::from_utf8_lossy(&bytes),
-                ));
-            }
-        }
-    }
-    Ok(hits)
 }

@@ -55,12 +55,9 @@ impl Image {
                 format!("give an image of {} to {}", MAJORS.start(), MAJORS.end()),
             ));
         }
-        let named = tag
-            .match_indices("pg")
-            .find_map(|(at, sign)| number(&tag[at + sign.len()..]));
         Ok(Self {
             reference: text.to_owned(),
-            major: named.or(leading).filter(|major| MAJORS.contains(major)),
+            major: image_major(text).filter(|major| MAJORS.contains(major)),
         })
     }
 
@@ -75,6 +72,18 @@ impl Image {
     pub const fn major(&self) -> Option<u16> {
         self.major
     }
+}
+
+/// The major version of PostgreSQL that the name of an image tells, also one that we know no more of.
+#[must_use]
+pub fn image_major(reference: &str) -> Option<u16> {
+    let named = reference.split('@').next().unwrap_or(reference);
+    let last = named.rsplit('/').next().unwrap_or(named);
+    let (_, tag) = last.split_once(':')?;
+    let marked = tag
+        .match_indices("pg")
+        .find_map(|(at, sign)| number(&tag[at + sign.len()..]));
+    marked.or_else(|| number(tag))
 }
 
 impl fmt::Display for Image {

@@ -16,7 +16,7 @@ mod validate;
 mod write;
 
 pub use answers::{AccessAnswer, Answers, ClientAnswer};
-pub use image::Image;
+pub use image::{Image, image_major};
 pub use model::{
     Access, Algorithm, Auth, CertificateSource, ClientCert, Mode, Run, SERVICE, Setup, is_loopback,
 };

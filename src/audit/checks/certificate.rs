@@ -1,6 +1,6 @@
 //! The certificate that is served, the one on disk, their key, the revocation list.
 
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use crate::audit::Finding;
 use crate::audit::facts::{Facts, KeyFile};
@@ -9,41 +9,17 @@ use crate::pki::Certificate;
 /// So many days before the end it is said.
 const SOON: i64 = 30;
 /// Public CAs stopped at 398 days in 2020; twice that is nobody's plan for a server.
-const LONG: i64 = 825;
+pub const LONG: i64 = 825;
 
 pub fn check(facts: &Facts) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(served) = &facts.served {
-        let leaf = &served.leaf;
-        let place = format!("the certificate of {}", facts.server.host);
-        let mut add = |id, evidence: String| {
-            found.extend(Finding::new(id, place.as_str()).map(|finding| finding.evidence(evidence)));
-        };
-        let until = format!(
-            "valid from {} until {}",
-            leaf.not_before().date(),
-            leaf.not_after().date()
-        );
-        if facts.now > leaf.not_after() || facts.now < leaf.not_before() {
-            add("certificate-expired", until);
-        } else if facts.now + Duration::days(SOON) > leaf.not_after() {
-            add("certificate-expires", until);
-        }
-        if leaf.lifetime_days() > LONG {
-            add("certificate-lifetime", format!("{} days", leaf.lifetime_days()));
-        }
-        if let Some(weak) = weakness(leaf) {
-            add("certificate-weak", weak);
-        }
-        if leaf.is_self_issued() && leaf.is_signed_by(leaf) {
-            add(
-                "certificate-self-signed",
-                format!("issuer and subject: {}", leaf.subject()),
-            );
-        }
-        if leaf.dns_names().is_empty() && leaf.ip_addresses().is_empty() {
-            add("certificate-no-san", format!("subject: {}", leaf.subject()));
-        }
+        let served_leaf = &served.leaf;
+        found.extend(leaf(
+            &format!("the certificate of {}", facts.server.host),
+            served_leaf,
+            facts.now,
+        ));
         if let Some(Err(why)) = &served.carries_name {
             found.extend(
                 Finding::new("certificate-name", facts.server.host.as_str())
@@ -51,12 +27,12 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
             );
         }
         if let Some((file, disk)) = &facts.on_disk
-            && disk.der() != leaf.der()
+            && disk.der() != served_leaf.der()
         {
             found.extend(
                 Finding::new("certificate-not-served", file.as_str()).map(|finding| {
                     finding
-                        .evidence(format!("served: SHA-256 {}", leaf.fingerprint_sha256()))
+                        .evidence(format!("served: SHA-256 {}", served_leaf.fingerprint_sha256()))
                         .evidence(format!("on disk: SHA-256 {}", disk.fingerprint_sha256()))
                 }),
             );
@@ -66,6 +42,40 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
     if let Some((file, end)) = facts.crl_ends.as_ref().filter(|(_, end)| *end < facts.now) {
         let finding = Finding::new("crl-expired", file.as_str());
         found.extend(finding.map(|finding| finding.evidence(format!("next update: {}", end.date()))));
+    }
+    found
+}
+
+/// What a server's certificate is by itself, wherever it lies.
+pub fn leaf(place: &str, leaf: &Certificate, now: OffsetDateTime) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut add = |id, evidence: String| {
+        found.extend(Finding::new(id, place).map(|finding| finding.evidence(evidence)));
+    };
+    let until = format!(
+        "valid from {} until {}",
+        leaf.not_before().date(),
+        leaf.not_after().date()
+    );
+    if now > leaf.not_after() || now < leaf.not_before() {
+        add("certificate-expired", until);
+    } else if now + Duration::days(SOON) > leaf.not_after() {
+        add("certificate-expires", until);
+    }
+    if leaf.lifetime_days() > LONG {
+        add("certificate-lifetime", format!("{} days", leaf.lifetime_days()));
+    }
+    if let Some(weak) = weakness(leaf) {
+        add("certificate-weak", weak);
+    }
+    if leaf.is_self_issued() && leaf.is_signed_by(leaf) {
+        add(
+            "certificate-self-signed",
+            format!("issuer and subject: {}", leaf.subject()),
+        );
+    }
+    if leaf.dns_names().is_empty() && leaf.ip_addresses().is_empty() {
+        add("certificate-no-san", format!("subject: {}", leaf.subject()));
     }
     found
 }

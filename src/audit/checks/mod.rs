@@ -1,9 +1,9 @@
 //! The checks: pure functions from what was collected to what was found.
 
-mod certificate;
-mod hba;
+pub(super) mod certificate;
+pub(super) mod hba;
 mod people;
-mod settings;
+pub(super) mod settings;
 
 use super::{Facts, Finding};
 

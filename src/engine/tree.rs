@@ -1,0 +1,155 @@
+//! Reading what lies in a directory, for a scan of code and for grading files before any server runs. Links are not
+//! followed, except of the root itself; version control and dependencies are left out.
+
+use std::io::Read as _;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::Error;
+use crate::audit::{self, Audit, Entry, Hit, Tree, Unseen};
+
+/// Directories that hold nothing of the person's own.
+const LEFT_OUT: [&str; 9] = [
+    ".git",
+    ".hg",
+    ".svn",
+    "node_modules",
+    "target",
+    "vendor",
+    ".venv",
+    "__pycache__",
+    // Our own books: mode 0600, with what files held before.
+    ".pgtls",
+];
+const MOST_FILES: usize = 50_000;
+/// Larger files are data.
+const LARGEST: u64 = 1 << 20;
+/// All files together.
+const MOST_BYTES: usize = 256 << 20;
+
+/// Grades the files of a directory.
+pub fn grade_files(root: &Path, now: OffsetDateTime) -> Result<Audit, Error> {
+    let tree = read("the directory", root, |_| true)?;
+    Ok(audit::grade_tree(
+        &super::absolute(root).display().to_string(),
+        &tree,
+        now,
+    ))
+}
+
+/// What is wrong with the files that a person has in a directory where pgtls works, without what pgtls itself made.
+pub fn grade_beside(dir: &Path, ours: &dyn Fn(&Path) -> bool, now: OffsetDateTime) -> Result<Audit, Error> {
+    let tree = read("the directory", dir, |path| !ours(path))?;
+    Ok(audit::grade_tree(&dir.display().to_string(), &tree, now))
+}
+
+/// Scans a tree of code.
+pub(super) fn code(root: &Path) -> Result<Vec<Hit>, Error> {
+    let mut hits = Vec::new();
+    walk("the clients' code (--clients)", root, |path, entry| {
+        if let Some(bytes) = &entry.bytes
+            && !bytes.contains(&0)
+        {
+            hits.extend(audit::scan(
+                &path.display().to_string(),
+                &String::from_utf8_lossy(bytes),
+            ));
+        }
+    })?;
+    Ok(hits)
+}
+
+fn read(what: &'static str, root: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Tree, Error> {
+    let mut tree = Tree::default();
+    let mut unread = 0_usize;
+    let is_whole = walk(what, root, |path, entry| {
+        let Ok(relative) = path.strip_prefix(root) else {
+            return;
+        };
+        if relative.as_os_str().is_empty() || !wanted(relative) {
+            return;
+        }
+        if entry.bytes.is_none() && !entry.is_dir {
+            unread += 1;
+        }
+        tree.entries.insert(relative.to_path_buf(), entry);
+    })?;
+    if unread > 0 {
+        tree.unseen.push(Unseen {
+            what: format!("{unread} files"),
+            why: "they are larger than 1 MiB, or this account may not read them".to_owned(),
+        });
+    }
+    if !is_whole {
+        tree.unseen.push(Unseen {
+            what: "a part of the directory".to_owned(),
+            why: format!(
+                "there are more than {MOST_FILES} files, or more than 256 MiB; name a directory further down"
+            ),
+        });
+    }
+    Ok(tree)
+}
+
+/// Visits everything below `root` in the order of names; `false` if there was too much.
+fn walk(what: &'static str, root: &Path, mut visit: impl FnMut(&Path, Entry)) -> Result<bool, Error> {
+    let fail = |error: &std::io::Error| Error::File {
+        what,
+        path: root.to_path_buf(),
+        why: crate::server::words(error),
+        remedy: "name a file or directory that you may read".to_owned(),
+    };
+    std::fs::metadata(root).map_err(|error| fail(&error))?;
+    let mut open: Vec<PathBuf> = vec![root.to_owned()];
+    let (mut files, mut bytes) = (0, 0);
+    while let Some(path) = open.pop() {
+        let Ok(meta) = std::fs::symlink_metadata(&path) else {
+            continue;
+        };
+        // The tree's own root may be a link.
+        let is_dir = meta.is_dir() || (path == root && path.is_dir());
+        if !is_dir && !meta.is_file() {
+            continue;
+        }
+        let mut entry = Entry {
+            bytes: None,
+            is_dir,
+            mode: meta.permissions().mode() & 0o777,
+            uid: meta.uid(),
+            gid: meta.gid(),
+        };
+        if is_dir {
+            let Ok(entries) = std::fs::read_dir(&path) else {
+                continue;
+            };
+            let mut below: Vec<_> = entries
+                .flatten()
+                .filter(|entry| !LEFT_OUT.iter().any(|name| entry.file_name() == *name))
+                .map(|entry| entry.path())
+                .collect();
+            below.sort_unstable_by(|a, b| b.cmp(a));
+            open.extend(below);
+        } else {
+            files += 1;
+            if files > MOST_FILES || bytes > MOST_BYTES {
+                return Ok(false);
+            }
+            if meta.len() <= LARGEST {
+                entry.bytes = bounded(&path);
+                bytes += entry.bytes.as_ref().map_or(0, |bytes| bytes.len());
+            }
+        }
+        visit(&path, entry);
+    }
+    Ok(true)
+}
+
+fn bounded(path: &Path) -> Option<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    let file = std::fs::File::open(path).ok()?;
+    file.take(LARGEST).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
