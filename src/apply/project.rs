@@ -1,5 +1,6 @@
 //! The project directory: found, checked, locked, and in order after a run that was killed.
 
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::ops::Deref;
@@ -13,6 +14,7 @@ use super::BOOKS;
 use super::error::{Error, Found, Result};
 use super::journal::{self, State};
 use super::switch;
+use super::manifest::Manifest;
 use super::transaction::{self, KeptCopy, Way};
 use super::tree::{DirState, Tree};
 
@@ -140,7 +142,7 @@ impl Project {
     pub fn is_ours(&self) -> Result<bool> {
         let Some(tree) = &self.tree else { return Ok(false) };
         Ok(tree.found(Path::new("pgtls.toml"))? == Some(Found::File)
-            || tree.found(&super::manifest::Manifest::path())?.is_some())
+            || tree.found(&Manifest::path())?.is_some())
     }
 
     /// Names in the directory that are not pgtls's books, if pgtls has not been here before. For a warning.
@@ -157,6 +159,14 @@ impl Project {
             .filter(|name| name != BOOKS)
             .map(PathBuf::from)
             .collect())
+    }
+
+    /// The files that pgtls wrote, as its books have it.
+    pub fn ours(&self) -> Result<BTreeSet<PathBuf>> {
+        let Some(tree) = &self.tree else {
+            return Ok(BTreeSet::new());
+        };
+        Ok(Manifest::load(tree)?.0.files.into_keys().collect())
     }
 
     /// Whether a killed run left something that [`Project::open`] would put in order first.

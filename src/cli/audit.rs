@@ -16,9 +16,9 @@ use super::verify::{given, timeout};
 use super::{Exit, drive};
 
 /// Runs the command.
-pub fn run(global: &Global, args: AuditArgs, output: Output) -> Result<Exit, Error> {
+pub fn run(global: &Global, args: &AuditArgs, output: Output) -> Result<Exit, Error> {
     let audit = match &args.target {
-        Some(target) if !Path::new(target).is_dir() => of_server(global, target, &args, output)?,
+        Some(target) if !Path::new(target).is_dir() => of_server(global, target, args, output)?,
         target => {
             if args.config_dir.is_some() || args.clients.is_some() {
                 return Err(Error::DoesNotFit {

@@ -44,5 +44,5 @@ pub use request::{Asked, Subject, ask};
 pub use rotate::{Issued, Rotated, Rotation, rotate};
 pub use sweep::{Checked, Depth, Dialled, Line, Sweep, Tally, holds_a_password, read_lines, sweep};
 pub use target::{Means, kit, locked_key, target};
-pub use tree::{grade_beside, grade_files};
+pub use tree::{found_beside, grade_files};
 pub use up::{Ask, Outcome, adopting, discarding, up, write};

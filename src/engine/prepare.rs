@@ -158,6 +158,7 @@ pub async fn prepare(
         Some(ground) => ground,
         None => Ground::look(&setup, &dir).await?,
     };
+    let setup = ground.settle(setup);
     let (port, held) = ground.port(&setup).await?;
     let step = tell.begin(Step::Certificates);
     let gathered = match &request.gathered {

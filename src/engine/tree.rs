@@ -9,7 +9,8 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::Error;
-use crate::audit::{self, Audit, Entry, Hit, Tree, Unseen};
+use crate::apply::Project;
+use crate::audit::{self, Audit, Entry, Hit, Severity, Tree, Unseen};
 
 /// Directories that hold nothing of the person's own.
 const LEFT_OUT: [&str; 9] = [
@@ -24,15 +25,34 @@ const LEFT_OUT: [&str; 9] = [
     // Our own books: mode 0600, with what files held before.
     ".pgtls",
 ];
-const MOST_FILES: usize = 50_000;
 /// Larger files are data.
 const LARGEST: u64 = 1 << 20;
-/// All files together.
-const MOST_BYTES: usize = 256 << 20;
+
+/// How much is read at most.
+#[derive(Clone, Copy)]
+struct Bounds {
+    files: usize,
+    bytes: usize,
+    /// How many directories deep.
+    depth: usize,
+}
+
+/// For a person who asked for it.
+const WHOLE: Bounds = Bounds {
+    files: 50_000,
+    bytes: 256 << 20,
+    depth: 64,
+};
+/// For a look by the way: the directory may be a home.
+const BY_THE_WAY: Bounds = Bounds {
+    files: 1_000,
+    bytes: 8 << 20,
+    depth: 5,
+};
 
 /// Grades the files of a directory.
 pub fn grade_files(root: &Path, now: OffsetDateTime) -> Result<Audit, Error> {
-    let tree = read("the directory", root, |_| true)?;
+    let tree = read("the directory", root, WHOLE, |_| true)?;
     Ok(audit::grade_tree(
         &super::absolute(root).display().to_string(),
         &tree,
@@ -40,16 +60,29 @@ pub fn grade_files(root: &Path, now: OffsetDateTime) -> Result<Audit, Error> {
     ))
 }
 
-/// What is wrong with the files that a person has in a directory where pgtls works, without what pgtls itself made.
-pub fn grade_beside(dir: &Path, ours: &dyn Fn(&Path) -> bool, now: OffsetDateTime) -> Result<Audit, Error> {
-    let tree = read("the directory", dir, |path| !ours(path))?;
-    Ok(audit::grade_tree(&dir.display().to_string(), &tree, now))
+/// What a person's own files in a directory have in them that breaks what TLS promises or is unsafe, one line each, the
+/// worst first; what pgtls wrote there is left out, and so is what cannot be read.
+#[must_use]
+pub fn found_beside(dir: &Path, now: OffsetDateTime) -> Vec<String> {
+    let ours = Project::look(dir)
+        .and_then(|project| project.ours())
+        .unwrap_or_default();
+    let is_own = |path: &Path| !ours.contains(path);
+    let Ok(tree) = read("the directory", dir, BY_THE_WAY, is_own) else {
+        return Vec::new();
+    };
+    audit::grade_tree("", &tree, now)
+        .findings
+        .iter()
+        .filter(|finding| finding.severity <= Severity::Medium)
+        .map(|finding| format!("{} ({})", finding.title, finding.place))
+        .collect()
 }
 
 /// Scans a tree of code.
 pub(super) fn code(root: &Path) -> Result<Vec<Hit>, Error> {
     let mut hits = Vec::new();
-    walk("the clients' code (--clients)", root, |path, entry| {
+    walk("the clients' code (--clients)", root, WHOLE, |path, entry| {
         if let Some(bytes) = &entry.bytes
             && !bytes.contains(&0)
         {
@@ -62,10 +95,15 @@ pub(super) fn code(root: &Path) -> Result<Vec<Hit>, Error> {
     Ok(hits)
 }
 
-fn read(what: &'static str, root: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Tree, Error> {
+fn read(
+    what: &'static str,
+    root: &Path,
+    bounds: Bounds,
+    wanted: impl Fn(&Path) -> bool,
+) -> Result<Tree, Error> {
     let mut tree = Tree::default();
     let mut unread = 0_usize;
-    let is_whole = walk(what, root, |path, entry| {
+    let is_whole = walk(what, root, bounds, |path, entry| {
         let Ok(relative) = path.strip_prefix(root) else {
             return;
         };
@@ -86,16 +124,19 @@ fn read(what: &'static str, root: &Path, wanted: impl Fn(&Path) -> bool) -> Resu
     if !is_whole {
         tree.unseen.push(Unseen {
             what: "a part of the directory".to_owned(),
-            why: format!(
-                "there are more than {MOST_FILES} files, or more than 256 MiB; name a directory further down"
-            ),
+            why: "there is too much in it; name a directory further down".to_owned(),
         });
     }
     Ok(tree)
 }
 
 /// Visits everything below `root` in the order of names; `false` if there was too much.
-fn walk(what: &'static str, root: &Path, mut visit: impl FnMut(&Path, Entry)) -> Result<bool, Error> {
+fn walk(
+    what: &'static str,
+    root: &Path,
+    most: Bounds,
+    mut visit: impl FnMut(&Path, Entry),
+) -> Result<bool, Error> {
     let fail = |error: &std::io::Error| Error::File {
         what,
         path: root.to_path_buf(),
@@ -103,9 +144,9 @@ fn walk(what: &'static str, root: &Path, mut visit: impl FnMut(&Path, Entry)) ->
         remedy: "name a file or directory that you may read".to_owned(),
     };
     std::fs::metadata(root).map_err(|error| fail(&error))?;
-    let mut open: Vec<PathBuf> = vec![root.to_owned()];
-    let (mut files, mut bytes) = (0, 0);
-    while let Some(path) = open.pop() {
+    let mut open: Vec<(PathBuf, usize)> = vec![(root.to_owned(), 0)];
+    let (mut files, mut bytes, mut is_whole) = (0, 0, true);
+    while let Some((path, depth)) = open.pop() {
         let Ok(meta) = std::fs::symlink_metadata(&path) else {
             continue;
         };
@@ -121,20 +162,22 @@ fn walk(what: &'static str, root: &Path, mut visit: impl FnMut(&Path, Entry)) ->
             uid: meta.uid(),
             gid: meta.gid(),
         };
-        if is_dir {
+        if is_dir && depth >= most.depth {
+            is_whole = false;
+        } else if is_dir {
             let Ok(entries) = std::fs::read_dir(&path) else {
                 continue;
             };
             let mut below: Vec<_> = entries
                 .flatten()
                 .filter(|entry| !LEFT_OUT.iter().any(|name| entry.file_name() == *name))
-                .map(|entry| entry.path())
+                .map(|entry| (entry.path(), depth + 1))
                 .collect();
             below.sort_unstable_by(|a, b| b.cmp(a));
             open.extend(below);
         } else {
             files += 1;
-            if files > MOST_FILES || bytes > MOST_BYTES {
+            if files > most.files || bytes > most.bytes {
                 return Ok(false);
             }
             if meta.len() <= LARGEST {
@@ -144,7 +187,7 @@ fn walk(what: &'static str, root: &Path, mut visit: impl FnMut(&Path, Entry)) ->
         }
         visit(&path, entry);
     }
-    Ok(true)
+    Ok(is_whole)
 }
 
 fn bounded(path: &Path) -> Option<Zeroizing<Vec<u8>>> {

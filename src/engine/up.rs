@@ -1,6 +1,6 @@
 //! The whole way: plan, write, start, prove.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::apply::{self, Answer, Change, Locked, Policy, Project, Written};
@@ -75,6 +75,7 @@ pub async fn up(
     // Everything that is wrong with the answers is said before anything is touched.
     let setup = prepare::setup(request)?;
     let project = Project::create(&request.dir)?;
+    tell_beside(&prepare::absolute(&request.dir), request, tell);
     let ground = Ground::find(&setup, &prepare::absolute(&request.dir), ask, tell).await?;
     let prepared = prepare::prepare(request, &project, Some(ground), tell).await?;
     let (mut prepared, written) = write(prepared, &project, ask, tell)?;
@@ -97,6 +98,25 @@ pub async fn up(
     }
     outcome.server = Some(running.keep()?);
     Ok(outcome)
+}
+
+/// Says what is wrong with files that lie in the directory already: they stay as they are.
+fn tell_beside(dir: &Path, request: &Request, tell: &Teller) {
+    const SHOWN: usize = 5;
+    let found = super::found_beside(dir, request.now);
+    if found.is_empty() {
+        return;
+    }
+    let more = match found.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let shown: Vec<&str> = found.iter().take(SHOWN).map(String::as_str).collect();
+    tell.notice(format!(
+        "found beside it, and left as it is: {}{more}. `pgtls audit {}` says why, and what to do",
+        shown.join("; "),
+        dir.display()
+    ));
 }
 
 /// Passes on what the server's room tells.

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{Layout, compose};
 use crate::conninfo::{Conninfo, Keyword};
 use crate::pki::HostName;
-use crate::setup::{Mode, Run, SERVICE, Setup};
+use crate::setup::{Mode, Run, SERVICES, Setup};
 
 /// One login, and the name of its directory below `clients/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl Kit {
         ));
         for host in dialled(&setup.hosts) {
             // A neighbouring container dials the service by its name, at the port inside.
-            let port = if setup.run == Run::Compose && host == SERVICE {
+            let port = if setup.run == Run::Compose && SERVICES.contains(&host.as_str()) {
                 compose::PORT
             } else {
                 port

@@ -18,7 +18,7 @@ mod write;
 pub use answers::{AccessAnswer, Answers, ClientAnswer};
 pub use image::{Image, image_major};
 pub use model::{
-    Access, Algorithm, Auth, CertificateSource, ClientCert, Mode, Run, SERVICE, Setup, is_loopback,
+    Access, Algorithm, Auth, CertificateSource, ClientCert, Mode, Run, SERVICE, SERVICES, Setup, is_loopback,
 };
 pub use problem::{Problem, whole_number};
 

@@ -95,6 +95,9 @@ impl Run {
 /// The name of the container's service, by which other containers of the project dial it.
 pub const SERVICE: &str = "db";
 
+/// The names that it may have: the later ones where a compose file of the person's has the earlier.
+pub const SERVICES: [&str; 4] = [SERVICE, "db-tls", "db-pgtls", "pgtls"];
+
 /// One line of who may come in: a role, into which databases, from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {

@@ -24,6 +24,8 @@ pub struct Seen {
     pub docker: Option<String>,
     /// The person's own compose file in the directory.
     pub compose_file: Option<&'static str>,
+    /// How many things in the person's own files there break what TLS promises, or are unsafe.
+    pub faults_beside: usize,
     /// Who listens on PostgreSQL's usual port.
     pub usual_port: Option<String>,
     /// The project's server, if it runs: its port.
@@ -65,6 +67,7 @@ pub async fn look(dir: &Path, tell: impl Fn(Seen)) {
         asking: all.is_empty(),
         docker,
         compose_file: engine::compose_file(dir),
+        faults_beside: engine::found_beside(dir, time::OffsetDateTime::now_utc()).len(),
         usual_port: port_taken_by(5432),
         running,
         names: names(),

@@ -108,7 +108,8 @@ impl Contained {
 
     /// The number of the service's container; empty if there is none.
     pub fn container(&self) -> String {
-        let filter = format!("label=com.docker.compose.project={}", self.name());
+        let dir = self.dir().display();
+        let filter = format!("label=com.docker.compose.project.working_dir={dir}");
         self.docker
             .run(&["ps", "-aq", "--no-trunc", "--filter", &filter])
             .stdout

@@ -162,7 +162,7 @@ pub fn of_service(
         Some(path) => match inside.resolve(&path) {
             Some(file) => {
                 judged.rules(&file, &inside, found);
-                let has_local = judged.facts.hba.as_ref().is_some_and(|rules| has_local(rules));
+                let has_local = judged.facts.hba.as_ref().is_some_and(has_local);
                 if !has_local {
                     found.add("image-hba-no-local", shown(&file), "no line of the type local");
                 }
@@ -393,7 +393,7 @@ fn pair(
     }
 }
 
-/// Servers that files alone make: each postgresql.conf and pg_hba.conf that no service reads.
+/// Servers that files alone make: each `postgresql.conf` and `pg_hba.conf` that no service reads.
 pub fn of_files(tree: &Tree, read: &BTreeSet<PathBuf>, now: OffsetDateTime, found: &mut Found) {
     let named = |name: &str| -> Vec<PathBuf> {
         let all = tree
@@ -594,7 +594,7 @@ impl Judged {
         found.findings.extend(told.into_iter().filter(is_outside));
     }
 
-    /// Lines of pg_ident.conf that match a whole name where the server gives the common name alone.
+    /// Lines of `pg_ident.conf` that match a whole name where the server gives the common name alone.
     fn names(&self, found: &mut Found) {
         let (Some(maps), Some(rules)) = (&self.facts.ident, &self.facts.hba) else {
             return;

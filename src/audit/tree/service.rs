@@ -500,13 +500,12 @@ pub fn split(text: &str) -> Vec<String> {
         match (quote, char) {
             (Some(open), char) if open == char => quote = None,
             (Some('"') | None, '\\') => word.get_or_insert_default().extend(chars.next()),
-            (Some(_), char) => word.get_or_insert_default().push(char),
             (None, '"' | '\'') => {
                 quote = Some(char);
                 word.get_or_insert_default();
             }
             (None, char) if char.is_whitespace() => words.extend(word.take()),
-            (None, char) => word.get_or_insert_default().push(char),
+            (_, char) => word.get_or_insert_default().push(char),
         }
     }
     words.extend(word);

@@ -424,7 +424,6 @@ fn is_closed(text: &str) -> bool {
                 chars.next();
             }
             (Some(open), char) if open == char => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(char),
             (None, '[' | '{') => depth += 1,
             (None, ']' | '}') => depth = depth.saturating_sub(1),
@@ -631,10 +630,11 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap_err().line, line, "{text}");
         }
-        let bomb: String = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned()
-            + &(1..12)
-                .map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", ")))
-                .collect::<String>();
+        let aliases = |n: usize| vec![format!("*a{}", n - 1); 9].join(", ");
+        let lines: Vec<String> = (1..12)
+            .map(|n| format!("a{n}: &a{n} [{}]\n", aliases(n)))
+            .collect();
+        let bomb = format!("a0: &a0 [x, x, x, x, x, x, x, x, x]\n{}", lines.concat());
         assert!(parse(&bomb).is_err());
         assert!(parse(&"[".repeat(100_000)).is_err());
         assert!(parse(&"- ".repeat(10_000)).is_err());

@@ -9,9 +9,10 @@ mod verifier;
 
 use std::path::Path;
 
+use crate::pki::HostName;
 use crate::plan::{Credentials, Found, Layout};
 use crate::server::{self, Diagnosis, FreePort, Server};
-use crate::setup::{Run, Setup};
+use crate::setup::{Run, SERVICE, Setup};
 use crate::verify::Admin;
 
 use super::prepare::Prepared;
@@ -86,6 +87,20 @@ impl Ground {
             Run::Compose => Self::Compose(Container::look(setup, dir).await?),
             Run::None => Self::Files,
         })
+    }
+
+    /// The setup with what the ground decides: beside a person's own compose file our service may have another name, by
+    /// which its neighbours dial it.
+    #[must_use]
+    pub fn settle(&self, mut setup: Setup) -> Setup {
+        if let Self::Compose(container) = self
+            && let Ok(name) = container.service().parse::<HostName>()
+            && !setup.hosts.contains(&name)
+            && let Some(usual) = setup.hosts.iter_mut().find(|host| host.to_string() == SERVICE)
+        {
+            *usual = name;
+        }
+        setup
     }
 
     /// The port: the one asked for, the one our own server has, or the first that is free, which is then kept.

@@ -27,7 +27,7 @@ pub(super) fn lines(setup: &Setup, found: &Found, containers: &Containers) -> Ve
     let mut yaml = Yaml::default();
     yaml.put(0, "---");
     match &project.placement {
-        Placement::Own => {
+        Placement::Own | Placement::Apart { .. } => {
             yaml.comment(0, OWN)
                 .put(0, &format!("name: {}", scalar(&project.name)));
         }

@@ -47,6 +47,11 @@ pub struct ComposeProject {
 pub enum Placement {
     /// `docker-compose.yml`.
     Own,
+    /// The person has a compose file that compose does not take: ours stands by itself, as a project of its own.
+    Apart {
+        /// Ours.
+        ours: String,
+    },
     /// The person has a compose file: ours only adds a service to it.
     Beside {
         /// Theirs, in the order in which compose reads them.
@@ -98,7 +103,7 @@ impl ComposeProject {
     pub fn file(&self) -> &str {
         match &self.placement {
             Placement::Own => Layout::COMPOSE,
-            Placement::Beside { ours, .. } => ours,
+            Placement::Apart { ours } | Placement::Beside { ours, .. } => ours,
         }
     }
 
@@ -107,6 +112,7 @@ impl ComposeProject {
     pub fn named_files(&self) -> Vec<&str> {
         match &self.placement {
             Placement::Own | Placement::Beside { is_found: true, .. } => Vec::new(),
+            Placement::Apart { ours } => vec![ours],
             Placement::Beside { theirs, ours, .. } => {
                 theirs.iter().map(String::as_str).chain([ours.as_str()]).collect()
             }
@@ -117,7 +123,7 @@ impl ComposeProject {
     #[must_use]
     pub fn service(&self) -> &str {
         match &self.placement {
-            Placement::Own => SERVICE,
+            Placement::Own | Placement::Apart { .. } => SERVICE,
             Placement::Beside { service, .. } => service,
         }
     }
@@ -126,7 +132,7 @@ impl ComposeProject {
     #[must_use]
     pub const fn volume_key(&self) -> &'static str {
         match self.placement {
-            Placement::Own => "data",
+            Placement::Own | Placement::Apart { .. } => "data",
             Placement::Beside { .. } => "pgtls-data",
         }
     }

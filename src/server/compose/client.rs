@@ -66,6 +66,27 @@ impl Docker {
     }
 }
 
+impl Docker {
+    /// Why compose does not take these files of a directory; `None` if it does.
+    pub async fn refusal_of(
+        &self,
+        dir: &std::path::Path,
+        files: &[String],
+    ) -> Result<Option<String>, ServerError> {
+        let files = files.iter().flat_map(|file| ["--file", file.as_str()]);
+        let ended = self
+            .command()
+            .dir(dir)
+            .arg("compose")
+            .args(files)
+            .args(["config", "--quiet"])
+            .run()
+            .await?;
+        let why = || ended.last_lines(1).pop().unwrap_or_default();
+        Ok((!ended.success()).then(|| printable(&why())))
+    }
+}
+
 /// What a failed command means, from its own words.
 pub(super) fn failure(ended: &Ended) -> ServerError {
     let lines = ended.last_lines(SHOWN);

@@ -60,7 +60,7 @@ impl Compose {
             project: project.name.clone(),
             service: project.service().to_owned(),
             volume: project.volume(),
-            is_own: project.placement == Placement::Own,
+            is_own: !matches!(project.placement, Placement::Beside { .. }),
         }
     }
 

@@ -62,6 +62,13 @@ impl Step for Start {
         if let Some(name) = seen.compose_file {
             say(name, "yours: it stays as it is");
         }
+        if seen.faults_beside > 0 {
+            let found = format!(
+                "{} faults in files here: pgtls audit names them",
+                seen.faults_beside
+            );
+            say("Found beside it", &found);
+        }
         match &seen.usual_port {
             Some(_) => say("Port 5432", "taken: another one is chosen"),
             None => say("Port 5432", "free"),

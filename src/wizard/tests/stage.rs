@@ -172,6 +172,7 @@ pub fn seen() -> Seen {
         asking: false,
         docker: None,
         compose_file: None,
+        faults_beside: 0,
         usual_port: Some("port 5432 on 127.0.0.1 is in use by `postgres` (process 812)".into()),
         running: None,
         names: vec!["shop-1".into(), "192.168.7.12".into()],

@@ -1,10 +1,13 @@
 //! The server in a container.
 
+mod before;
+mod disk;
+
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-use crate::plan::{ComposeProject, Containers, Credentials, Found, Layout, Placement, identifier};
+use crate::plan::{ComposeProject, Containers, Credentials, Found, Layout};
 use crate::server::compose::{self, Compose, Docker, Engine, ImageFacts, look};
 use crate::server::{Diagnosis, FreePort, ServerError};
 use crate::setup::Setup;
@@ -14,49 +17,13 @@ use super::super::prepare::Prepared;
 use super::super::up::{Ask, listener};
 use super::super::{Error, Step, Teller, files};
 use super::{Live, Serving, verifier::verifier};
+use disk::{on_disk, password_in, verifier_in};
 
-/// Names of a person's compose file, in the order in which compose looks for them.
-const THEIRS: [&str; 4] = [
-    "compose.yaml",
-    "compose.yml",
-    "docker-compose.yml",
-    "docker-compose.yaml",
-];
-/// Names of files that compose lays over that one.
-const OVERRIDES: [&str; 4] = [
-    "compose.override.yml",
-    "compose.override.yaml",
-    "docker-compose.override.yml",
-    "docker-compose.override.yaml",
-];
-/// Our file where the person has an override of their own.
-const NAMED: &str = "compose.pgtls.yml";
-/// By this, in its first lines, a compose file of ours is known.
-const MARK: &str = "Written by pgtls from pgtls.toml";
+pub use disk::compose_file;
 
 /// The server's version, and the settings in its files that wait for a restart.
 const FACTS: &str = "SELECT current_setting('server_version_num'), \
                      (SELECT string_agg(name, ', ') FROM pg_settings WHERE pending_restart)";
-
-/// The person's own compose file in a directory, which is never rewritten: its name.
-#[must_use]
-pub fn compose_file(dir: &Path) -> Option<&'static str> {
-    theirs(dir).ok().flatten().map(|(name, _)| name)
-}
-
-fn theirs(dir: &Path) -> Result<Option<(&'static str, String)>, Error> {
-    for name in THEIRS {
-        if let Some(text) = compose_text(dir, name)?.filter(|text| !is_ours(text)) {
-            return Ok(Some((name, text)));
-        }
-    }
-    Ok(None)
-}
-
-fn compose_text(dir: &Path, name: &str) -> Result<Option<String>, Error> {
-    let bytes = files::read("the compose file", &dir.join(name))?;
-    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
-}
 
 /// A container, and the engine that runs it where there is one.
 #[derive(Debug)]
@@ -76,6 +43,7 @@ impl Container {
         let step = tell.begin(Step::Find);
         let mut this = Self::on_disk(dir, look().await.ready())?;
         let (docker, engine) = this.runner()?.clone();
+        this.look_at_theirs(Some(tell)).await?;
         this.free_name().await?;
         let reference = setup.image();
         let here = docker.image(reference.as_str()).await?;
@@ -105,6 +73,7 @@ impl Container {
         if let Ok((docker, _)) = &this.runner {
             this.image = docker.image(setup.image().as_str()).await.unwrap_or_default();
             if !this.is_known {
+                this.look_at_theirs(None).await?;
                 this.free_name().await?;
             }
         }
@@ -113,47 +82,11 @@ impl Container {
 
     /// What the directory says.
     fn on_disk(dir: &Path, runner: Result<(Docker, Engine), Diagnosis>) -> Result<Self, Error> {
-        let text = |name: &str| compose_text(dir, name);
-        let Some((name, content)) = theirs(dir)? else {
-            let ours = text(Layout::COMPOSE)?;
-            let named = ours.as_deref().and_then(name_in);
-            return Ok(Self {
-                dir: dir.to_path_buf(),
-                is_known: ours.is_some(),
-                project: ComposeProject {
-                    name: named.unwrap_or_else(|| ComposeProject::name_of(dir)),
-                    placement: Placement::Own,
-                },
-                runner,
-                image: None,
-            });
-        };
-        let mut all = vec![name.to_owned()];
-        let mut known = text(NAMED)?.is_some();
-        for name in OVERRIDES {
-            match text(name)? {
-                Some(text) if is_ours(&text) => known = true,
-                Some(_) => all.push(name.to_owned()),
-                None => {}
-            }
-        }
-        let is_found = all.len() == 1;
-        let service = ["db", "db-tls", "db-pgtls"]
-            .into_iter()
-            .find(|service| !mentions(&content, service))
-            .unwrap_or("pgtls");
+        let (project, is_known) = on_disk(dir)?;
         Ok(Self {
             dir: dir.to_path_buf(),
-            project: ComposeProject {
-                name: name_in(&content).unwrap_or_else(|| ComposeProject::name_of(dir)),
-                placement: Placement::Beside {
-                    theirs: all,
-                    ours: if is_found { OVERRIDES[0] } else { NAMED }.to_owned(),
-                    is_found,
-                    service: service.to_owned(),
-                },
-            },
-            is_known: known,
+            project,
+            is_known,
             runner,
             image: None,
         })
@@ -162,6 +95,11 @@ impl Container {
     /// Whether there is an engine to ask.
     pub(super) const fn is_reachable(&self) -> bool {
         self.runner.is_ok()
+    }
+
+    /// The name of our service.
+    pub(super) fn service(&self) -> &str {
+        self.project.service()
     }
 
     pub(super) const fn trouble(&self) -> Option<&Diagnosis> {
@@ -180,72 +118,6 @@ impl Container {
     fn compose(&self) -> Result<Compose, Error> {
         let (docker, _) = self.runner()?;
         Ok(Compose::new(docker.clone(), &self.dir, &self.project))
-    }
-
-    /// A new project takes a name that no other directory has; one that is there says that another has it too.
-    async fn free_name(&mut self) -> Result<(), Error> {
-        let base = self.project.name.clone();
-        for number in 2..100 {
-            let Some(other) = self.compose()?.stranger().await? else {
-                return Ok(());
-            };
-            if self.is_known || self.project.placement != Placement::Own {
-                return Err(Error::DoesNotFit {
-                    what: format!(
-                        "{} has a compose project named {} too, and its containers would be taken for ours",
-                        other.display(),
-                        self.project.name
-                    ),
-                    remedy: format!(
-                        "write another name, such as {base}-{number}, in the line `name:` of the compose file here (the data \
-                         stays with the old name), or stop the other one there: docker compose down"
-                    ),
-                });
-            }
-            self.project.name = format!("{base}-{number}");
-        }
-        Ok(())
-    }
-
-    /// A volume that an earlier project left: whether this image can read it, and whether the person wants it.
-    async fn look_at_volume(&self, setup: &Setup, ask: &dyn Ask, tell: &Teller) -> Result<(), Error> {
-        let compose = self.compose()?;
-        let runs = compose.container().await?.is_some_and(|one| one.is_running());
-        if runs || !compose.has_volume().await? {
-            return Ok(());
-        }
-        let reference = setup.image();
-        let Some(version) = compose.volume_version(reference.as_str()).await? else {
-            return Ok(());
-        };
-        let volume = compose.volume();
-        let wanted = self.image.as_ref().and_then(|image| image.major);
-        if wanted.is_some_and(|wanted| wanted != version) {
-            return Err(Error::Server(ServerError::volume_version(
-                volume,
-                version,
-                reference.as_str(),
-            )));
-        }
-        if self.is_known {
-            return Ok(());
-        }
-        if !ask.adopt(volume, version) {
-            return Err(Error::NeedsConsent {
-                what: format!(
-                    "the volume {volume} is left from an earlier project, with data of PostgreSQL {version}"
-                ),
-                remedy: format!(
-                    "use its data with --yes (databases stay; roles of this setup get new passwords), delete it with \
-                     `docker volume rm {volume}`, or use a directory of another name"
-                ),
-            });
-        }
-        tell.notice(format!(
-            "the data in the volume {volume} is used as it is: the image's POSTGRES_ variables and start-up scripts do not \
-             count for it, and the superuser's old password stays"
-        ));
-        Ok(())
     }
 
     /// What a plan knows of the container.
@@ -425,49 +297,4 @@ impl Container {
 
 fn volume(compose: &Compose) -> String {
     format!("the volume {}", compose.volume())
-}
-
-fn is_ours(text: &str) -> bool {
-    text.lines()
-        .take(8)
-        .any(|line| line.trim_start_matches(['#', ' ']).contains(MARK) || line.contains("Written by pgtls"))
-}
-
-/// The project's name that a compose file gives.
-fn name_in(text: &str) -> Option<String> {
-    let value = text.lines().find_map(|line| line.strip_prefix("name:"))?;
-    let value = value.split(" #").next().unwrap_or_default();
-    let value = value.trim().trim_matches(['"', '\'']);
-    let is_plain = value.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
-        && value
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte));
-    is_plain.then(|| value.to_owned())
-}
-
-/// Whether a compose file has a key of this name: it may be a service.
-fn mentions(text: &str, key: &str) -> bool {
-    text.lines().any(|line| {
-        line.trim()
-            .trim_start_matches(['"', '\''])
-            .strip_prefix(key)
-            .is_some_and(|rest| rest.trim_start_matches(['"', '\'']).starts_with(':'))
-    })
-}
-
-fn password_in(env: &[u8]) -> Option<SecretString> {
-    let text = std::str::from_utf8(env).ok()?;
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix("POSTGRES_PASSWORD="))?
-        .trim();
-    let is_plain = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    is_plain.then(|| SecretString::from(value))
-}
-
-/// What `server/roles.sql` says the password of this role is checked by.
-fn verifier_in<'a>(sql: &'a str, role: &str) -> Option<&'a str> {
-    let begin = format!("ALTER ROLE {} PASSWORD '", identifier(role));
-    sql.lines()
-        .find_map(|line| line.strip_prefix(begin.as_str())?.strip_suffix("';"))
 }
