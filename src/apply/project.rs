@@ -13,8 +13,8 @@ use rustix::process::geteuid;
 use super::BOOKS;
 use super::error::{Error, Found, Result};
 use super::journal::{self, State};
-use super::switch;
 use super::manifest::Manifest;
+use super::switch;
 use super::transaction::{self, KeptCopy, Way};
 use super::tree::{DirState, Tree};
 
