@@ -35,6 +35,8 @@ mod sealed;
 mod settings;
 mod signature;
 mod store;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub use cause::{Cause, Identity, Refusal, VerifyError};

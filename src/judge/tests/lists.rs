@@ -1,0 +1,200 @@
+//! Revocation lists (RFC 5280 sections 5 and 6.3), as OpenSSL takes them with the flags that libpq sets.
+
+use super::forge::{Draft, List, common_name, key_id};
+use super::listed;
+use crate::judge::der::{self, SEQUENCE};
+use crate::judge::{Cause, oid};
+
+const NULL: &[u8] = b"\x05\0";
+
+fn root() -> Draft {
+    Draft::ca("Root")
+}
+
+/// The leaf under these lists of its CA.
+fn leaf(lists: &[&List]) -> Option<Cause> {
+    let lists: Vec<_> = lists.iter().map(|list| list.der()).collect();
+    listed(&[&Draft::leaf()], &root(), &lists)
+}
+
+fn list() -> List {
+    List::of("Root")
+}
+
+fn scope(fields: &[u8]) -> Vec<u8> {
+    der::encode(SEQUENCE, fields)
+}
+
+/// RFC 5280 section 5.1.2.6: by serial number.
+#[test]
+fn a_certificate_on_the_list_is_revoked() {
+    assert_eq!(leaf(&[&list()]), None);
+    assert_eq!(leaf(&[&list().revoking(&[9], &[])]), None);
+    let serial = Draft::leaf().serial;
+    assert_eq!(leaf(&[&list().revoking(&serial, &[])]), Some(Cause::Revoked));
+    let inter = Draft::ca("Inter")
+        .by("Root")
+        .change(|draft| draft.serial = vec![0x20]);
+    let chain = [&Draft::leaf().by("Inter"), &inter];
+    let lists = |root: List| [root.der(), List::of("Inter").der()];
+    assert_eq!(listed(&chain, &root(), &lists(list())), None);
+    assert_eq!(
+        listed(&chain, &root(), &lists(list().revoking(&[0x20], &[]))),
+        Some(Cause::Revoked)
+    );
+}
+
+/// PostgreSQL manual, libpq, `sslcrl` (fe-secure-openssl.c sets `X509_V_FLAG_CRL_CHECK_ALL`): every CA of the path needs
+/// a list.
+#[test]
+fn every_ca_of_the_path_needs_a_list() {
+    assert_eq!(leaf(&[]), Some(Cause::CrlMissing));
+    assert_eq!(leaf(&[&List::of("Other")]), Some(Cause::CrlMissing));
+    let inter = Draft::ca("Inter").by("Root");
+    let chain = [&Draft::leaf().by("Inter"), &inter];
+    assert_eq!(listed(&chain, &root(), &[list().der()]), Some(Cause::CrlMissing));
+    assert_eq!(
+        listed(&chain, &root(), &[List::of("Inter").der()]),
+        Some(Cause::CrlMissing)
+    );
+}
+
+/// RFC 5280 sections 5.1.2.4 and 5.1.2.5.
+#[test]
+fn a_list_holds_between_its_updates() {
+    let dated = |from: &str, to: &str| leaf(&[&list().dated(from, to)]);
+    assert_eq!(dated("300601120000Z", "300601120001Z"), None);
+    assert_eq!(dated("300101000000Z", "300601120000Z"), Some(Cause::CrlExpired));
+    assert_eq!(
+        dated("300601120001Z", "300701000000Z"),
+        Some(Cause::CrlNotYetValid)
+    );
+    assert_eq!(dated("hello", "300701000000Z"), Some(Cause::CrlUnusable));
+    assert_eq!(dated("300101000000Z", "hello"), Some(Cause::CrlUnusable));
+    let for_ever = list().change(|list| list.updates[1].clear());
+    assert_eq!(leaf(&[&for_ever]), None);
+    // The one in time is taken, of those the most recent.
+    let revoking = list().revoking(&Draft::leaf().serial, &[]);
+    let stale = revoking.clone().dated("290101000000Z", "290201000000Z");
+    assert_eq!(leaf(&[&stale, &list()]), None);
+    let older = revoking.clone().dated("300401000000Z", "300701000000Z");
+    assert_eq!(leaf(&[&older, &list()]), None);
+    let newer = revoking.dated("300520000000Z", "300701000000Z");
+    assert_eq!(leaf(&[&list(), &newer]), Some(Cause::Revoked));
+}
+
+/// RFC 5280 section 6.3.3 (f) and (g): signed by the CA, which may sign lists.
+#[test]
+fn a_list_is_signed_by_a_ca_that_may() {
+    let damaged = list().change(|list| list.damaged = true);
+    assert_eq!(leaf(&[&damaged]), Some(Cause::CrlBadSignature));
+    assert_eq!(leaf(&[&list().signed_by("Evil")]), Some(Cause::CrlBadSignature));
+    let powerless = root().with(oid::KEY_USAGE, true, b"\x03\x02\x01\x04");
+    assert_eq!(
+        listed(&[&Draft::leaf()], &powerless, &[list().der()]),
+        Some(Cause::CrlUnusable)
+    );
+    let pointing = |key: &[u8]| {
+        let value = der::encode(SEQUENCE, &der::encode(0x80, key));
+        leaf(&[&list().with(oid::AUTHORITY_KEY_ID, false, &value)])
+    };
+    assert_eq!(pointing(&key_id("Root")), None);
+    assert_eq!(pointing(b"another"), Some(Cause::CrlMissing));
+}
+
+/// RFC 5280 section 5.2: a critical extension that is not handled; the same in an entry (section 5.3), whomever it is about.
+#[test]
+fn a_list_with_an_unknown_critical_extension_does_not_count() {
+    const UNKNOWN: &[u8] = b"\x2a\x03\x04";
+    assert_eq!(leaf(&[&list().with(UNKNOWN, false, NULL)]), None);
+    assert_eq!(
+        leaf(&[&list().with(UNKNOWN, true, NULL)]),
+        Some(Cause::CrlUnusable)
+    );
+    assert_eq!(leaf(&[&list().revoking(&[9], &[(UNKNOWN, false, NULL)])]), None);
+    assert_eq!(
+        leaf(&[&list().revoking(&[9], &[(UNKNOWN, true, NULL)])]),
+        Some(Cause::CrlUnusable)
+    );
+    let reason: &[u8] = b"\x0a\x01\x01";
+    assert_eq!(
+        leaf(&[&list().revoking(&[9], &[(oid::REASON_CODE, true, reason)])]),
+        Some(Cause::CrlUnusable)
+    );
+}
+
+/// RFC 5280 section 5.3.1: every reason revokes but `removeFromCRL`.
+#[test]
+fn every_reason_revokes_but_one() {
+    let serial = Draft::leaf().serial;
+    for (reason, expected) in [
+        (0, Some(Cause::Revoked)),
+        (1, Some(Cause::Revoked)),
+        (6, Some(Cause::Revoked)),
+        (8, None),
+        (10, Some(Cause::Revoked)),
+    ] {
+        let code = [0x0a, 1, reason];
+        let list = list().revoking(&serial, &[(oid::REASON_CODE, false, &code)]);
+        assert_eq!(leaf(&[&list]), expected, "{reason}");
+    }
+    let unreadable = list().revoking(&serial, &[(oid::REASON_CODE, false, NULL)]);
+    assert_eq!(leaf(&[&unreadable]), Some(Cause::Revoked));
+}
+
+/// RFC 5280 section 5.3.3: `certificateIssuer` makes an entry, and those after it, about another issuer's certificates.
+#[test]
+fn an_entry_may_be_about_another_issuers_certificate() {
+    fn naming(name: &[u8]) -> [(&[u8], bool, &[u8]); 1] {
+        [(oid::CERTIFICATE_ISSUER, true, name)]
+    }
+    let serial = Draft::leaf().serial;
+    let of = |issuer: &str| der::encode(SEQUENCE, &der::encode(0xa4, &common_name(issuer)));
+    let (other, own) = (of("Other"), of("Root"));
+    let others = list().revoking(&serial, &naming(&other));
+    assert_eq!(leaf(&[&others]), None);
+    let after = list().revoking(&[9], &naming(&other)).revoking(&serial, &[]);
+    assert_eq!(leaf(&[&after]), None);
+    let named = list()
+        .revoking(&[9], &naming(&other))
+        .revoking(&serial, &naming(&own));
+    assert_eq!(leaf(&[&named]), Some(Cause::Revoked));
+    let before = list().revoking(&serial, &[]).revoking(&serial, &naming(&other));
+    assert_eq!(leaf(&[&before]), Some(Cause::Revoked));
+}
+
+/// RFC 5280 section 5.2.5: a list for some certificates only. Without extended support OpenSSL uses no indirect list and
+/// none for some reasons only; a scope that it cannot read is none.
+#[test]
+fn a_list_is_for_certificates_in_its_scope() {
+    let scoped = |fields: &[u8]| list().with(oid::ISSUING_DISTRIBUTION_POINT, true, &scope(fields));
+    let (users, cas) = (scoped(b"\x81\x01\xff"), scoped(b"\x82\x01\xff"));
+    // The root is a CA, and is asked about too.
+    assert_eq!(leaf(&[&users]), Some(Cause::CrlUnusable));
+    assert_eq!(leaf(&[&cas]), Some(Cause::CrlUnusable));
+    assert_eq!(leaf(&[&users, &cas]), None);
+    assert_eq!(leaf(&[&scoped(b"\x85\x01\xff")]), Some(Cause::CrlUnusable));
+    assert_eq!(leaf(&[&scoped(b"\x81\x01\0")]), None);
+    for unusable in [
+        &b"\x84\x01\xff"[..],
+        b"\x83\x02\x06\x40",
+        b"\x81\x01\xff\x82\x01\xff",
+    ] {
+        assert_eq!(
+            leaf(&[&scoped(unusable)]),
+            Some(Cause::CrlMissing),
+            "{unusable:?}"
+        );
+    }
+    assert_eq!(leaf(&[&scoped(NULL)]), None);
+
+    let point = b"\xa0\x07\xa0\x05\x86\x03a:1";
+    let elsewhere = b"\xa0\x07\xa0\x05\x86\x03a:2";
+    let pointing = |at: &[u8]| {
+        let value = scope(&der::encode(SEQUENCE, at));
+        let leaf = Draft::leaf().with(oid::CRL_DISTRIBUTION_POINTS, false, &value);
+        listed(&[&leaf], &root(), &[scoped(point).der(), cas.der()])
+    };
+    assert_eq!(pointing(point), None);
+    assert_eq!(pointing(elsewhere), Some(Cause::CrlUnusable));
+}
