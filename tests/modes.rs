@@ -39,9 +39,8 @@ impl Staged {
             runtime.block_on(async {
                 let server = Address::known("localhost", ([127, 0, 0, 1], server).into());
                 let plot = Plot {
-                    disguise,
                     asks_for_password,
-                    patience: Duration::from_secs(20),
+                    ..Plot::new(disguise, Duration::from_secs(20))
                 };
                 let impostor = Impostor::listen(plot, &server).await.unwrap();
                 tell_address.send(impostor.address()).unwrap();

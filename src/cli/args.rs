@@ -69,6 +69,9 @@ pub enum Color {
     Never,
 }
 
+/// The hidden command that cleans up behind a lesson that was killed.
+pub const KEEPER: &str = "keep-lesson";
+
 /// One journey each.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -103,6 +106,14 @@ pub enum Command {
     Csr(CsrArgs),
     /// Print how to connect: a snippet for a driver or tool, ready to run.
     Connect(ConnectArgs),
+    /// Show why sslmode=require is not enough: real servers, clients and impostors, live, gone afterwards.
+    Demo(DemoArgs),
+    /// Removes what a killed lesson left: waits for the end of standard input first. For the lesson's own use.
+    #[command(name = KEEPER, hide = true)]
+    KeepLesson {
+        /// The lesson's directory.
+        dir: PathBuf,
+    },
     /// Print the completion script of a shell.
     Completions {
         /// Which shell.
@@ -339,6 +350,24 @@ pub enum HardenStage {
     Mtls,
     /// No old version of TLS, no weak cipher.
     Floor,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 every scene went as expected · 1 one did not · 4 one could not be found out"
+)]
+pub struct DemoArgs {
+    /// Only this scene, or begin with it on the screen: plaintext, prefer, require, verify-ca, verify-full, mutual-tls,
+    /// renewal or matrix; repeatable.
+    #[arg(long, value_name = "NAME")]
+    pub scene: Vec<String>,
+    /// Which major version of PostgreSQL.
+    #[arg(long, value_name = "MAJOR")]
+    pub pg_version: Option<u16>,
+    /// Directory with PostgreSQL's server programs.
+    #[arg(long, value_name = "DIR")]
+    pub pg_bin: Option<PathBuf>,
 }
 
 /// `inspect`.

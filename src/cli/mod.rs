@@ -3,6 +3,7 @@
 pub mod args;
 mod audit;
 mod connect;
+mod demo;
 mod harden;
 mod inspect;
 mod manage;
@@ -121,6 +122,8 @@ fn dispatch(cli: Cli, output: Output) -> Result<Exit, Error> {
         Command::Renew(args) => manage::renew(&global, &args, output),
         Command::Csr(args) => rotate::csr(&global, &args, output),
         Command::Connect(args) => connect::run(&global, &args, output),
+        Command::Demo(args) => demo::run(&global, &args, output),
+        Command::KeepLesson { dir } => demo::keep(&dir),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "pgtls", &mut std::io::stdout());
             Ok(Exit::Holds)

@@ -34,7 +34,7 @@ pub use address::{Address, OpenError, OpenStage};
 pub use alert::Alert;
 pub use deadline::{Deadline, Elapsed};
 pub use guard::{AuthName, ChannelBinding};
-pub use impostor::{Disguise, Heard, Impostor, ImpostorError, Overheard, Plot};
+pub use impostor::{Bytes, Disguise, End, Forgery, Heard, Impostor, ImpostorError, Overheard, Plot};
 pub use link::Link;
 pub use login::{Credentials, LoginFailure, login};
 pub use lost::Lost;

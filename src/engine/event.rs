@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Checked;
+use super::demo::Told;
 use crate::conninfo::SslMode;
 use crate::verify::Probe;
 use crate::verify::modes::Cell;
@@ -80,6 +81,8 @@ pub enum Event {
         /// What came of it.
         cell: Cell,
     },
+    /// Something happens in a lesson.
+    Lesson(Told),
 }
 
 /// Where events go. Cheap to clone; called from any task.

@@ -5,6 +5,7 @@
 mod audit;
 mod credentials;
 mod database;
+pub mod demo;
 mod error;
 mod event;
 mod existing;

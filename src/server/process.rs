@@ -6,8 +6,8 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use super::log::printable;
 use super::{Account, ServerError, words};
@@ -120,6 +120,28 @@ impl Program {
         self
     }
 
+    /// Begins to talk with it: lines go in, and lines come out.
+    pub(super) fn converse(mut self) -> Result<Conversation, ServerError> {
+        self.command.stdin(Stdio::piped());
+        let child = self.command.spawn().map_err(|error| ServerError::Spawn {
+            program: self.name.clone(),
+            why: words(&error),
+        })?;
+        let mut group = Group(child);
+        let (stdin, stdout) = (group.0.stdin.take(), group.0.stdout.take());
+        let stderr = group.0.stderr.take();
+        // Read from the beginning on, so that it never waits for a reader.
+        let complaints = tokio::spawn(collect(stderr));
+        Ok(Conversation {
+            group,
+            stdin,
+            stdout: stdout.map(BufReader::new),
+            complaints,
+            name: self.name,
+            limit: self.limit,
+        })
+    }
+
     /// Runs it to its end.
     pub(super) async fn run(self) -> Result<Ended, ServerError> {
         self.run_telling(|_| ()).await
@@ -171,6 +193,66 @@ impl Program {
             Ok(ended) => ended,
             Err(_) => Err(ServerError::TooSlow { program: name, limit }),
         }
+    }
+}
+
+/// A program that is talked with line by line; killed with its children when dropped.
+pub struct Conversation {
+    group: Group,
+    stdin: Option<ChildStdin>,
+    stdout: Option<BufReader<ChildStdout>>,
+    complaints: tokio::task::JoinHandle<String>,
+    name: String,
+    limit: Duration,
+}
+
+impl std::fmt::Debug for Conversation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Conversation")
+            .field("with", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Conversation {
+    /// Says a line, and gives the line that answers it, printable; `None` if the program has ended.
+    pub async fn say(&mut self, line: &str) -> Result<Option<String>, ServerError> {
+        let (Some(stdin), Some(stdout)) = (&mut self.stdin, &mut self.stdout) else {
+            return Ok(None);
+        };
+        let talk = async {
+            stdin.write_all(format!("{line}\n").as_bytes()).await?;
+            stdin.flush().await?;
+            let mut answer = Vec::new();
+            stdout.take(LINE).read_until(b'\n', &mut answer).await?;
+            std::io::Result::Ok(answer)
+        };
+        match tokio::time::timeout(self.limit, talk).await {
+            Ok(Ok(answer)) if !answer.is_empty() => {
+                Ok(Some(printable(String::from_utf8_lossy(&answer).trim_end())))
+            }
+            // It ended: with a broken pipe, or the end of its output.
+            Ok(_) => Ok(None),
+            Err(_) => Err(ServerError::TooSlow {
+                program: self.name.clone(),
+                limit: self.limit,
+            }),
+        }
+    }
+
+    /// Ends it; gives what it complained of, printable.
+    pub async fn end(mut self) -> Vec<String> {
+        drop(self.stdin.take());
+        let ended = tokio::time::timeout(self.limit, self.group.0.wait()).await;
+        if ended.is_err() {
+            return Vec::new();
+        }
+        let complaints = self.complaints.await.unwrap_or_default();
+        complaints
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(printable)
+            .collect()
     }
 }
 

@@ -25,7 +25,7 @@ use crate::pki::Certificate;
 
 pub use cause::{Cause, Words, causes_page};
 pub use client::{Client, FileFault, Peer, Place, Root, Server, Versions};
-pub use connect::{connect, enter};
+pub use connect::{connect, enter, enter_or_why};
 pub use expiry::{Dated, Part, dates};
 pub(crate) use over_sql::literal;
 pub use over_sql::{Fetched, OverSql};

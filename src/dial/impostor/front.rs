@@ -14,6 +14,7 @@ use crate::dial::words::printable;
 use crate::dial::{Deadline, Lost, tls};
 
 use super::ear::{Ear, LONGEST_STARTUP, Startup};
+use super::forge::Forger;
 use super::heard::{Overheard, Teller};
 use super::upstream::{Answer, Upstream};
 use super::{Disguise, Plot, relay};
@@ -36,7 +37,7 @@ pub(super) async fn deceive(mut client: TcpStream, plot: &Plot, server: SocketAd
     };
     let done = match greeted {
         Greeted::Startup(packet) => play(client, packet, false, plot, server, tell).await,
-        Greeted::TheServers(sent) => return relay::tap(client, server, sent, plot.patience, tell).await,
+        Greeted::TheServers(sent) => return relay::tap(client, server, sent, plot, tell).await,
         Greeted::Tls(config) => match deadline.bound(TlsAcceptor::from(config).accept(client)).await {
             Ok(Ok(mut session)) => {
                 let connection = session.get_ref().1;
@@ -164,7 +165,8 @@ where
     client.write_all(COME_IN).await?;
     client.flush().await?;
     let link = upstream.into_link();
-    relay::relay(client, link, Ear::after_startup(tell.clone())).await;
+    let forger = Forger::new(plot.forgery.clone(), tell.clone());
+    relay::relay(client, link, Ear::after_startup(tell.clone()), forger).await;
     Ok("relayed to its end".to_owned())
 }
 

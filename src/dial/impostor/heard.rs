@@ -2,7 +2,9 @@
 
 use secrecy::SecretString;
 use tokio::sync::mpsc;
+use zeroize::Zeroizing;
 
+use super::forge::Forgery;
 use crate::dial::{Alert, Stream};
 
 /// Something overheard, in one of the conversations.
@@ -22,6 +24,37 @@ impl Heard {
             Overheard::Ended(_) => open.saturating_sub(1),
             _ => open,
         }
+    }
+}
+
+/// An end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The client.
+    Client,
+    /// The server.
+    Server,
+}
+
+/// Bytes as they were on the wire. A password may be among them: never shown by `Debug`.
+#[derive(Clone)]
+pub struct Bytes(Zeroizing<Vec<u8>>);
+
+impl Bytes {
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        Self(Zeroizing::new(bytes.to_vec()))
+    }
+
+    /// The bytes themselves.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.0.len())
     }
 }
 
@@ -72,6 +105,17 @@ pub enum Overheard {
     },
     /// A query, read.
     Query(String),
+    /// A row of a result, read: its columns in text, parted by bars.
+    Row(String),
+    /// A row of a result that reaches the client changed.
+    Changed(Forgery),
+    /// What a wiretap took off the wire, where it is to tell that ([`Plot::tells_bytes`](super::Plot)).
+    Bytes {
+        /// Who sent it.
+        from: End,
+        /// What.
+        bytes: Bytes,
+    },
     /// The conversation is over, in words.
     Ended(String),
 }

@@ -4,10 +4,11 @@
 //! It listens on a loopback address of its own and relays to a server on a loopback address, and to no other.
 //! What it overhears is told as [`Heard`], in order; it keeps nothing. In front of a client it behaves as an
 //! attacker would: it takes whatever connection the client is willing to make, asks for the password in clear,
-//! logs in to the server with it and passes the conversation on, so that the client notices nothing. Where the
-//! server does not let it in, it answers in the server's place.
+//! logs in to the server with it and passes the conversation on, so that the client notices nothing; a value in a result
+//! may be changed on that way. Where the server does not let it in, it answers in the server's place.
 
 mod ear;
+mod forge;
 mod front;
 mod heard;
 mod relay;
@@ -23,7 +24,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
-pub use heard::{Heard, Overheard};
+pub use forge::Forgery;
+pub use heard::{Bytes, End, Heard, Overheard};
 
 use super::tls::{ALPN, accept_any_client, provider};
 use super::words::io_words;
@@ -95,6 +97,24 @@ pub struct Plot {
     pub asks_for_password: bool,
     /// How long a conversation may take until it is relayed; how long an answer in the server's place may take.
     pub patience: Duration,
+    /// Whether a wiretap tells the bytes themselves.
+    pub tells_bytes: bool,
+    /// What is changed in results on their way to the client, by whoever can read them.
+    pub forgery: Option<Forgery>,
+}
+
+impl Plot {
+    /// Behind this disguise, without more: it asks for no password, and changes nothing.
+    #[must_use]
+    pub const fn new(disguise: Disguise, patience: Duration) -> Self {
+        Self {
+            disguise,
+            asks_for_password: false,
+            patience,
+            tells_bytes: false,
+            forgery: None,
+        }
+    }
 }
 
 /// A listening impostor. Dropping it ends it and all its conversations.
@@ -102,6 +122,8 @@ pub struct Plot {
 pub struct Impostor {
     address: SocketAddr,
     heard: mpsc::Receiver<Heard>,
+    /// Conversations whose beginning was told and whose end was not.
+    open: usize,
     listening: Listening,
 }
 
@@ -130,6 +152,7 @@ impl Impostor {
         Ok(Self {
             address,
             heard,
+            open: 0,
             listening: Listening(task),
         })
     }
@@ -142,14 +165,16 @@ impl Impostor {
 
     /// What it hears next; waits for it.
     pub async fn next(&mut self) -> Option<Heard> {
-        self.heard.recv().await
+        let heard = self.heard.recv().await?;
+        self.open = heard.open_after(self.open);
+        Some(heard)
     }
 
-    /// Waits until every conversation that has begun is over, but not beyond the deadline, and gives what was heard.
-    /// For when the client is done.
+    /// Waits until every conversation that has begun is over, but not beyond the deadline, and gives what was heard
+    /// since [`Impostor::next`] was asked last. For when the client is done.
     pub async fn finish(mut self, deadline: Deadline) -> Vec<Heard> {
         let mut all = Vec::new();
-        let mut open = 0_usize;
+        let mut open = self.open;
         // A conversation tells its beginning before the client can have seen any of it.
         while let Ok(heard) = self.heard.try_recv() {
             open = heard.open_after(open);
@@ -211,7 +236,7 @@ async fn converse(client: TcpStream, plot: Plot, server: SocketAddr, tell: heard
     // Without it every relayed message waits for a delayed acknowledgement.
     let _ = client.set_nodelay(true);
     let ended = match plot.disguise {
-        Disguise::Wiretap => relay::tap(client, server, &[], plot.patience, &tell).await,
+        Disguise::Wiretap => relay::tap(client, server, &[], &plot, &tell).await,
         _ => front::deceive(client, &plot, server, &tell).await,
     };
     tell.tell(Overheard::Ended(ended));

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use crate::pki::HostName;
 use crate::plan::{Credentials, Found, Layout};
-use crate::server::{self, Diagnosis, FreePort, Server};
+use crate::server::{self, Binaries, Diagnosis, FreePort, Server};
 use crate::setup::{Run, SERVICE, Setup};
 use crate::verify::Admin;
 
@@ -174,6 +174,15 @@ impl Ground {
             Self::Sandbox(home) => home.serving().is_some(),
             Self::Compose(container) => container.port().await?.is_some(),
         })
+    }
+
+    /// The programs of this machine that run the server, where they do.
+    #[must_use]
+    pub const fn binaries(&self) -> Option<&Binaries> {
+        match self {
+            Self::Files | Self::Compose(_) => None,
+            Self::Sandbox(home) => home.binaries(),
+        }
     }
 
     /// Why it cannot be told whether the server runs.

@@ -210,6 +210,10 @@ impl Home {
         Ok(stopped.map(|server| server.port))
     }
 
+    pub(super) const fn binaries(&self) -> Option<&Binaries> {
+        self.binaries.as_ref()
+    }
+
     pub(super) fn volumes(&self) -> Vec<String> {
         let volumes = self.sandbox.volumes();
         volumes.iter().map(|path| path.display().to_string()).collect()

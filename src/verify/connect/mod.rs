@@ -81,14 +81,18 @@ pub async fn follow(target: &Target) -> (Vec<String>, End) {
 
 /// A session as psql would get it; else why there is none, in a sentence.
 pub async fn enter(target: &Target) -> Result<Session, String> {
+    enter_or_why(target).await.map_err(|why| why.join("; "))
+}
+
+/// A session as psql would get it; else why there is none: in a sentence, what to do, and what shows it.
+pub async fn enter_or_why(target: &Target) -> Result<Session, Vec<String>> {
     match follow(target).await.1 {
         End::In(session) => Ok(*session),
         End::Out(finding) => Err([Some(finding.observed), finding.remedy]
             .into_iter()
             .flatten()
             .chain(finding.evidence.into_iter().take(1))
-            .collect::<Vec<_>>()
-            .join("; ")),
+            .collect()),
     }
 }
 

@@ -148,9 +148,8 @@ async fn cell(subject: &Subject, meets: Meets, props: &Props, logbook: Option<&L
     };
     let server = dialled(target);
     let plot = Plot {
-        disguise: prop.disguise,
         asks_for_password: server.password.is_some(),
-        patience: target.timeout,
+        ..Plot::new(prop.disguise, target.timeout)
     };
     let impostor = match Impostor::listen(plot, &target.address).await {
         Ok(impostor) => impostor,

@@ -208,9 +208,13 @@ pub fn evidence(heard: &[Heard], expected: Option<&SecretString>) -> Vec<String>
     let mut lines = Vec::new();
     for Heard { what, .. } in heard {
         lines.push(match what {
-            Overheard::Connected | Overheard::Dialled(_) | Overheard::AskedForTls | Overheard::Ended(_) => {
-                continue;
-            }
+            Overheard::Connected
+            | Overheard::Dialled(_)
+            | Overheard::AskedForTls
+            | Overheard::Ended(_)
+            | Overheard::Row(_)
+            | Overheard::Changed(_)
+            | Overheard::Bytes { .. } => continue,
             Overheard::TlsCompleted {
                 protocol,
                 showed_certificate,

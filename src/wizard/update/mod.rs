@@ -140,7 +140,7 @@ fn told(model: &mut Model, event: Event) {
             journey.log.drain(..excess);
         }
         Event::Notice(text) => journey.notes.push(text),
-        Event::Probe(_) | Event::Cell { .. } | Event::Target(_) => {}
+        Event::Probe(_) | Event::Cell { .. } | Event::Target(_) | Event::Lesson(_) => {}
     }
 }
 

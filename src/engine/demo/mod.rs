@@ -1,0 +1,245 @@
+//! The lesson: why `sslmode=require` is not enough, shown with real servers, clients and impostors, all on loopback.
+//!
+//! [`Lesson::open`] starts a PostgreSQL in a place of its own that is gone afterwards, also when the process is killed
+//! ([`Temporary`](crate::server::Temporary)). [`Lesson::play`] plays one [`Scene`]: it makes the connections that the scene
+//! is about, tells what happens meanwhile ([`Told`]), and gives a [`Played`], in which nothing was known beforehand.
+//! Scenes may be played in any order, and again; each begins with the server as the first one found it.
+//!
+//! The impostors are [`dial`](crate::dial)'s: they listen on loopback and relay to loopback, and refuse any other address.
+
+mod act;
+mod client;
+mod scenes;
+mod stage;
+mod texts;
+mod wire;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::{Serialize, Serializer};
+use time::OffsetDateTime;
+
+use super::up::Ask;
+use super::{Error, Event, Teller};
+
+pub use texts::{Text, text};
+pub use wire::{Frame, Side};
+
+use stage::Stage;
+
+/// What a lesson starts from.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Directory with PostgreSQL's server programs, where it is to be this one.
+    pub pg_bin: Option<PathBuf>,
+    /// Which major version of PostgreSQL.
+    pub pg_version: Option<u16>,
+    /// The command of the keeper that removes everything if this process is killed; the directory is added to it.
+    pub keeper: Vec<PathBuf>,
+    /// The time.
+    pub now: OffsetDateTime,
+}
+
+/// The scenes, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scene {
+    /// No TLS, and somebody who listens.
+    Plaintext,
+    /// `prefer`, and somebody who says no.
+    Prefer,
+    /// `require`, and an impostor.
+    Require,
+    /// `verify-ca`, and an impostor with a certificate of the same CA.
+    VerifyCa,
+    /// `verify-full`, and all of them.
+    VerifyFull,
+    /// Client certificates, and a stolen password.
+    MutualTls,
+    /// Expiry, and renewal while a session stays open.
+    Renewal,
+    /// Every mode in every situation.
+    Matrix,
+}
+
+impl Scene {
+    /// Every scene.
+    pub const ALL: [Self; 8] = [
+        Self::Plaintext,
+        Self::Prefer,
+        Self::Require,
+        Self::VerifyCa,
+        Self::VerifyFull,
+        Self::MutualTls,
+        Self::Renewal,
+        Self::Matrix,
+    ];
+
+    /// The stable name that scripts see.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plaintext => "plaintext",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+            Self::MutualTls => "mutual-tls",
+            Self::Renewal => "renewal",
+            Self::Matrix => "matrix",
+        }
+    }
+
+    /// The scene of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scene| scene.name() == name)
+    }
+
+    /// Its texts.
+    #[must_use]
+    pub fn text(self) -> &'static Text {
+        text(self)
+    }
+
+    /// Its place among all, from 0.
+    #[must_use]
+    pub fn place(self) -> usize {
+        Self::ALL.iter().position(|scene| *scene == self).unwrap_or(0)
+    }
+}
+
+impl Serialize for Scene {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// Who stands between the client and the server, beside the eavesdropper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Middle {
+    /// Nobody.
+    Nobody,
+    /// Somebody who says that there is no TLS.
+    Downgrader,
+    /// Somebody with a certificate; what that is, in a few words.
+    Impostor(String),
+}
+
+/// What happens in a scene, as it happens. Every text is safe to print.
+#[derive(Debug, Clone)]
+pub enum Told {
+    /// An act begins: one connection, or one thing done to the server.
+    Act {
+        /// What it tries, in a few words.
+        title: String,
+        /// What is typed, without address, port and directories.
+        command: String,
+        /// Who stands in between.
+        middle: Middle,
+    },
+    /// Something passed on the client's wire, as the eavesdropper sees it.
+    Wire(Frame),
+    /// The impostor read or did something.
+    Impostor(String),
+    /// The server was changed, or said something.
+    Server(String),
+    /// The client's last words in this act, and whether it was let in.
+    Client {
+        /// Whether it got an answer.
+        ok: bool,
+        /// The answer, or why there is none.
+        says: String,
+    },
+}
+
+/// What came of a scene.
+#[derive(Debug, Clone, Serialize)]
+pub struct Played {
+    /// Which.
+    pub id: Scene,
+    /// What it shows.
+    pub shows: &'static str,
+    /// What was to be expected.
+    pub expected: &'static str,
+    /// What happened, in one sentence, safe to print.
+    pub observed: String,
+    /// Whether that is what was to be expected; `None`: it could not be found out.
+    pub holds: Option<bool>,
+    /// What shows it, safe to print.
+    pub evidence: Vec<String>,
+    /// What the eavesdropper took off the wire, connection by connection, in base64.
+    pub captured: Vec<String>,
+    /// How long it took, in milliseconds.
+    #[serde(rename = "ms")]
+    pub took: f64,
+}
+
+/// What happened in a scene, before it is compared with what was expected.
+#[derive(Debug, Default)]
+struct Course {
+    observed: String,
+    holds: Option<bool>,
+    evidence: Vec<String>,
+    captured: Vec<String>,
+}
+
+/// A lesson under way. Dropping it stops the server and removes everything.
+#[derive(Debug)]
+pub struct Lesson {
+    stage: Stage,
+}
+
+impl Lesson {
+    /// Starts the server. PostgreSQL's programs are fetched where there are none and the person agrees.
+    pub async fn open(wanted: &Wanted, ask: &dyn Ask, tell: &Teller) -> Result<Self, Error> {
+        let stage = Box::pin(Stage::open(wanted, ask, tell)).await?;
+        Ok(Self { stage })
+    }
+
+    /// The client that connects, such as `psql 15.18`.
+    #[must_use]
+    pub fn client(&self) -> String {
+        self.stage.client.to_string()
+    }
+
+    /// The server, such as `PostgreSQL 15 on 127.0.0.1 port 5433`.
+    #[must_use]
+    pub fn server(&self) -> String {
+        self.stage.server_in_words()
+    }
+
+    /// Plays a scene from its beginning.
+    pub async fn play(&self, scene: Scene, tell: &Teller) -> Played {
+        let since = Instant::now();
+        let course = scenes::play(&self.stage, scene, tell).await;
+        Played {
+            id: scene,
+            shows: &scene.text().shows,
+            expected: &scene.text().expected,
+            observed: course.observed,
+            holds: course.holds,
+            evidence: course.evidence,
+            captured: course.captured,
+            took: (since.elapsed().as_secs_f64() * 1e6).round() / 1e3,
+        }
+    }
+}
+
+/// Whether all of them hold; `None` if one could not be found out and none is broken.
+#[must_use]
+pub fn all_hold(played: &[Played]) -> Option<bool> {
+    if played.iter().any(|scene| scene.holds == Some(false)) {
+        return Some(false);
+    }
+    played
+        .iter()
+        .all(|scene| scene.holds == Some(true))
+        .then_some(true)
+}
+
+impl Told {
+    fn to(self, tell: &Teller) {
+        tell.tell(Event::Lesson(self));
+    }
+}

@@ -1,0 +1,189 @@
+//! A place for a sandbox that lasts no longer than the process that made it, also when that is killed.
+//!
+//! The directory lies among the system's temporary files, with a name that nobody can foresee, for its owner alone. A
+//! keeper watches over it: this program once more, in a session of its own, that waits for the end of a pipe whose other
+//! end dies with us. It then stops the server, ends what works in the data directory, and removes everything.
+
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::files::{remove_tree, write};
+use super::{Places, Sandbox, ServerError, words};
+
+/// What every such directory's name begins with.
+const PREFIX: &str = "pgtls-lesson-";
+/// What marks one as ours, and as one that may be removed with all that is in it.
+const MARK: &str = ".pgtls-temporary";
+/// How long the keeper may take once we are done ourselves.
+const FAREWELL: Duration = Duration::from_secs(20);
+/// How long what another process is still making is removed again and again.
+const STUBBORN: Duration = Duration::from_secs(20);
+
+/// The place; dropping it removes it. A server in it must be stopped before.
+#[derive(Debug)]
+pub struct Temporary {
+    dir: PathBuf,
+    keeper: Child,
+}
+
+impl Temporary {
+    /// Makes one. `keeper` is a command that calls [`keep_until_the_end`] with the directory that it gets as its last
+    /// argument.
+    pub fn make(mut keeper: Vec<PathBuf>) -> Result<Self, ServerError> {
+        let base = std::env::temp_dir();
+        let base = base.canonicalize().unwrap_or(base);
+        let made = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .tempdir_in(&base)
+            .map_err(|error| ServerError::file("make a directory in", &base, &error))?;
+        write(&made.path().join(MARK), b"", 0o600, None)?;
+        keeper.push(made.path().to_owned());
+        let keeper = watch(&keeper)?;
+        Ok(Self {
+            dir: made.keep(),
+            keeper,
+        })
+    }
+
+    /// The directory: absolute, empty but for its mark, for its owner alone.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // What cannot be removed now, the keeper tries again.
+        let _ = clear(&self.dir);
+        drop(self.keeper.stdin.take());
+        let begun = Instant::now();
+        while begun.elapsed() < FAREWELL {
+            if !matches!(self.keeper.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    }
+}
+
+fn watch(command: &[PathBuf]) -> Result<Child, ServerError> {
+    let spawn = |error: std::io::Error| ServerError::Spawn {
+        program: command
+            .first()
+            .map_or_else(String::new, |path| path.display().to_string()),
+        why: words(&error),
+    };
+    let setsid = ["/usr/bin/setsid", "/bin/setsid"]
+        .into_iter()
+        .map(PathBuf::from)
+        .find(|path| path.exists());
+    let alone = setsid.is_none();
+    let mut words = setsid.into_iter().chain(command.iter().cloned());
+    let program = words.next().unwrap_or_default();
+    let mut keeper = Command::new(program);
+    keeper
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .current_dir("/");
+    // Without setsid(1) a process group of its own does for Ctrl-C.
+    if alone {
+        keeper.process_group(0);
+    }
+    keeper.spawn().map_err(spawn)
+}
+
+/// The keeper's work: waits until standard input ends, then leaves nothing of the directory.
+///
+/// A directory that is not marked as such a place is left alone.
+pub async fn keep_until_the_end(dir: &Path) -> Result<(), ServerError> {
+    if !is_ours(dir) {
+        return Err(ServerError::File {
+            doing: "remove",
+            path: dir.to_owned(),
+            why: "it is no temporary place of pgtls's own".to_owned(),
+        });
+    }
+    let waiting = tokio::task::spawn_blocking(|| {
+        let mut pipe = std::io::stdin().lock();
+        let mut byte = [0];
+        while matches!(pipe.read(&mut byte), Ok(1..)) {}
+    });
+    let _ = waiting.await;
+    let begun = Instant::now();
+    loop {
+        let sandbox = Sandbox::locate(dir, &Places::of_this_machine())?;
+        // A server that still runs ends with its sessions; what begins anew while we look is found in the next round.
+        let stopped = sandbox.stop(&|_| ()).await;
+        end_workers(&sandbox.data_dir());
+        match clear(dir) {
+            Ok(()) if stopped.is_ok() => return Ok(()),
+            Err(error) if begun.elapsed() > STUBBORN => return Err(error),
+            _ => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+fn is_ours(dir: &Path) -> bool {
+    let named = dir
+        .file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
+    named && dir.is_absolute() && dir.join(MARK).is_file()
+}
+
+/// Removes what lies elsewhere, then the directory; its mark goes with it.
+fn clear(dir: &Path) -> Result<(), ServerError> {
+    if !dir.exists() {
+        return Ok(());
+    }
+    let sandbox = Sandbox::locate(dir, &Places::of_this_machine())?;
+    sandbox.delete()?;
+    remove_tree(dir)
+}
+
+/// Ends the processes that make or serve this data: a killed run's `initdb` is nobody's child any more.
+fn end_workers(data: &Path) {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return;
+    };
+    for process in processes.flatten() {
+        let Some(pid) = process
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        let arguments = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let names_it = arguments
+            .split(|byte| *byte == 0)
+            .any(|argument| argument == data.as_os_str().as_encoded_bytes());
+        if pid != std::process::id() && (names_it || super::postmaster::is_server_of(pid, data)) {
+            let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+            if let Some(pid) = pid {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_not_marked_stays() {
+        let dir = tempfile::Builder::new().prefix(PREFIX).tempdir().unwrap();
+        let error = keep_until_the_end(dir.path()).await.unwrap_err();
+        assert!(error.to_string().contains("no temporary place"), "{error}");
+        assert!(dir.path().exists());
+        let named_otherwise = tempfile::tempdir().unwrap();
+        std::fs::write(named_otherwise.path().join(MARK), "").unwrap();
+        assert!(!is_ours(named_otherwise.path()));
+    }
+}
