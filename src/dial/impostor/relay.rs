@@ -115,12 +115,9 @@ async fn pass<R, W>(
 {
     let mut piece = vec![0; 16 * 1024];
     loop {
-        let read = match from.read(&mut piece).await {
-            Ok(read @ 1..) => read,
-            Ok(0) | Err(_) => {
-                let _ = to.shutdown().await;
-                return;
-            }
+        let Ok(read @ 1..) = from.read(&mut piece).await else {
+            let _ = to.shutdown().await;
+            return;
         };
         *count += read as u64;
         let passed = through(&piece[..read]);
