@@ -432,3 +432,216 @@ fn a_request_goes_to_the_ca_and_its_answer_comes_back() {
         },
     );
 }
+
+/// What other tools leave in a directory: links of certbot, lego's three files, cert-manager's names; of several pairs the one
+/// with the names. A program runs without a shell, and what it prints is taken or is not.
+#[test]
+fn what_other_tools_write_is_taken_up() {
+    let Some(postgres) = Postgres::find(15) else {
+        return;
+    };
+    let stage = Stage::new(&postgres);
+    let names = ["localhost", "127.0.0.1"];
+    let root = text(&stage.ca.cert);
+    let between = stage.ca.intermediate("between");
+    let copy = |from: &Path, to: PathBuf| {
+        fs::copy(from, &to).unwrap();
+        to
+    };
+    let take = |args: &[&str], leaf: &Leaf| {
+        let outcome = stage.renew(&[args, &["--root", root]].concat()).expect_status(0);
+        assert_eq!(stage.serial(), serial_of(&leaf.cert), "{}", outcome.stderr);
+        stage.psql(&stage.ca.cert).expect_ok("psql");
+    };
+
+    let leaf = between.server(&names);
+    let certbot = scratch("certbot");
+    for dir in ["archive", "live"] {
+        fs::create_dir(certbot.join(dir)).unwrap();
+    }
+    copy(&leaf.cert, certbot.join("archive/cert1.pem"));
+    copy(&between.cert, certbot.join("archive/chain1.pem"));
+    copy(&leaf.key, certbot.join("archive/privkey1.pem"));
+    let both = [fs::read(&leaf.cert).unwrap(), fs::read(&between.cert).unwrap()].concat();
+    fs::write(certbot.join("archive/fullchain1.pem"), both).unwrap();
+    for name in ["cert", "chain", "privkey", "fullchain"] {
+        std::os::unix::fs::symlink(
+            format!("../archive/{name}1.pem"),
+            certbot.join(format!("live/{name}.pem")),
+        )
+        .unwrap();
+    }
+    fs::write(
+        certbot.join("live/README"),
+        "This directory contains your keys and certificates.\n",
+    )
+    .unwrap();
+    take(&["--from", text(&certbot.join("live"))], &leaf);
+
+    let lego = scratch("lego");
+    let (leaf, other) = (between.server(&names), between.server(&["elsewhere.example.org"]));
+    for (name, leaf) in [("db", &leaf), ("elsewhere", &other)] {
+        copy(&leaf.cert, lego.join(format!("{name}.crt")));
+        copy(&leaf.key, lego.join(format!("{name}.key")));
+        copy(&between.cert, lego.join(format!("{name}.issuer.crt")));
+        fs::write(lego.join(format!("{name}.json")), "{}").unwrap();
+    }
+    take(&["--from", text(&lego)], &leaf);
+    let outcome = stage
+        .renew(&["--from", text(&lego), "--root", root])
+        .expect_status(0);
+    assert!(outcome.stderr.contains("in force already"), "{}", outcome.stderr);
+    let told: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(told["files"].as_array().unwrap().len(), 0, "{told}");
+
+    let manager = scratch("manager");
+    let leaf = stage.ca.server(&names);
+    copy(&leaf.cert, manager.join("tls.crt"));
+    let key = copy(&leaf.key, manager.join("tls.key"));
+    copy(&stage.ca.cert, manager.join("ca.crt"));
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    stage.refused(
+        &["--from", text(&manager)],
+        2,
+        &["tls.key", "others may read it", "defaultMode"],
+    );
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o400)).unwrap();
+    take(&["--from", text(&manager)], &leaf);
+
+    let leaf = stage.ca.server(&names);
+    let printed = scratch("printed").join("pem with blanks");
+    fs::write(
+        &printed,
+        [fs::read(&leaf.cert).unwrap(), fs::read(&leaf.key).unwrap()].concat(),
+    )
+    .unwrap();
+    take(&["--exec", &format!("cat '{}'", text(&printed))], &leaf);
+    stage.refused(&["--exec", "echo $(id)"], 2, &["no certificate", "PEM"]);
+    stage.refused(&["--exec", "false"], 3, &["false failed"]);
+    stage.refused(&["--exec", "/nowhere/tool"], 3, &["/nowhere/tool"]);
+    stage.refused(
+        &["--exec", "sleep 600", "--exec-timeout", "0.3"],
+        3,
+        &["sleep", "stopped"],
+    );
+    stage.refused(&["--exec", "cat 'a"], 2, &["quote"]);
+    let empty = scratch("empty");
+    stage.refused(&["--from", text(&empty)], 2, &["no certificate is in it"]);
+    stage.refused(&["--from", text(&empty.join("absent"))], 2, &["no such file"]);
+    stage.refused(&[], 2, &["--cert FILE"]);
+
+    // Files that another tool keeps, or that others use too, are not written over.
+    let own = stage.server.data.join("server.crt");
+    fs::rename(&own, stage.server.data.join("kept.pem")).unwrap();
+    std::os::unix::fs::symlink("kept.pem", &own).unwrap();
+    let outcome = stage
+        .renew(&[&give(&leaf)[..], &["--root", root]].concat())
+        .expect_status(2);
+    assert!(
+        outcome.stderr.contains("another tool keeps it"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+/// A server that does not take its new files ends as it was; so does one whose login would fail.
+#[test]
+fn a_server_that_does_not_follow_is_given_back_what_it_had() {
+    for major in [13, 18] {
+        let Some(postgres) = Postgres::find(major) else {
+            continue;
+        };
+        let stage = Stage::new(&postgres);
+        let old = stage.serial();
+        let new = stage.ca.server(&["localhost", "127.0.0.1"]);
+        let roots = stage.server.data.join("root.crt");
+        fs::write(&roots, "junk: every reload of TLS fails from now on\n").unwrap();
+        let args = [
+            &give(&new)[..],
+            &["--root", text(&stage.ca.cert), "--timeout", "2"],
+        ]
+        .concat();
+        stage.refused(&args, 1, &["did not take its new files", "as they were before"]);
+        assert_eq!(stage.serial(), old);
+        pgtls(["undo", "--dir", text(&stage.kit)]).run().expect_status(3);
+        fs::copy(&stage.ca.cert, &roots).unwrap();
+        stage.renew(&args).expect_status(0);
+        assert_eq!(stage.serial(), serial_of(&new.cert));
+    }
+}
+
+/// A revocation list is checked, put in force with its setting, and revokes; what would refuse everybody is refused itself.
+#[test]
+fn a_revocation_list_is_checked_before_it_refuses_everybody() {
+    let Some(postgres) = Postgres::find(17) else {
+        return;
+    };
+    let stage = Stage::new(&postgres);
+    stage.server.set_hba("hostssl all all all cert");
+    let (good, bad) = (stage.ca.client("postgres"), stage.ca.client("postgres"));
+    let comes_in = |leaf: &Leaf| {
+        let conninfo = format!(
+            "host=localhost port={} user=postgres dbname=postgres sslmode=verify-full sslrootcert={} sslcert={} sslkey={}",
+            stage.server.port,
+            text(&stage.ca.cert),
+            text(&leaf.cert),
+            text(&leaf.key)
+        );
+        psql_as(&Account::current(), &conninfo, "select 1").ok
+    };
+    support::wait_for(
+        "certificates are asked for",
+        std::time::Duration::from_secs(60),
+        || (comes_in(&good) && comes_in(&bad)).then_some(()),
+    );
+    let before = stage.files();
+    let crl = |path: &Path, status: i32, words: &[&str]| stage.refused(&["--crl", text(path)], status, words);
+    crl(
+        &stage.ca.list(&[], -30, -2),
+        2,
+        &["it has ended", "certificate expired", "present list"],
+    );
+    crl(&stage.ca.list(&[], 2, 30), 2, &["not valid yet"]);
+    crl(
+        &Ca::new("another").list(&[], -1, 30),
+        2,
+        &["another issuer", "another"],
+    );
+    crl(&Ca::new("the ca").list(&[], -1, 30), 2, &["another issuer"]);
+    crl(&stage.ca.cert, 2, &["no revocation list in it"]);
+
+    let list = stage.ca.list(&[&bad], -1, 30);
+    let der = scratch("list").join("der");
+    openssl(&["crl", "-in", text(&list), "-outform", "DER", "-out", text(&der)]);
+    let outcome = stage.renew(&["--crl", text(&der)]).expect_status(0);
+    assert!(
+        outcome.stdout.contains("refused from then on"),
+        "{}",
+        outcome.stdout
+    );
+    assert!(comes_in(&good), "who is not revoked comes in");
+    assert!(!comes_in(&bad), "who is revoked does not");
+    // The setting is there, so the next one only replaces the file; an older one would forget.
+    let newer = stage.ca.list(&[], 0, 40);
+    stage.renew(&["--crl", text(&newer)]).expect_status(0);
+    assert!(comes_in(&bad), "the newer list does not revoke it");
+    crl(&list, 2, &["older than the one in force"]);
+    for _ in 0..2 {
+        pgtls(["undo", "--dir", text(&stage.kit)]).run().expect_status(0);
+    }
+    assert!(
+        stage.files() == before,
+        "undo gives back the bytes, and takes the new file away"
+    );
+    assert!(comes_in(&good) && comes_in(&bad));
+
+    // A list for every CA on the way: with an intermediate among them both are wanted.
+    let between = stage.ca.intermediate("between");
+    let both = [
+        fs::read(&stage.ca.cert).unwrap(),
+        fs::read(&between.cert).unwrap(),
+    ]
+    .concat();
+    fs::write(stage.server.data.join("root.crt"), both).unwrap();
+    crl(&list, 2, &["no list of", "between", "every client"]);
+}

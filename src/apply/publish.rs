@@ -6,17 +6,14 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// What whoever collects it needs: it runs as somebody else.
-const READABLE: u32 = 0o644;
-
-/// Replaces `path` by `content`: readers see the old content or the new. A symbolic link is followed, and the mode of
-/// a file that is there is kept. What is there and no file is left as it is, with [`ErrorKind::InvalidInput`].
-pub fn publish(path: &Path, content: &[u8]) -> io::Result<()> {
+/// Replaces `path` by `content`: readers see the old content or the new. A symbolic link is followed; `mode` is that of a
+/// new file, and the mode of one that is there is kept. What is there and no file is left as it is, with [`ErrorKind::InvalidInput`].
+pub fn publish(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let mode = match fs::metadata(path) {
         Ok(meta) if meta.is_file() => meta.permissions().mode() & 0o7777,
         Ok(_) => return Err(ErrorKind::InvalidInput.into()),
-        Err(error) if error.kind() == ErrorKind::NotFound => READABLE,
+        Err(error) if error.kind() == ErrorKind::NotFound => mode,
         Err(error) => return Err(error),
     };
     let dir = match path.parent() {
@@ -43,12 +40,12 @@ mod tests {
     fn a_file_is_replaced_whole_and_keeps_its_mode() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pgtls.prom");
-        publish(&path, b"one").unwrap();
+        publish(&path, b"one", 0o644).unwrap();
         let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
         assert_eq!((fs::read(&path).unwrap(), mode()), (b"one".to_vec(), 0o644));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let before = fs::File::open(&path).unwrap();
-        publish(&path, b"two").unwrap();
+        publish(&path, b"two", 0o644).unwrap();
         assert_eq!((fs::read(&path).unwrap(), mode()), (b"two".to_vec(), 0o600));
         // Whoever had it open still reads the old one.
         assert_eq!(std::io::read_to_string(before).unwrap(), "one");
@@ -61,10 +58,10 @@ mod tests {
         let (file, link) = (dir.path().join("file"), dir.path().join("link"));
         fs::write(&file, "old").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        publish(&link, b"new").unwrap();
+        publish(&link, b"new", 0o644).unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"new");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        let kind = |path: &Path| publish(path, b"x").unwrap_err().kind();
+        let kind = |path: &Path| publish(path, b"x", 0o644).unwrap_err().kind();
         assert_eq!(kind(dir.path()), ErrorKind::InvalidInput);
         assert_eq!(kind(&dir.path().join("no/such/dir/file")), ErrorKind::NotFound);
     }

@@ -428,6 +428,17 @@ pub struct CsrArgs {
     pub new_key: bool,
 }
 
+/// A stage of a new CA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CaStage {
+    /// Server and clients trust both CAs.
+    Trust,
+    /// Certificates come from the new one.
+    Issue,
+    /// The old one is trusted no more.
+    Withdraw,
+}
+
 /// `renew`.
 #[derive(Debug, Args)]
 #[command(
@@ -473,6 +484,15 @@ pub struct RenewArgs {
     /// Make a new CA too: every client then needs the new root.crt.
     #[arg(long)]
     pub ca: bool,
+    /// With --ca, in three stages that lock nobody out: trust (both), issue (from the new), withdraw (the old).
+    #[arg(long, value_name = "STAGE", requires = "ca")]
+    pub stage: Option<CaStage>,
+    /// Issue only if the present certificate ends within so many days; else all is well.
+    #[arg(long, value_name = "DAYS")]
+    pub expiring: Option<u32>,
+    /// Write a systemd service with its timer, a line for cron and a hook for certbot into this directory, and renew nothing.
+    #[arg(long, value_name = "DIR")]
+    pub units: Option<PathBuf>,
     /// A file with the passphrase of the CA's key (or `PGTLS_KEY_PASSPHRASE`, or a prompt).
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,

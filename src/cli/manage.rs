@@ -3,10 +3,10 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::engine::{self, Error, Renew, Secrets};
+use crate::engine::{self, Error, Renew, Secrets, Stage};
 use crate::setup::CertificateSource;
 
-use super::args::{Global, RenewArgs};
+use super::args::{CaStage, Global, RenewArgs};
 use super::output::{Output, object};
 use super::plan::FileRow;
 use super::prompt::Prompt;
@@ -134,8 +134,49 @@ struct Renewed {
     served: Option<bool>,
 }
 
+impl From<CaStage> for Stage {
+    fn from(stage: CaStage) -> Self {
+        match stage {
+            CaStage::Trust => Self::Trust,
+            CaStage::Issue => Self::Issue,
+            CaStage::Withdraw => Self::Withdraw,
+        }
+    }
+}
+
+/// What is to be made anew, where the CA is the project's; asks where clients could be locked out.
+pub fn what(args: &RenewArgs, prompt: Prompt) -> Result<Renew, Error> {
+    let question = match (args.ca, args.stage) {
+        (false, _) => return Ok(Renew::Leaves),
+        (true, None) => "A new CA: until every client has the new root.crt it refuses this server. Go on?",
+        (true, Some(CaStage::Trust)) => return Ok(Renew::Stage(Stage::Trust)),
+        (true, Some(CaStage::Issue)) => {
+            "Certificates of the new CA: a client that has not got the root.crt of the stage before refuses the server. Have all?"
+        }
+        (true, Some(CaStage::Withdraw)) => {
+            "The old CA is withdrawn: a client that still shows a certificate of it is refused. Have all the new one?"
+        }
+    };
+    if !prompt.confirm(question) {
+        return Err(Error::NeedsConsent {
+            what: "nothing was renewed".to_owned(),
+            remedy: "say --yes once every client has its new files, or leave out --ca to keep the CA"
+                .to_owned(),
+        });
+    }
+    Ok(args
+        .stage
+        .map_or(Renew::Everything, |stage| Renew::Stage(stage.into())))
+}
+
 /// Issues new certificates and proves that they are served.
 pub fn renew(global: &Global, args: &RenewArgs, output: Output) -> Result<Exit, Error> {
+    if let Some(to) = &args.units {
+        return super::rotate::units(global, args, to, output);
+    }
+    if let Some(exit) = super::rotate::is_not_due(global, args, output)? {
+        return Ok(exit);
+    }
     if super::rotate::is_elsewhere(args) {
         return super::rotate::renew(global, args, output);
     }
@@ -156,17 +197,7 @@ pub fn renew(global: &Global, args: &RenewArgs, output: Output) -> Result<Exit, 
                     .to_owned(),
             });
         }
-        (_, true) => {
-            let question = "A new CA: until every client has the new root.crt it refuses this server. Go on?";
-            if !prompt.confirm(question) {
-                return Err(Error::NeedsConsent {
-                    what: "nothing was renewed".to_owned(),
-                    remedy: "say --yes, or leave out --ca to keep the CA".to_owned(),
-                });
-            }
-            Renew::Everything
-        }
-        (_, false) => Renew::Leaves,
+        _ => what(args, prompt)?,
     };
     let key = match &setup.certificates {
         CertificateSource::Ca { key, .. } => vec![key.as_path()],

@@ -6,8 +6,10 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use crate::engine::{self, Error, Given, Issued, Renew, Rotation, Secrets, Subject};
-use crate::pki::{Algorithm, HostName, printable};
+use crate::apply::Action;
+use crate::engine::{self, Error, Given, Issued, Rotation, Secrets, Stage, Subject};
+use crate::pki::{Algorithm, Certificate, HostName, printable};
+use crate::plan::Layout;
 use crate::server;
 use crate::setup::CertificateSource;
 
@@ -95,6 +97,115 @@ pub fn is_elsewhere(args: &RenewArgs) -> bool {
 }
 
 #[derive(Debug, Serialize)]
+struct NotDue {
+    dir: String,
+    files: [String; 0],
+    serial: String,
+    not_after: String,
+    served: Option<bool>,
+}
+
+/// With --expiring: whether the certificate that the project's CA issued lasts longer, so that there is nothing to do.
+pub fn is_not_due(global: &Global, args: &RenewArgs, output: Output) -> Result<Option<Exit>, Error> {
+    let Some(days) = args.expiring else {
+        return Ok(None);
+    };
+    let path = global.dir.join(Layout::SERVER_CERT);
+    let Some(bytes) = engine::read("the present certificate", &path)? else {
+        return Ok(None);
+    };
+    let leaf = Certificate::from_pem(&bytes)
+        .ok()
+        .and_then(|chain| chain.into_iter().next());
+    let Some(leaf) = leaf.filter(|leaf| leaf.days_left(OffsetDateTime::now_utc()) > i64::from(days)) else {
+        return Ok(None);
+    };
+    let not_after = leaf.not_after().date().to_string();
+    if output.json() {
+        object(&NotDue {
+            dir: engine::absolute(&global.dir).display().to_string(),
+            files: [],
+            serial: leaf.serial_hex(),
+            not_after,
+            served: None,
+        });
+    } else {
+        output.say(format_args!(
+            "  not due: the present certificate is valid until {not_after}"
+        ));
+    }
+    Ok(Some(Exit::Holds))
+}
+
+#[derive(Debug, Serialize)]
+struct Units {
+    files: Vec<String>,
+}
+
+/// Writes the files by which it is renewed without anybody at hand.
+pub fn units(global: &Global, args: &RenewArgs, to: &Path, output: Output) -> Result<Exit, Error> {
+    let conninfo = args
+        .conninfo
+        .as_deref()
+        .map(|text| super::verify::given(text, output))
+        .transpose()?;
+    let server = match (conninfo, &args.config_dir) {
+        (Some(conninfo), Some(config_dir)) => Some((conninfo, config_dir.clone())),
+        (None, None) => None,
+        _ => {
+            return Err(Error::DoesNotFit {
+                what: "a server elsewhere takes both, how it is reached and where its files are".to_owned(),
+                remedy: "pgtls renew CONNINFO --config-dir DIR --units DIR".to_owned(),
+            });
+        }
+    };
+    if server.is_none() {
+        engine::project(&global.dir)?;
+    }
+    let path = |path: &Path| engine::absolute(path).display().to_string();
+    let mut arguments = vec!["renew".to_owned()];
+    // Without a password, which everybody on the machine could read there.
+    arguments.extend(server.as_ref().map(|(conninfo, _)| conninfo.to_keyword_value()));
+    let mut option = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            arguments.extend([format!("--{name}"), value]);
+        }
+    };
+    option("config-dir", args.config_dir.as_deref().map(path));
+    option("dir", Some(path(&global.dir)));
+    option("from", args.from.as_deref().map(path));
+    option("exec", args.exec.clone());
+    option("root", args.root.as_deref().map(path));
+    option("crl", args.crl.as_deref().map(path));
+    for host in &args.host {
+        option("host", Some(host.clone()));
+    }
+    let is_given = args.from.is_some() || args.exec.is_some() || args.crl.is_some();
+    let expiring = args.expiring.or((!is_given).then_some(30));
+    option("expiring", expiring.map(|days| days.to_string()));
+    arguments.extend(["--yes", "--quiet"].map(str::to_owned));
+    let wanted = engine::Units {
+        to: to.to_path_buf(),
+        dir: global.dir.clone(),
+        server,
+        arguments,
+        from_another_tool: args.from.is_some() || args.exec.is_some(),
+        timeout: super::verify::timeout(args.timeout)?,
+    };
+    let files = drive(engine::units(&wanted))?;
+    let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+    if output.json() {
+        object(&Units { files });
+        return Ok(Exit::Holds);
+    }
+    for file in &files {
+        output.say(format_args!("  wrote  {file}"));
+    }
+    output.remark("nothing is installed: each file says at its head where it goes");
+    Ok(Exit::Holds)
+}
+
+#[derive(Debug, Serialize)]
 struct Rotated {
     dir: String,
     server: String,
@@ -147,7 +258,7 @@ pub fn renew(global: &Global, args: &RenewArgs, output: Output) -> Result<Exit, 
         timeout,
         now,
     };
-    let rotated = drive(engine::rotate(rotation, &tell))?;
+    let rotated = drive(engine::rotate_issued(rotation, &tell))?;
     let serial = rotated.certificate.serial_hex();
     let not_after = rotated.certificate.not_after().date().to_string();
     if output.json() {
@@ -211,7 +322,7 @@ fn issue(
             "the project's certificate was given to it: there is no CA here to issue another",
         ));
     }
-    let what = if args.ca { Renew::Everything } else { Renew::Leaves };
+    let what = super::manage::what(args, prompt)?;
     let renewal = drive(engine::renew(
         &global.dir,
         secrets,
@@ -225,7 +336,16 @@ fn issue(
     Ok(Issued {
         identity: credentials.server.clone(),
         client_roots: credentials.client_roots.clone(),
-        written: true,
+        newcomer: match credentials.client_roots.as_slice() {
+            [] => None,
+            _ => engine::newcomer(&renewal.gathered),
+        },
+        stage: args.stage.map(Stage::from),
+        written: renewal
+            .written
+            .files
+            .iter()
+            .any(|file| file.action != Action::Kept),
     })
 }
 

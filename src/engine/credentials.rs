@@ -11,7 +11,7 @@ use crate::pki::{Algorithm, Authority, Certificate, HostName, Identity, Reason};
 use crate::plan::{Credentials, Kit, KitCredentials, Layout};
 use crate::setup::{CertificateSource, Mode, Setup};
 
-use super::{Error, files, formats};
+use super::{Error, Stage, Succession, files, formats};
 
 /// What may not be saved: it comes by file, environment or prompt, each time.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +32,8 @@ pub enum Renew {
     Leaves,
     /// The CA too.
     Everything,
+    /// One stage of a new CA in the place of the old one.
+    Stage(Stage),
 }
 
 /// Credentials, and what was done to have them.
@@ -87,17 +89,24 @@ pub(super) fn gather_for(
         Some(_) if setup.mode == Mode::OneWay => None,
         _ => Some(gathering.authority()?),
     };
+    let (authority, succession) = match authority {
+        Some(authority) => {
+            let (authority, succession) = gathering.succeed(authority)?;
+            (Some(authority), succession)
+        }
+        None => (None, Succession::default()),
+    };
     let clients = kits
         .into_iter()
         .map(|kit| gathering.client(kit, authority.as_ref()))
         .collect::<Result<_, _>>()?;
     let (server, server_roots) = match (given, &authority) {
         (Some(given), _) => given,
-        (None, Some(authority)) => (gathering.server(authority)?, vec![authority.root().clone()]),
+        (None, Some(authority)) => (gathering.server(authority)?, succession.roots(authority)),
         (None, None) => unreachable!("without a given certificate there is always a CA"),
     };
     let client_roots = match (&authority, setup.mode) {
-        (Some(authority), Mode::Mtls) => vec![authority.root().clone()],
+        (Some(authority), Mode::Mtls) => succession.roots(authority),
         _ => Vec::new(),
     };
     let is_the_persons = matches!(setup.certificates, CertificateSource::Ca { .. });
@@ -105,6 +114,8 @@ pub(super) fn gather_for(
         notes: gathering.notes,
         credentials: Credentials {
             authority: authority.clone().filter(|_| !is_the_persons),
+            next: succession.next,
+            old: succession.old,
             server,
             server_roots,
             client_roots,
@@ -167,6 +178,35 @@ impl Gathering<'_> {
         }
     }
 
+    /// The CA that issues, and those that are trusted beside it.
+    fn succeed(&mut self, present: Authority) -> Result<(Authority, Succession), Error> {
+        if self.renew == Renew::Everything || matches!(self.setup.certificates, CertificateSource::Ca { .. })
+        {
+            if let Renew::Stage(stage) = self.renew {
+                Succession::default().admits(stage, self.setup)?;
+            }
+            return Ok((present, Succession::default()));
+        }
+        let mut succession = Succession::read(self.dir, self.passphrase(), self.now)?;
+        let Renew::Stage(stage) = self.renew else {
+            return Ok((present, succession));
+        };
+        succession.admits(stage, self.setup)?;
+        match (stage, succession.next.take()) {
+            (Stage::Trust, _) => succession.next = Some(self.new_authority()?),
+            (Stage::Issue, Some(next)) => {
+                succession.old = Some(present.certificate().clone());
+                return Ok((next, succession));
+            }
+            (Stage::Withdraw, _) | (Stage::Issue, None) => {
+                if let Some(old) = succession.old.take() {
+                    self.notes.push(format!("withdrew the CA {}", old.subject()));
+                }
+            }
+        }
+        Ok((present, succession))
+    }
+
     fn new_authority(&mut self) -> Result<Authority, Error> {
         let algorithm = match self.setup.algorithm {
             Algorithm::Ed25519 => Algorithm::P256,
@@ -198,7 +238,10 @@ impl Gathering<'_> {
         key: &Path,
         fits: impl FnOnce(&Identity) -> Result<(), Reason>,
     ) -> Result<Identity, Option<String>> {
-        if self.renew != Renew::Nothing {
+        if matches!(
+            self.renew,
+            Renew::Leaves | Renew::Everything | Renew::Stage(Stage::Issue)
+        ) {
             return Err(None);
         }
         let read = |path: &Path| {

@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::conninfo::{Conninfo, Environment, Keyword};
 use crate::dial::{Address, Deadline, Rows, Session};
-use crate::pki::Certificate;
+use crate::pki::{Certificate, Identity};
 use crate::plan::literal;
 use crate::server::{Diagnosis, diagnose};
 use crate::verify::{self, Target};
 
-use super::{Error, Means, manage, target};
+use super::{Error, Means, manage, succession, target};
 
 /// Which server a change of files elsewhere was for: kept with it in the journal, so that it can be told to read them
 /// again when they are taken back. Nothing secret.
@@ -247,6 +247,12 @@ impl Existing {
     pub async fn serves(&self, wanted: &Certificate) -> Result<bool, Error> {
         let (host, port) = self.dialled();
         manage::serves(&host, port, wanted, self.target.timeout).await
+    }
+
+    /// Whether it takes a client certificate in the handshake.
+    pub async fn accepts(&self, client: &Identity) -> Result<(), String> {
+        let (host, port) = self.dialled();
+        succession::accepts(&host, port, client, self.target.timeout).await
     }
 
     /// Whether a new login as the first one still succeeds, within the time.

@@ -12,6 +12,7 @@ use crate::pki::Certificate;
 use crate::setup::{Answers, Run};
 
 use super::prepare::{self, Request};
+use super::succession;
 use super::up::{self, Ask};
 use super::{Error, Gathered, Ground, Renew, Secrets, Step, Teller, files};
 
@@ -126,6 +127,10 @@ pub async fn renew(
     };
     let prepared = prepare::prepare(&request, &project, None, tell).await?;
     let certificate = prepared.gathered.credentials.server.leaf().clone();
+    let runs = prepared.ground.is_running().await?;
+    if let (Renew::Stage(stage), true) = (what, runs) {
+        succession::may_come(&prepared, stage, timeout).await?;
+    }
     let (prepared, written) = up::write(prepared, &project, ask, tell)?;
     let mut renewal = Renewal {
         dir: prepared.dir.clone(),
@@ -134,7 +139,7 @@ pub async fn renew(
         gathered: Arc::clone(&prepared.gathered),
         served: None,
     };
-    if !prepared.ground.is_running().await? {
+    if !runs {
         return Ok(renewal);
     }
     let step = tell.begin(Step::Reload);
@@ -144,6 +149,18 @@ pub async fn renew(
     step.done("the running server has read its files again");
     let host = prepared.setup.dialled_host().to_string();
     let step = tell.begin(Step::Verify);
+    if let Renew::Stage(_) = what
+        && let Err(why) = succession::holds(&prepared, timeout).await
+    {
+        apply::undo(&project)?;
+        prepared.ground.reload(tell).await?;
+        return Err(Error::NotInForce {
+            what: format!(
+                "the running server does not accept the new CA's clients: {why}. Everything is as it was before"
+            ),
+            remedy: "look at the server's log for the reason, mend it, then try again".to_owned(),
+        });
+    }
     let served = serves(&host, prepared.found.port, &renewal.certificate, timeout).await?;
     renewal.served = Some(served);
     step.done(if served {

@@ -13,7 +13,8 @@ use super::{Checked, Dialled, Error, Tally};
 
 /// Writes the metrics of a sweep into a file that a collector reads.
 pub fn metrics(path: &Path, checked: &[Checked], now: OffsetDateTime) -> Result<(), Error> {
-    crate::apply::publish(path, text(checked, now).as_bytes()).map_err(|error| Error::Environment {
+    // Whoever collects it runs as somebody else.
+    crate::apply::publish(path, text(checked, now).as_bytes(), 0o644).map_err(|error| Error::Environment {
         what: format!(
             "the metrics cannot be written into {}: {}; name a file in a directory that you may write to",
             path.display(),

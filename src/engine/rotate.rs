@@ -14,7 +14,7 @@ use crate::pki::{Certificate, HostName, Identity, PrivateKey};
 use crate::plan::Layout;
 
 use super::incoming::{self, Against};
-use super::{Error, Existing, Given, Means, Note, Step, Teller, files, prepare, revocation};
+use super::{Error, Existing, Given, Means, Note, Stage, Step, Teller, files, prepare, revocation};
 
 /// What is wanted.
 #[derive(Debug)]
@@ -48,6 +48,10 @@ pub struct Issued {
     pub client_roots: Vec<Certificate>,
     /// Whether the project's files were changed for it.
     pub written: bool,
+    /// A client of the newest CA, by which the server is seen to trust it.
+    pub newcomer: Option<Identity>,
+    /// The stage of a new CA that this is.
+    pub stage: Option<Stage>,
 }
 
 /// What came of it.
@@ -87,6 +91,20 @@ pub async fn rotate(wanted: Rotation, tell: &Teller) -> Result<Rotated, Error> {
     done
 }
 
+/// [`rotate`] after the project's own files were written for it: where it fails they go back too.
+pub async fn rotate_issued(wanted: Rotation, tell: &Teller) -> Result<Rotated, Error> {
+    let dir = wanted.dir.clone();
+    let written = wanted.issued.as_ref().is_some_and(|issued| issued.written);
+    match rotate(wanted, tell).await {
+        // What was changed and did not hold has been taken back already.
+        Err(error) if written && !matches!(error, Error::NotInForce { .. }) => {
+            apply::undo(&Project::open(&dir)?)?;
+            Err(error)
+        }
+        done => done,
+    }
+}
+
 async fn with(
     wanted: &Rotation,
     project: &Locked,
@@ -112,6 +130,9 @@ async fn with(
     {
         let pem: String = issued.client_roots.iter().map(Certificate::to_pem).collect();
         changes.push(public(path, pem));
+    }
+    if let Some(issued) = &wanted.issued {
+        former_is_in_force(issued, live, served.first()).await?;
     }
     let list = match &wanted.list {
         Some(path) => Some(revocation::incoming(path, live, wanted.now, &mut notes)?),
@@ -142,7 +163,10 @@ async fn with(
         1 => "1 file changed".to_owned(),
         n => format!("{n} files changed, at one instant"),
     });
-    if let Err(why) = prove(live, &expected, list.as_ref(), tell).await {
+    let is_as_it_was = files.is_empty() && served.first() == Some(&expected);
+    if is_as_it_was {
+        tell.notice("it is in force already: nothing was reloaded");
+    } else if let Err(why) = prove(live, &expected, list.as_ref(), wanted.issued.as_ref(), tell).await {
         return Err(go_back(project, live, &note, served.first(), !files.is_empty(), why).await);
     }
     Ok(Rotated {
@@ -152,6 +176,33 @@ async fn with(
         certificate: expected,
         notes,
     })
+}
+
+/// A stage of a new CA comes only once the one before it is in force on the server.
+async fn former_is_in_force(
+    issued: &Issued,
+    live: &Existing,
+    served: Option<&Certificate>,
+) -> Result<(), Error> {
+    let refuse = |what: String| {
+        Err(Error::DoesNotFit {
+            what,
+            remedy: "put the stage before in force on this server first".to_owned(),
+        })
+    };
+    match (issued.stage, &issued.newcomer) {
+        (Some(Stage::Issue), Some(newcomer)) if live.setting("ssl_ca_file").is_some() => {
+            match live.accepts(newcomer).await {
+                Ok(()) => Ok(()),
+                Err(why) => refuse(format!("{} does not trust the new CA yet: {why}", live.host())),
+            }
+        }
+        (Some(Stage::Withdraw), _) if served != Some(issued.identity.leaf()) => refuse(format!(
+            "{} does not serve the new CA's certificate yet",
+            live.host()
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Where the server is and where its files are: as said, else as at the last change.
@@ -414,6 +465,7 @@ async fn prove(
     live: &mut Existing,
     expected: &Certificate,
     list: Option<&revocation::Incoming>,
+    issued: Option<&Issued>,
     tell: &Teller,
 ) -> Result<(), String> {
     let step = tell.begin(Step::Reload);
@@ -434,6 +486,13 @@ async fn prove(
     if let Some(list) = list {
         live.look_again().await.map_err(|error| error.to_string())?;
         list.is_in_force(live)?;
+    }
+    if let Some(newcomer) = issued.and_then(|issued| issued.newcomer.as_ref())
+        && live.setting("ssl_ca_file").is_some()
+    {
+        live.accepts(newcomer)
+            .await
+            .map_err(|why| format!("it does not accept the CA's clients: {why}"))?;
     }
     live.admits()
         .await

@@ -18,6 +18,10 @@ use crate::setup::{Mode, Setup};
 pub struct Credentials {
     /// The CA to be written to `ca/`: the one that pgtls made, never one that the person holds elsewhere.
     pub authority: Option<Authority>,
+    /// A CA that pgtls made to follow that one: trusted, and not issuing yet.
+    pub next: Option<Authority>,
+    /// The CA before, still trusted.
+    pub old: Option<Certificate>,
     /// The server's certificate with its chain, and its key.
     pub server: Identity,
     /// The roots by which clients know the server (`sslrootcert`).
@@ -91,14 +95,24 @@ impl Credentials {
         let Some(authority) = &self.authority else {
             return Vec::new();
         };
-        vec![
-            public(
-                Layout::CA_CERT,
-                authority.to_pem(),
-                describe("CA", authority.certificate()),
-            ),
-            private(Layout::CA_KEY, authority.key()),
-        ]
+        let pair = |authority: &Authority, certificate, key| {
+            [
+                public(
+                    certificate,
+                    authority.to_pem(),
+                    describe("CA", authority.certificate()),
+                ),
+                private(key, authority.key()),
+            ]
+        };
+        let mut artifacts = pair(authority, Layout::CA_CERT, Layout::CA_KEY).to_vec();
+        if let Some(next) = &self.next {
+            artifacts.extend(pair(next, Layout::NEXT_CERT, Layout::NEXT_KEY));
+        }
+        if let Some(old) = &self.old {
+            artifacts.push(public(Layout::OLD_CERT, old.to_pem(), describe("CA", old)));
+        }
+        artifacts
     }
 
     pub(super) fn server(&self, mode: Mode) -> Vec<Artifact> {

@@ -13,6 +13,12 @@ impl Layout {
     pub const CA_CERT: &'static str = "ca/root.crt";
     /// The CA's key, where we made it.
     pub const CA_KEY: &'static str = "ca/ca.key";
+    /// The certificate of a new CA that is trusted and does not issue yet.
+    pub const NEXT_CERT: &'static str = "ca/next.crt";
+    /// Its key.
+    pub const NEXT_KEY: &'static str = "ca/next.key";
+    /// The certificate of the CA before, while it is still trusted.
+    pub const OLD_CERT: &'static str = "ca/old.crt";
     /// The directory of what the server reads.
     pub const SERVER: &'static str = "server";
     /// The server's certificate and its chain, leaf first.

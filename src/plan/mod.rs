@@ -16,6 +16,7 @@ mod layout;
 mod regex;
 mod sql;
 mod stores;
+mod units;
 mod why;
 
 pub use artifact::{Artifact, Content, Line};
@@ -27,6 +28,7 @@ pub use kit::Kit;
 pub use layout::Layout;
 pub use sql::{identifier, literal};
 pub use stores::Stores;
+pub use units::Renewal;
 pub use why::{Why, why};
 
 use crate::setup::{Run, Setup};

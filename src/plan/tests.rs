@@ -43,6 +43,8 @@ fn credentials(setup: &Setup) -> Credentials {
             })
             .collect(),
         authority: Some(authority),
+        next: None,
+        old: None,
     }
 }
 

@@ -55,6 +55,18 @@ impl Account {
     }
 }
 
+/// The name of an account, where this machine's own list has it; else its number, which does as one.
+#[must_use]
+pub fn account_name(uid: u32) -> String {
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    name.unwrap_or_else(|| uid.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

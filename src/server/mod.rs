@@ -41,7 +41,7 @@ mod sync;
 mod temporary;
 mod watchdog;
 
-pub use account::Account;
+pub use account::{Account, account_name};
 pub use binaries::{Binaries, Origin, Version, Wanted};
 pub use diagnose::{Diagnosis, diagnose};
 pub use error::{ServerError, words};

@@ -1,0 +1,105 @@
+//! Files by which a certificate is renewed without anybody at hand: worked out for this machine, written where they are asked
+//! for, never installed.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::apply::publish;
+use crate::conninfo::{Conninfo, Environment, Keyword};
+use crate::plan::Renewal;
+use crate::server::account_name;
+
+use super::{Error, Existing, Means, prepare};
+
+/// What is to be renewed.
+#[derive(Debug)]
+pub struct Units {
+    /// Where the files go.
+    pub to: PathBuf,
+    /// The project directory.
+    pub dir: PathBuf,
+    /// A server elsewhere: how it is reached, and where its files are.
+    pub server: Option<(Conninfo, PathBuf)>,
+    /// The arguments of `pgtls renew`, paths absolute.
+    pub arguments: Vec<String>,
+    /// Whether another tool makes the certificates.
+    pub from_another_tool: bool,
+    /// How long the server may take.
+    pub timeout: Duration,
+}
+
+/// Writes them; gives their paths.
+pub async fn units(wanted: &Units) -> Result<Vec<PathBuf>, Error> {
+    let dir = prepare::absolute(&wanted.dir);
+    let mut writes = vec![dir.clone()];
+    let mut in_tmp = dir.starts_with("/tmp") || dir.starts_with("/var/tmp");
+    let mut key = None;
+    if let Some((conninfo, config_dir)) = &wanted.server {
+        let means = Means {
+            expect: None,
+            other: None,
+            dir: dir.clone(),
+            key_passphrase: None,
+            admin: None,
+            timeout: wanted.timeout,
+            now: OffsetDateTime::now_utc(),
+        };
+        let host = conninfo.get(Keyword::Host).unwrap_or_default();
+        in_tmp |= host.starts_with("/tmp");
+        let live = Existing::enter(conninfo.clone(), &Environment::current(), &means, config_dir).await?;
+        key = live.file("ssl_key_file");
+        for setting in ["ssl_cert_file", "ssl_key_file", "ssl_ca_file", "ssl_crl_file"] {
+            let directory = live
+                .file(setting)
+                .and_then(|file| file.parent().map(Path::to_path_buf));
+            writes.extend(directory.filter(|directory| !writes.contains(directory)));
+        }
+        let config_dir = live.config_dir.clone();
+        writes.extend(Some(config_dir).filter(|directory| !writes.contains(directory)));
+        live.close().await;
+    }
+    let owner = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.uid());
+    // One account for all of it, if there is one; else only root may.
+    let account = match &key {
+        Some(key) if owner(key) == owner(&dir) => owner(&dir),
+        Some(_) => 0,
+        None => owner(&dir),
+    };
+    let at_home = writes
+        .iter()
+        .any(|path| path.starts_with("/home") || path.starts_with("/root") || path.starts_with("/run/user"));
+    if wanted.server.is_none() && account == 0 {
+        writes.push("/var/lib/pgtls".into());
+    }
+    let program = std::env::current_exe().map_err(|error| Error::Environment {
+        what: format!(
+            "the place of pgtls itself is not known: {}",
+            crate::server::words(&error)
+        ),
+    })?;
+    let renewal = Renewal {
+        program,
+        arguments: wanted.arguments.clone(),
+        account: (account != 0).then(|| account_name(account)),
+        writes,
+        at_home,
+        in_tmp,
+        runs_a_server: wanted.server.is_none(),
+        from_another_tool: wanted.from_another_tool,
+    };
+    let mut written = Vec::new();
+    for (name, mode, text) in renewal.files() {
+        let path = wanted.to.join(name);
+        publish(&path, text.as_bytes(), mode).map_err(|error| Error::File {
+            what: "the file",
+            path: path.clone(),
+            why: crate::server::words(&error),
+            remedy: "name a directory that is there and that you may write to".to_owned(),
+        })?;
+        written.push(path);
+    }
+    Ok(written)
+}
