@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
-use support::{Account, Ca, Job, Leaf, Outcome, Postgres, TestServer, pgtls, psql_as, scratch, spawn_tied};
+use support::{
+    Account, Ca, Job, Leaf, Outcome, Postgres, Project, TestServer, pgtls, psql_as, scratch, spawn_tied,
+};
 
 /// A server with a certificate of a CA, and a project directory beside it.
 struct Stage {
@@ -516,7 +518,11 @@ fn what_other_tools_write_is_taken_up() {
     )
     .unwrap();
     take(&["--exec", &format!("cat '{}'", text(&printed))], &leaf);
-    stage.refused(&["--exec", "echo $(id)"], 2, &["no certificate", "PEM"]);
+    stage.refused(
+        &["--exec", "echo $(id)"],
+        2,
+        &["expected PEM", "have it print PEM"],
+    );
     stage.refused(&["--exec", "false"], 3, &["false failed"]);
     stage.refused(&["--exec", "/nowhere/tool"], 3, &["/nowhere/tool"]);
     stage.refused(
@@ -644,4 +650,421 @@ fn a_revocation_list_is_checked_before_it_refuses_everybody() {
     .concat();
     fs::write(stage.server.data.join("root.crt"), both).unwrap();
     crl(&list, 2, &["no list of", "between", "every client"]);
+}
+
+/// A client's files as they were handed out at some stage.
+struct Handed(PathBuf);
+
+impl Handed {
+    fn of(kit: &Path) -> Self {
+        let to = scratch("handed");
+        for name in ["client.crt", "client.key", "root.crt"] {
+            fs::copy(kit.join(name), to.join(name)).unwrap();
+        }
+        Account::server().own(&to.join("client.key"));
+        fs::set_permissions(to.join("client.key"), fs::Permissions::from_mode(0o600)).unwrap();
+        Self(to)
+    }
+
+    /// What psql says with them; nothing if it comes in.
+    fn refusal(&self, port: u16, user: &str) -> Option<String> {
+        let conninfo = format!(
+            "host=localhost port={port} user={user} dbname=postgres sslmode=verify-full sslrootcert={0}/root.crt \
+             sslcert={0}/client.crt sslkey={0}/client.key",
+            self.0.display()
+        );
+        let outcome = psql_as(&Account::server(), &conninfo, "select 1");
+        (!outcome.ok).then_some(outcome.stderr)
+    }
+}
+
+/// The three stages on a server elsewhere: at each the clients of the stage before come in and so do those of this one; each is
+/// refused while the one before is not in force; each can be taken back.
+#[test]
+fn a_ca_is_followed_by_another_and_nobody_is_locked_out() {
+    for major in [13, 18] {
+        let Some(postgres) = Postgres::find(major) else {
+            continue;
+        };
+        let kit = scratch("kit");
+        let apply = [
+            "apply",
+            "--mode",
+            "mtls",
+            "--run",
+            "none",
+            "--host",
+            "localhost",
+            "--user",
+            "postgres",
+            "--client",
+            "postgres",
+            "--yes",
+            "--dir",
+        ];
+        pgtls(apply).arg(&kit).run().expect_status(0);
+        let pair = Leaf {
+            cert: kit.join("server/server.crt"),
+            key: kit.join("server/server.key"),
+        };
+        let server = TestServer::builder(&postgres)
+            .tls(&pair)
+            .client_ca(&kit.join("server/root.crt"))
+            .hba("hostssl all all all cert")
+            .start();
+        let client = kit.join("clients/postgres");
+        let stage = |name: &str| {
+            pgtls(["renew", &server.socket(), "--config-dir"])
+                .arg(&server.data)
+                .args(["--ca", "--stage", name, "--yes", "--dir"])
+                .arg(&kit)
+                .run()
+        };
+        let comes_in = |handed: &Handed, what: &str| {
+            assert_eq!(handed.refusal(server.port, "postgres"), None, "{major}: {what}");
+        };
+        let undo = || pgtls(["undo", "--dir"]).arg(&kit).run().expect_status(0);
+        let files = || {
+            let served = ["server.crt", "server.key", "root.crt"]
+                .map(|name| fs::read(server.data.join(name)).unwrap());
+            let mine = [
+                "ca/root.crt",
+                "server/root.crt",
+                "clients/postgres/root.crt",
+                "clients/postgres/client.crt",
+            ]
+            .map(|name| fs::read(kit.join(name)).unwrap());
+            (served, mine)
+        };
+
+        let first = Handed::of(&client);
+        comes_in(&first, "before");
+        for (name, words) in [
+            ("issue", "no new CA is trusted yet"),
+            ("withdraw", "no CA to withdraw"),
+        ] {
+            let outcome = stage(name).expect_status(2);
+            assert!(outcome.stderr.contains(words), "{}", outcome.stderr);
+        }
+
+        let before = files();
+        stage("trust").expect_status(0);
+        undo();
+        assert!(files() == before, "trust is taken back");
+        assert!(!kit.join("ca/next.crt").exists() && !kit.join("ca/next.key").exists());
+        stage("trust").expect_status(0);
+        let second = Handed::of(&client);
+        comes_in(&first, "the first, while both are trusted");
+        comes_in(&second, "the second, while both are trusted");
+        assert!(
+            stage("trust")
+                .expect_status(2)
+                .stderr
+                .contains("in force already")
+        );
+        assert!(
+            stage("withdraw")
+                .expect_status(2)
+                .stderr
+                .contains("still the old CA's")
+        );
+
+        let before = files();
+        stage("issue").expect_status(0);
+        undo();
+        assert!(files() == before, "issue is taken back");
+        comes_in(&first, "the first, after that");
+        stage("issue").expect_status(0);
+        let third = Handed::of(&client);
+        comes_in(&second, "the second, while the new one issues");
+        comes_in(&third, "the third, while the new one issues");
+        let refusal = first.refusal(server.port, "postgres").unwrap();
+        assert!(refusal.contains("certificate verify failed"), "{refusal}");
+        assert!(
+            stage("issue")
+                .expect_status(2)
+                .stderr
+                .contains("in force already")
+        );
+
+        let before = files();
+        stage("withdraw").expect_status(0);
+        let fourth = Handed::of(&client);
+        comes_in(&third, "the third, after the old one is withdrawn");
+        comes_in(&fourth, "the fourth, after the old one is withdrawn");
+        assert!(
+            second.refusal(server.port, "postgres").is_some(),
+            "a client of the old CA"
+        );
+        undo();
+        assert!(files() == before, "withdraw is taken back");
+        comes_in(&second, "the second, after that");
+        stage("withdraw").expect_status(0);
+        assert!(!kit.join("ca/old.crt").exists());
+        comes_in(&fourth, "at the end");
+    }
+}
+
+/// The files alone are not the server: a stage that is only written is not in force.
+#[test]
+fn a_stage_waits_until_the_server_has_the_one_before() {
+    let Some(postgres) = Postgres::find(15) else {
+        return;
+    };
+    let project = Project::new(&Account::current());
+    project.up("mtls", &postgres).run().expect_status(0);
+    let client = project.kit();
+    let renew = |name: &str| project.pgtls(&["renew", "--ca", "--stage", name, "--yes"]).run();
+    let psql = |handed: &Handed| {
+        let conninfo = format!(
+            "host=localhost port={} user=app dbname=app sslmode=verify-full sslrootcert={1}/root.crt sslcert={1}/client.crt \
+             sslkey={1}/client.key",
+            project.port,
+            handed.0.display()
+        );
+        psql_as(&Account::server(), &conninfo, "select 1").ok
+    };
+    let first = Handed::of(&client);
+    renew("trust").expect_status(0);
+    let second = Handed::of(&client);
+    assert!(psql(&first) && psql(&second));
+
+    // A kit without the new root cannot have been handed out.
+    let root = client.join("root.crt");
+    let both = fs::read(&root).unwrap();
+    fs::copy(first.0.join("root.crt"), &root).unwrap();
+    let outcome = renew("issue").expect_status(2);
+    assert!(
+        outcome.stderr.contains("does not hold the new CA"),
+        "{}",
+        outcome.stderr
+    );
+    fs::write(&root, &both).unwrap();
+
+    renew("issue").expect_status(0);
+    let third = Handed::of(&client);
+    assert!(psql(&second) && psql(&third) && !psql(&first));
+    renew("withdraw").expect_status(0);
+    assert!(psql(&third) && !psql(&second));
+    for handed in [&second, &first] {
+        project.pgtls(&["undo"]).run().expect_status(0);
+        assert!(psql(handed), "after undo");
+    }
+    project.pgtls(&["undo"]).run().expect_status(0);
+    assert!(psql(&first) && !project.dir.join("ca/next.crt").exists());
+    // What is renewed in between stays as far as the stage is.
+    renew("trust").expect_status(0);
+    project.pgtls(&["renew", "--yes"]).run().expect_status(0);
+    assert!(
+        project.dir.join("ca/next.crt").exists(),
+        "a renewal keeps the new CA"
+    );
+    let fourth = Handed::of(&client);
+    assert!(psql(&first) && psql(&fourth));
+    renew("issue").expect_status(0);
+    assert!(psql(&fourth));
+}
+
+/// The units are what systemd takes, and closed as far as that goes; nothing is installed.
+#[test]
+fn units_are_verified_by_systemd_and_scripts_by_shellcheck() {
+    let Some(postgres) = Postgres::find(15) else {
+        return;
+    };
+    let stage = Stage::new(&postgres);
+    let to = scratch("units");
+    let outcome = stage
+        .renew(&["--from", "/etc/letsencrypt/live/50% $db", "--units", text(&to)])
+        .expect_status(0);
+    let told: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(told["files"].as_array().unwrap().len(), 4, "{told}");
+    let read = |name: &str| fs::read_to_string(to.join(name)).unwrap();
+    let service = read("pgtls-renew.service");
+    for part in [
+        "ProtectSystem=strict",
+        &format!("ReadWritePaths={}", stage.server.data.display()),
+        &format!("ReadWritePaths={}", stage.kit.display()),
+        "\"/etc/letsencrypt/live/50%% $$db\"",
+        "--yes --quiet",
+    ] {
+        assert!(service.contains(part), "{part}: {service}");
+    }
+    assert!(read("pgtls-renew.cron").contains("'/etc/letsencrypt/live/50\\% $db'"));
+    let hook = read("pgtls-deploy-hook.sh");
+    assert!(
+        hook.contains("${RENEWED_LINEAGE:?") && !hook.contains("live/50"),
+        "{hook}"
+    );
+
+    // The project's own CA: only when it is due.
+    let own = scratch("own");
+    pgtls([
+        "apply",
+        "--mode",
+        "mtls",
+        "--run",
+        "none",
+        "--host",
+        "localhost",
+        "--yes",
+        "--dir",
+    ])
+    .arg(&own)
+    .run()
+    .expect_status(0);
+    let units = scratch("units");
+    pgtls(["renew", "--units", text(&units), "--dir", text(&own)])
+        .run()
+        .expect_status(0);
+    let service = fs::read_to_string(units.join("pgtls-renew.service")).unwrap();
+    assert!(
+        service.contains("--expiring 30") && service.contains("step ca renew"),
+        "{service}"
+    );
+    let certificate = own.join("server/server.crt");
+    let serial = serial_of(&certificate);
+    let due = |days: &str| {
+        pgtls(["renew", "--expiring", days, "--yes", "--dir", text(&own)])
+            .run()
+            .expect_status(0);
+    };
+    due("30");
+    assert_eq!(serial_of(&certificate), serial, "it lasts longer than that");
+    due("400");
+    assert_ne!(serial_of(&certificate), serial);
+
+    let has = |program: &str| {
+        Job::new("sh")
+            .args(["-c", &format!("command -v {program}")])
+            .run()
+            .ok
+    };
+    if has("systemd-analyze") {
+        for dir in [&to, &units] {
+            let outcome = Job::new("systemd-analyze")
+                .args(["verify", "./pgtls-renew.service", "./pgtls-renew.timer"])
+                .dir(dir)
+                .run()
+                .expect_ok("systemd-analyze verify");
+            assert_eq!(outcome.stderr.trim(), "", "systemd-analyze verify says nothing");
+            Job::new("systemd-analyze")
+                .args([
+                    "security",
+                    "--offline=true",
+                    "--threshold=40",
+                    "./pgtls-renew.service",
+                ])
+                .dir(dir)
+                .run()
+                .expect_ok("its exposure is below 4");
+        }
+    } else {
+        support::skip("systemd-analyze is not here", false);
+    }
+    if has("shellcheck") {
+        for dir in [&to, &units] {
+            Job::new("shellcheck")
+                .arg(dir.join("pgtls-deploy-hook.sh"))
+                .run()
+                .expect_ok("shellcheck");
+        }
+    } else {
+        support::skip("shellcheck is not here", false);
+    }
+}
+
+/// Calls that change a disk.
+const CALLS: [&str; 8] = [
+    "mkdirat",
+    "symlinkat",
+    "linkat",
+    "renameat",
+    "renameat2",
+    "unlinkat",
+    "fchmod",
+    "write",
+];
+
+/// At whichever call it is killed, or the disk is full: the pair that lies there is one pair, and what follows puts it in order.
+#[test]
+fn interrupted_at_any_write_the_pair_on_disk_is_one() {
+    let strace = Job::new("sh").args(["-c", "strace -o /dev/null true"]).run().ok;
+    if !strace {
+        return support::skip("strace is not here, or may not trace", true);
+    }
+    let Some(postgres) = Postgres::find(15) else {
+        return;
+    };
+    let stage = Stage::new(&postgres);
+    let new = stage.ca.server(&["localhost", "127.0.0.1"]);
+    let pair = || ["server.crt", "server.key"].map(|name| fs::read(stage.server.data.join(name)).unwrap());
+    let begin = stage.files();
+    let old = pair();
+    let run = |options: &[&str]| {
+        Job::new("strace")
+            .args(["-f", "-e", &format!("trace={}", CALLS.join(","))])
+            .args(options)
+            .arg(support::pgtls_bin())
+            .args([
+                "renew",
+                &stage.server.socket(),
+                "--json",
+                "--config-dir",
+                text(&stage.server.data),
+            ])
+            .args(["--dir", text(&stage.kit), "--root", text(&stage.ca.cert)])
+            .args(give(&new))
+            .run()
+    };
+    let undo = || pgtls(["undo", "--dir", text(&stage.kit)]).run();
+    let log = scratch("trace").join("log");
+    run(&["-o", text(&log)]).expect_status(0);
+    let changed = pair();
+    assert!(old != changed);
+    undo().expect_status(0);
+    let log = fs::read_to_string(log).unwrap();
+    let mut tried = 0;
+    for call in CALLS {
+        // Writes to sockets and to the terminal are most of what `write` does: those to files come first.
+        let most = if call == "write" { 8 } else { usize::MAX };
+        for when in 1..=log.matches(&format!(" {call}(")).count().min(most) {
+            for fault in ["signal=SIGKILL", "error=ENOSPC"] {
+                if fault == "error=ENOSPC" && matches!(call, "unlinkat" | "fchmod") {
+                    continue;
+                }
+                tried += 1;
+                let at = format!("{fault} at {call} {when}");
+                let outcome = run(&[
+                    "-o",
+                    "/dev/null",
+                    "-e",
+                    &format!("inject={call}:{fault}:when={when}"),
+                ]);
+                let found = pair();
+                assert!(found == old || found == changed, "{at}: halves of two pairs");
+                if fault == "error=ENOSPC" && outcome.status != Some(0) {
+                    assert!(found == old, "{at}: {}", outcome.stderr);
+                }
+                if tried % 3 == 0 {
+                    // The next run goes on.
+                    stage
+                        .renew(&[&give(&new)[..], &["--root", text(&stage.ca.cert)]].concat())
+                        .expect_status(0);
+                    assert!(pair() == changed, "{at}: then not the new pair");
+                }
+                // Where nothing was written there is nothing to undo.
+                let undone = undo();
+                assert!(
+                    undone.ok || undone.stderr.contains("nothing to undo"),
+                    "{at}: {}",
+                    undone.stderr
+                );
+                assert!(
+                    stage.files() == begin,
+                    "{at}: undo does not give back what was there"
+                );
+            }
+        }
+    }
+    assert!(tried > 30, "only {tried} faults were tried");
 }

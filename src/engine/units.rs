@@ -68,18 +68,20 @@ pub async fn units(wanted: &Units) -> Result<Vec<PathBuf>, Error> {
         Some(_) => 0,
         None => owner(&dir),
     };
-    let at_home = writes
-        .iter()
-        .any(|path| path.starts_with("/home") || path.starts_with("/root") || path.starts_with("/run/user"));
-    if wanted.server.is_none() && account == 0 {
-        writes.push("/var/lib/pgtls".into());
-    }
     let program = std::env::current_exe().map_err(|error| Error::Environment {
         what: format!(
             "the place of pgtls itself is not known: {}",
             crate::server::words(&error)
         ),
     })?;
+    let sandboxes = Path::new("/var/lib/pgtls");
+    if wanted.server.is_none() && account == 0 && sandboxes.is_dir() {
+        writes.push(sandboxes.to_owned());
+    }
+    let at_home = writes
+        .iter()
+        .chain([&program])
+        .any(|path| path.starts_with("/home") || path.starts_with("/root") || path.starts_with("/run/user"));
     let renewal = Renewal {
         program,
         arguments: wanted.arguments.clone(),

@@ -52,6 +52,8 @@ provide_packages() {
     has openssl || wanted+=(openssl)
     has setpriv || wanted+=(util-linux)
     has strace || wanted+=(strace)
+    has systemd-analyze || wanted+=(systemd)
+    has shellcheck || wanted+=(shellcheck)
     [ -n "$(system_postgres)" ] || wanted+=(postgresql)
     has psql || wanted+=(postgresql-client)
     [ -n "$(venv_python)" ] || wanted+=(python3-venv)
