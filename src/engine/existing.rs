@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::conninfo::{Conninfo, Environment, Keyword};
+use crate::conninfo::{Conninfo, Environment};
 use crate::dial::{Address, Deadline, Rows, Session};
 use crate::pki::{Certificate, Identity};
 use crate::plan::literal;
@@ -72,25 +72,10 @@ impl std::fmt::Debug for Existing {
     }
 }
 
-/// As `psql` logs in where neither the string nor the environment says otherwise, but never sending a password as it is.
-pub fn as_psql(mut conninfo: Conninfo, env: &Environment) -> Conninfo {
-    let says = |conninfo: &Conninfo, keyword: Keyword, variable: &str| {
-        conninfo.get(keyword).is_some() || env.variables.contains_key(std::ffi::OsStr::new(variable))
-    };
-    let has_auth = says(&conninfo, Keyword::RequireAuth, "PGREQUIREAUTH");
-    if !says(&conninfo, Keyword::Sslmode, "PGSSLMODE") && conninfo.get(Keyword::Service).is_none() {
-        conninfo.set(Keyword::Sslmode, "prefer");
-        if !has_auth {
-            conninfo.set(Keyword::RequireAuth, "!password");
-        }
-    }
-    conninfo
-}
-
 impl Existing {
     /// Logs in, and asks for what stands in its settings about TLS.
     pub async fn enter(
-        conninfo: Conninfo,
+        mut conninfo: Conninfo,
         env: &Environment,
         means: &Means,
         config_dir: &Path,
@@ -105,7 +90,8 @@ impl Existing {
                     .to_owned(),
             });
         }
-        let target = target(as_psql(conninfo, env), env, means).await?;
+        super::audit::as_psql(&mut conninfo, env);
+        let target = target(conninfo, env, means).await?;
         let mut session = verify::enter(&target).await.map_err(|why| Error::Database {
             doing: format!("logging in to {}", target.host),
             why,

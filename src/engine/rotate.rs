@@ -78,6 +78,10 @@ struct Pair {
 
 /// Puts what is given in force, and proves it.
 pub async fn rotate(wanted: Rotation, tell: &Teller) -> Result<Rotated, Error> {
+    if wanted.dir.exists() {
+        // A stage that waits to be confirmed is in the way.
+        super::harden::settle(&wanted.dir, tell)?;
+    }
     let project = Project::create(&wanted.dir)?;
     if let Some(recovery) = project.recovery() {
         tell.notice(recovered(recovery));

@@ -1,15 +1,17 @@
 //! Names and texts as SQL writes them.
 
+use crate::clients::Style;
+
 /// A quoted identifier (<https://www.postgresql.org/docs/current/sql-syntax-lexical.html>).
 #[must_use]
 pub fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+    Style::Identifier.quote(name)
 }
 
-/// A quoted literal; with `standard_conforming_strings`, which is on in every server we start, a backslash is one.
+/// A quoted literal, whatever `standard_conforming_strings` says.
 #[must_use]
 pub fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
+    Style::Sql.quote(text)
 }
 
 #[cfg(test)]
@@ -20,5 +22,6 @@ mod tests {
     fn names_stay_inside_their_quotes() {
         assert_eq!(identifier("a\"; DROP ROLE b; --"), "\"a\"\"; DROP ROLE b; --\"");
         assert_eq!(literal("o'brien"), "'o''brien'");
+        assert_eq!(literal("\\' OR 1"), "E'\\\\'' OR 1'");
     }
 }

@@ -23,11 +23,11 @@ use time::OffsetDateTime;
 
 use crate::pki::Certificate;
 
+pub(crate) use crate::plan::literal;
 pub use cause::{Cause, Words, causes_page};
 pub use client::{Client, FileFault, Peer, Place, Root, Server, Versions};
 pub use connect::{connect, enter, enter_or_why};
 pub use expiry::{Dated, Part, dates};
-pub(crate) use over_sql::literal;
 pub use over_sql::{Fetched, OverSql};
 pub use report::{Group, Outcome, Probe, ProbeId, Report, Verdict};
 pub use run::{prove, superuser};

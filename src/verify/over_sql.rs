@@ -10,6 +10,7 @@ use base64::Engine;
 
 use crate::conf::{Files, Unreadable};
 use crate::dial::{Deadline, QueryFailure, Rows, Session};
+use crate::plan::literal;
 
 /// A session that is asked, each question with a time of its own.
 pub struct OverSql<'a> {
@@ -122,11 +123,6 @@ const PIECE: usize = 512 << 10;
 
 fn refused(failure: &QueryFailure) -> Unreadable {
     Unreadable::Refused(failure.to_string())
-}
-
-/// A string literal that holds whatever `standard_conforming_strings` is.
-pub(crate) fn literal(text: &str) -> String {
-    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 /// What was fetched of the server's files, and what was asked for in vain.
