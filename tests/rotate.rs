@@ -436,7 +436,7 @@ fn a_request_goes_to_the_ca_and_its_answer_comes_back() {
 }
 
 /// What other tools leave in a directory: links of certbot, lego's three files, cert-manager's names; of several pairs the one
-/// with the names. A program runs without a shell, and what it prints is taken or is not.
+/// with the names.
 #[test]
 fn what_other_tools_write_is_taken_up() {
     let Some(postgres) = Postgres::find(15) else {
@@ -509,7 +509,18 @@ fn what_other_tools_write_is_taken_up() {
     );
     fs::set_permissions(&key, fs::Permissions::from_mode(0o400)).unwrap();
     take(&["--from", text(&manager)], &leaf);
+}
 
+/// A program runs without a shell and within its time, and what it prints is taken only if it is a pair; what another tool
+/// keeps is not written over.
+#[test]
+fn a_program_is_run_and_what_others_keep_is_left() {
+    let Some(postgres) = Postgres::find(15) else {
+        return;
+    };
+    let stage = Stage::new(&postgres);
+    let names = ["localhost", "127.0.0.1"];
+    let root = text(&stage.ca.cert);
     let leaf = stage.ca.server(&names);
     let printed = scratch("printed").join("pem with blanks");
     fs::write(
@@ -517,7 +528,11 @@ fn what_other_tools_write_is_taken_up() {
         [fs::read(&leaf.cert).unwrap(), fs::read(&leaf.key).unwrap()].concat(),
     )
     .unwrap();
-    take(&["--exec", &format!("cat '{}'", text(&printed))], &leaf);
+    let command = format!("cat '{}'", text(&printed));
+    stage
+        .renew(&["--exec", &command, "--root", root])
+        .expect_status(0);
+    assert_eq!(stage.serial(), serial_of(&leaf.cert));
     stage.refused(
         &["--exec", "echo $(id)"],
         2,
@@ -681,6 +696,7 @@ impl Handed {
 /// The three stages on a server elsewhere: at each the clients of the stage before come in and so do those of this one; each is
 /// refused while the one before is not in force; each can be taken back.
 #[test]
+#[allow(clippy::too_many_lines, reason = "one story, told in its order")]
 fn a_ca_is_followed_by_another_and_nobody_is_locked_out() {
     for major in [13, 18] {
         let Some(postgres) = Postgres::find(major) else {
@@ -725,7 +741,7 @@ fn a_ca_is_followed_by_another_and_nobody_is_locked_out() {
         };
         let undo = || pgtls(["undo", "--dir"]).arg(&kit).run().expect_status(0);
         let files = || {
-            let served = ["server.crt", "server.key", "root.crt"]
+            let theirs = ["server.crt", "server.key", "root.crt"]
                 .map(|name| fs::read(server.data.join(name)).unwrap());
             let mine = [
                 "ca/root.crt",
@@ -734,7 +750,7 @@ fn a_ca_is_followed_by_another_and_nobody_is_locked_out() {
                 "clients/postgres/client.crt",
             ]
             .map(|name| fs::read(kit.join(name)).unwrap());
-            (served, mine)
+            (theirs, mine)
         };
 
         let first = Handed::of(&client);
@@ -1067,4 +1083,94 @@ fn interrupted_at_any_write_the_pair_on_disk_is_one() {
         }
     }
     assert!(tried > 30, "only {tried} faults were tried");
+}
+
+/// What ends is said before: lists and CAs by `audit`, everything in the kits by `verify --expiring`.
+#[test]
+fn what_ends_is_said_before() {
+    let Some(postgres) = Postgres::find(17) else {
+        return;
+    };
+    let stage = Stage::new(&postgres);
+    stage
+        .renew(&["--crl", text(&stage.ca.list(&[], -1, 2))])
+        .expect_status(0);
+    let audit = || -> Vec<(String, String)> {
+        let report = pgtls(["audit", &stage.server.socket(), "--json", "--config-dir"])
+            .arg(&stage.server.data)
+            .run()
+            .stdout;
+        let report: Value = serde_json::from_str(&report).unwrap();
+        let findings = report["findings"].as_array().unwrap().iter();
+        findings
+            .map(|one| {
+                (
+                    one["id"].to_string().replace('"', ""),
+                    one["evidence"].to_string(),
+                )
+            })
+            .filter(|(id, _)| id.starts_with("crl") || id.starts_with("client-ca"))
+            .collect()
+    };
+    let found = audit();
+    assert!(found.len() == 1 && found[0].0 == "crl-expires", "{found:?}");
+    // A CA that has ended, and no list of it.
+    let roots = stage.server.data.join("root.crt");
+    let ended = stage.ca.expired();
+    fs::write(
+        &roots,
+        [fs::read(&stage.ca.cert).unwrap(), fs::read(&ended.cert).unwrap()].concat(),
+    )
+    .unwrap();
+    let ids: Vec<_> = audit().into_iter().map(|(id, _)| id).collect();
+    for id in ["client-ca-expired", "crl-missing", "crl-expires"] {
+        assert!(ids.iter().any(|found| found == id), "{id}: {ids:?}");
+    }
+
+    let project = Project::new(&Account::current());
+    project
+        .up("mtls", &postgres)
+        .args(["--days", "20"])
+        .run()
+        .expect_status(0);
+    let verify = |days: &str| {
+        let outcome = project
+            .pgtls(&["verify", "--probes", "connect", "--json", "--expiring", days])
+            .run();
+        let told: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        (outcome.status, told)
+    };
+    let (status, told) = verify("10");
+    assert_eq!(
+        (status, &told["expiring"]),
+        (Some(0), &Value::Bool(false)),
+        "{told:#}"
+    );
+    let parts: Vec<_> = told["certificates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["part"].to_string())
+        .collect();
+    for part in ["server", "issuer", "client"] {
+        assert!(parts.contains(&format!("\"{part}\"")), "{parts:?}");
+    }
+    let (status, told) = verify("30");
+    assert_eq!(
+        (status, &told["expiring"]),
+        (Some(1), &Value::Bool(true)),
+        "{told:#}"
+    );
+    // A list in a kit counts as well.
+    let ca = Ca::existing(&project.dir.join("ca/root.crt"), &project.dir.join("ca/ca.key"));
+    fs::copy(ca.list(&[], -1, 4), project.kit().join("root.crl")).unwrap();
+    let (status, told) = verify("10");
+    assert_eq!(status, Some(1), "{told:#}");
+    let list = told["certificates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["part"] == "list")
+        .unwrap();
+    assert!(list["days_left"].as_i64().unwrap() <= 4, "{list}");
 }

@@ -8,7 +8,8 @@ use crate::conf::settings::Settings;
 use crate::conf::simulate::Memberships;
 use crate::conf::{Dialect, Files, Unreadable};
 use crate::dial::{Deadline, Rows, Session};
-use crate::pki::Certificate;
+use crate::judge::RevocationList;
+use crate::pki::{Bundle, Certificate};
 use crate::verify::OverSql;
 
 use super::facts::{Facts, KeyFile, Reading, RoleRow, SessionRow, SettingRow};
@@ -257,10 +258,24 @@ async fn files(facts: &mut Facts, questions: &mut Questions<'_>, disk: Option<(&
             facts.on_disk = Some((path.display().to_string(), leaf));
         }
     }
+    if let Some(path) = below(facts, "ssl_ca_file") {
+        let bytes = bytes(questions, disk_files, Some(path.clone())).await;
+        if let Some(bytes) = seen(facts, "the CAs of the clients (ssl_ca_file)", bytes) {
+            let all = Certificate::from_pem(&bytes).unwrap_or_default();
+            facts.client_cas = Some((path.display().to_string(), all));
+        }
+    }
     if let Some(path) = below(facts, "ssl_crl_file") {
         let bytes = bytes(questions, disk_files, Some(path.clone())).await;
         if let Some(bytes) = seen(facts, "the revocation list (ssl_crl_file)", bytes) {
-            facts.crl_ends = crl_ends(&bytes).map(|end| (path.display().to_string(), end));
+            let lists = Bundle::from_pem(&bytes)
+                .map(|bundle| bundle.lists)
+                .unwrap_or_default();
+            let lists = lists
+                .iter()
+                .filter_map(|der| RevocationList::read(der).ok())
+                .collect();
+            facts.lists = Some((path.display().to_string(), lists));
         }
     }
     key(facts, disk, below(facts, "ssl_key_file"));
@@ -341,17 +356,4 @@ async fn read<T>(
         return load(&path, disk);
     }
     questions.0.load(&path, load).await.map(|(loaded, _)| loaded)
-}
-
-/// The earliest end of the revocation lists in a file.
-fn crl_ends(bytes: &[u8]) -> Option<time::OffsetDateTime> {
-    use x509_parser::prelude::{CertificateRevocationList, FromDer, Pem};
-    Pem::iter_from_buffer(bytes)
-        .flatten()
-        .filter(|pem| pem.label == "X509 CRL")
-        .filter_map(|pem| {
-            let (_, list) = CertificateRevocationList::from_der(&pem.contents).ok()?;
-            Some(list.next_update()?.to_datetime())
-        })
-        .min()
 }

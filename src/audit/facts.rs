@@ -11,6 +11,7 @@ use crate::conf::ident::Maps;
 use crate::conf::settings::Settings;
 use crate::conf::simulate::Memberships;
 use crate::conf::{Files, Place};
+use crate::judge::RevocationList;
 use crate::pki::Certificate;
 
 use super::Unseen;
@@ -119,8 +120,10 @@ pub struct Facts {
     /// What is shown on the wire.
     pub served: Option<Served>,
     pub(super) on_disk: Option<(String, Certificate)>,
-    /// The end of the revocation list in `ssl_crl_file`, and the file.
-    pub(super) crl_ends: Option<(String, OffsetDateTime)>,
+    /// The revocation lists in `ssl_crl_file`, and the file.
+    pub(super) lists: Option<(String, Vec<RevocationList>)>,
+    /// The CAs of the clients (`ssl_ca_file`), and the file.
+    pub(super) client_cas: Option<(String, Vec<Certificate>)>,
     /// The file of the key, where it is within reach.
     pub key: Option<KeyFile>,
     /// What could not be seen.
@@ -149,7 +152,8 @@ impl Facts {
             sessions: Vec::new(),
             served: None,
             on_disk: None,
-            crl_ends: None,
+            lists: None,
+            client_cas: None,
             key: None,
             unseen: Vec::new(),
             now,

@@ -227,8 +227,8 @@ pub struct VerifyArgs {
     /// Check many servers: a file with a connection string a line, or - for standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["conninfo", "modes"])]
     pub targets: Option<PathBuf>,
-    /// With --targets: a certificate that ends within so many days is a failure.
-    #[arg(long, value_name = "DAYS", requires = "targets")]
+    /// A certificate or revocation list that ends within so many days is a failure; in a project those of all kits count.
+    #[arg(long, value_name = "DAYS", conflicts_with = "modes")]
     pub expiring: Option<u32>,
     /// With --targets: write the results for Prometheus' textfile collector.
     #[arg(long, value_name = "FILE", requires = "targets")]

@@ -189,6 +189,11 @@ pub fn units(global: &Global, args: &RenewArgs, to: &Path, output: Output) -> Re
         dir: global.dir.clone(),
         server,
         arguments,
+        reads: [&args.from, &args.root, &args.crl]
+            .into_iter()
+            .flatten()
+            .map(|path| engine::absolute(path))
+            .collect(),
         from_another_tool: args.from.is_some() || args.exec.is_some(),
         timeout: super::verify::timeout(args.timeout)?,
     };

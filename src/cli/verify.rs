@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::conninfo::{Conninfo, Environment, Keyword};
 use crate::engine::{self, Depth, Error, Means, Sweep};
 use crate::setup::Mode;
-use crate::verify::{Report, connect, prove};
+use crate::verify::{Dated, Report, connect, dates, prove};
 
 use super::args::{Expect, Global, Probes, VerifyArgs};
 use super::output::{Output, object};
@@ -66,22 +67,71 @@ fn ask(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error>
     if args.modes {
         return super::modes::run(conninfo, &env, &means, output);
     }
-    let report = drive(async {
+    let (report, mut dated) = drive(async {
         let target = engine::target(conninfo, &env, &means).await?;
-        Ok(match args.probes {
+        let report = match args.probes {
             Probes::All => Box::pin(prove(&target, &|_| ())).await,
             Probes::Connect => connect(&target).await,
-        })
+        };
+        let dated = dates(&target, &report);
+        Ok((report, dated))
     })?;
-    if output.json() {
-        object(&report);
-    } else {
-        output.report(&report);
-    }
-    Ok(match (args.probes, report.verdict) {
+    let exit = match (args.probes, report.verdict) {
         (Probes::Connect, crate::verify::Verdict::Connected) => Exit::Holds,
         (_, verdict) => verdict.into(),
-    })
+    };
+    let Some(days) = args.expiring else {
+        if output.json() {
+            object(&report);
+        } else {
+            output.report(&report);
+        }
+        return Ok(exit);
+    };
+    if args.conninfo.is_none() {
+        for one in engine::kit_dates(&global.dir, means.now) {
+            let is_known = |known: &Dated| (&known.subject, known.not_after) == (&one.subject, one.not_after);
+            if !dated.iter().any(is_known) {
+                dated.push(one);
+            }
+        }
+    }
+    let soon = time::Duration::days(days.into());
+    let ending: Vec<_> = dated
+        .iter()
+        .filter(|one| one.not_after - means.now <= soon)
+        .collect();
+    let exit = match exit {
+        Exit::Holds if !ending.is_empty() => Exit::Broken,
+        exit => exit,
+    };
+    if output.json() {
+        object(&WithDates {
+            expiring: !ending.is_empty(),
+            certificates: &dated,
+            report: &report,
+        });
+        return Ok(exit);
+    }
+    output.report(&report);
+    output.heading("Ends");
+    for one in &dated {
+        output.opinion(
+            Some(one.not_after - means.now > soon),
+            &one.not_after.date().to_string(),
+            &engine::ends(one),
+        );
+    }
+    Ok(exit)
+}
+
+/// A report, and when what it rests on ends.
+#[derive(Serialize)]
+struct WithDates<'a> {
+    expiring: bool,
+    certificates: &'a [Dated],
+    #[serde(flatten)]
+    report: &'a Report,
 }
 
 pub fn given(text: &str, output: Output) -> Result<Conninfo, Error> {

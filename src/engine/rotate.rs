@@ -99,7 +99,7 @@ pub async fn rotate(wanted: Rotation, tell: &Teller) -> Result<Rotated, Error> {
 pub async fn rotate_issued(wanted: Rotation, tell: &Teller) -> Result<Rotated, Error> {
     let dir = wanted.dir.clone();
     let written = wanted.issued.as_ref().is_some_and(|issued| issued.written);
-    match rotate(wanted, tell).await {
+    match Box::pin(rotate(wanted, tell)).await {
         // What was changed and did not hold has been taken back already.
         Err(error) if written && !matches!(error, Error::NotInForce { .. }) => {
             apply::undo(&Project::open(&dir)?)?;

@@ -262,6 +262,7 @@ pub async fn holds(prepared: &Prepared, timeout: Duration) -> Result<(), String>
 }
 
 /// A client of the newest CA, for a look; it is written nowhere.
+#[must_use]
 pub fn newcomer(gathered: &Gathered) -> Option<Identity> {
     let newest = gathered.credentials.next.as_ref().or(gathered.issuer.as_ref())?;
     newest

@@ -329,11 +329,13 @@ impl Common {
 }
 
 /// When a certificate ends, for a person.
-fn ends(certificate: &Dated) -> String {
+#[must_use]
+pub fn ends(certificate: &Dated) -> String {
     let whose = match certificate.part {
         crate::verify::Part::Server => "the server's certificate",
         crate::verify::Part::Issuer => "the certificate of an issuer",
         crate::verify::Part::Client => "the client's certificate",
+        crate::verify::Part::List => "the revocation list",
     };
     let when = match certificate.days_left {
         days if days < 0 => "has ended".to_owned(),

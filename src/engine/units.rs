@@ -25,6 +25,8 @@ pub struct Units {
     pub server: Option<(Conninfo, PathBuf)>,
     /// The arguments of `pgtls renew`, paths absolute.
     pub arguments: Vec<String>,
+    /// Directories and files of others that it reads.
+    pub reads: Vec<PathBuf>,
     /// Whether another tool makes the certificates.
     pub from_another_tool: bool,
     /// How long the server may take.
@@ -35,7 +37,7 @@ pub struct Units {
 pub async fn units(wanted: &Units) -> Result<Vec<PathBuf>, Error> {
     let dir = prepare::absolute(&wanted.dir);
     let mut writes = vec![dir.clone()];
-    let mut in_tmp = dir.starts_with("/tmp") || dir.starts_with("/var/tmp");
+    let mut reads = wanted.reads.clone();
     let mut key = None;
     if let Some((conninfo, config_dir)) = &wanted.server {
         let means = Means {
@@ -47,8 +49,7 @@ pub async fn units(wanted: &Units) -> Result<Vec<PathBuf>, Error> {
             timeout: wanted.timeout,
             now: OffsetDateTime::now_utc(),
         };
-        let host = conninfo.get(Keyword::Host).unwrap_or_default();
-        in_tmp |= host.starts_with("/tmp");
+        reads.extend(conninfo.get(Keyword::Host).map(PathBuf::from));
         let live = Existing::enter(conninfo.clone(), &Environment::current(), &means, config_dir).await?;
         key = live.file("ssl_key_file");
         for setting in ["ssl_cert_file", "ssl_key_file", "ssl_ca_file", "ssl_crl_file"] {
@@ -78,17 +79,12 @@ pub async fn units(wanted: &Units) -> Result<Vec<PathBuf>, Error> {
     if wanted.server.is_none() && account == 0 && sandboxes.is_dir() {
         writes.push(sandboxes.to_owned());
     }
-    let at_home = writes
-        .iter()
-        .chain([&program])
-        .any(|path| path.starts_with("/home") || path.starts_with("/root") || path.starts_with("/run/user"));
     let renewal = Renewal {
         program,
         arguments: wanted.arguments.clone(),
         account: (account != 0).then(|| account_name(account)),
         writes,
-        at_home,
-        in_tmp,
+        reads,
         runs_a_server: wanted.server.is_none(),
         from_another_tool: wanted.from_another_tool,
     };

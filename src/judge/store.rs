@@ -1,7 +1,9 @@
 //! What is trusted: the certificates and revocation lists of a trust file.
 
+use time::OffsetDateTime;
+
 use super::certificate::Certificate;
-use super::crl::Crl;
+use super::crl::{Crl, NextUpdate};
 use super::der::{Malformed, Reader};
 use super::settings::TrustSettings;
 
@@ -119,6 +121,16 @@ impl TrustStore {
             .take(20)
             .map(|anchor| anchor.subject.to_string())
             .collect()
+    }
+
+    /// Whose lists there are and when the next one of each is due; those that do not say are left out.
+    #[must_use]
+    pub fn list_ends(&self) -> Vec<(String, OffsetDateTime)> {
+        let end = |list: &Crl| match list.next_update {
+            NextUpdate::At(end) => Some((list.issuer.to_string(), end)),
+            NextUpdate::Unsaid | NextUpdate::Unreadable => None,
+        };
+        self.lists.iter().filter_map(end).collect()
     }
 
     /// How many certificates there are.

@@ -16,10 +16,8 @@ pub struct Renewal {
     pub account: Option<String>,
     /// Directories that it must write to, absolute.
     pub writes: Vec<PathBuf>,
-    /// Whether anything that it reads or writes lies in a home directory.
-    pub at_home: bool,
-    /// Whether it has to reach something below `/tmp`, such as the server's socket.
-    pub in_tmp: bool,
+    /// What else it must reach: the server's socket, the directory of another tool.
+    pub reads: Vec<PathBuf>,
     /// Whether it signals a server or talks to a container engine, beside writing files.
     pub runs_a_server: bool,
     /// Whether another tool makes the certificates.
@@ -50,6 +48,11 @@ impl Renewal {
 
     fn words(&self) -> impl Iterator<Item = String> + '_ {
         std::iter::once(self.program.to_string_lossy().into_owned()).chain(self.arguments.iter().cloned())
+    }
+
+    fn reaches(&self, places: &[&str]) -> bool {
+        let mut paths = self.writes.iter().chain(&self.reads).chain([&self.program]);
+        paths.any(|path| places.iter().any(|place| path.starts_with(place)))
     }
 
     fn service(&self) -> String {
@@ -83,9 +86,21 @@ impl Renewal {
         let _ = writeln!(
             text,
             "ProtectHome={}",
-            if self.at_home { "read-only" } else { "yes" }
+            if self.reaches(&["/home", "/root", "/run/user"]) {
+                "read-only"
+            } else {
+                "yes"
+            }
         );
-        let _ = writeln!(text, "PrivateTmp={}", if self.in_tmp { "no" } else { "yes" });
+        let _ = writeln!(
+            text,
+            "PrivateTmp={}",
+            if self.reaches(&["/tmp", "/var/tmp"]) {
+                "no"
+            } else {
+                "yes"
+            }
+        );
         text.push_str(HARDENED);
         let capabilities = match (&self.account, self.runs_a_server) {
             (Some(_), _) => "",
@@ -215,8 +230,7 @@ mod tests {
                 .to_vec(),
             account: Some("postgres".to_owned()),
             writes: vec!["/data".into()],
-            at_home: false,
-            in_tmp: false,
+            reads: Vec::new(),
             runs_a_server: false,
             from_another_tool: true,
         };

@@ -20,6 +20,8 @@ pub enum Part {
     Issuer,
     /// The client's.
     Client,
+    /// A revocation list that the client judges by.
+    List,
 }
 
 impl Part {
@@ -30,11 +32,12 @@ impl Part {
             Self::Server => "server",
             Self::Issuer => "issuer",
             Self::Client => "client",
+            Self::List => "list",
         }
     }
 }
 
-/// A certificate and its end.
+/// A certificate or revocation list, and its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Dated {
     /// What it is to the connection.
@@ -94,5 +97,11 @@ pub fn dates(target: &Target, report: &Report) -> Vec<Dated> {
         ours.and_then(|der| read(der))
             .map(|certificate| dated(Part::Client, &certificate)),
     );
+    all.extend(target.trust.list_ends().into_iter().map(|(issuer, end)| Dated {
+        part: Part::List,
+        subject: printable(&issuer),
+        not_after: end,
+        days_left: (end - target.now).whole_seconds().div_euclid(86_400),
+    }));
     all
 }

@@ -4,10 +4,15 @@ use time::{Duration, OffsetDateTime};
 
 use crate::audit::Finding;
 use crate::audit::facts::{Facts, KeyFile};
+use crate::judge::ListSigner;
 use crate::pki::Certificate;
 
 /// So many days before the end it is said.
 const SOON: i64 = 30;
+/// A CA takes longer to follow by another.
+const SOON_FOR_A_CA: i64 = 90;
+/// A list is renewed more often.
+const SOON_FOR_A_LIST: i64 = 3;
 /// Public CAs stopped at 398 days in 2020; twice that is nobody's plan for a server.
 pub const LONG: i64 = 825;
 
@@ -39,9 +44,57 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
         }
     }
     found.extend(facts.key.as_ref().and_then(key));
-    if let Some((file, end)) = facts.crl_ends.as_ref().filter(|(_, end)| *end < facts.now) {
-        let finding = Finding::new("crl-expired", file.as_str());
-        found.extend(finding.map(|finding| finding.evidence(format!("next update: {}", end.date()))));
+    found.extend(authorities(facts));
+    found.extend(lists(facts));
+    found
+}
+
+/// The CAs of the clients: when one ends, so does every client of it.
+fn authorities(facts: &Facts) -> Vec<Finding> {
+    let Some((file, all)) = &facts.client_cas else {
+        return Vec::new();
+    };
+    let judge = |ca: &Certificate| {
+        let id = if facts.now > ca.not_after() {
+            "client-ca-expired"
+        } else if facts.now + Duration::days(SOON_FOR_A_CA) > ca.not_after() {
+            "client-ca-expires"
+        } else {
+            return None;
+        };
+        let until = format!("{}: valid until {}", ca.subject(), ca.not_after().date());
+        Some(Finding::new(id, file.as_str())?.evidence(until))
+    };
+    all.iter().filter_map(judge).collect()
+}
+
+/// With a list in force PostgreSQL wants one in time of every CA on the way to a client's root
+/// (<https://www.postgresql.org/docs/current/ssl-tcp.html#SSL-CLIENT-CERTIFICATES>).
+fn lists(facts: &Facts) -> Vec<Finding> {
+    let Some((file, lists)) = &facts.lists else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for list in lists {
+        let Some(end) = list.next_update else { continue };
+        let id = if end <= facts.now {
+            "crl-expired"
+        } else if end <= facts.now + Duration::days(SOON_FOR_A_LIST) {
+            "crl-expires"
+        } else {
+            continue;
+        };
+        let evidence = format!("of {}, next update: {}", list.issuer, end.date());
+        found.extend(Finding::new(id, file.as_str()).map(|finding| finding.evidence(evidence)));
+    }
+    let all = facts.client_cas.iter().flat_map(|(_, all)| all);
+    for ca in all.filter(|ca| {
+        lists
+            .iter()
+            .all(|list| list.signer(ca.der()) != ListSigner::Signed)
+    }) {
+        let evidence = format!("none that {} signed", ca.subject());
+        found.extend(Finding::new("crl-missing", file.as_str()).map(|finding| finding.evidence(evidence)));
     }
     found
 }
