@@ -105,6 +105,8 @@ fn credentials(setup: &Setup) -> Credentials {
         })
         .collect();
     Credentials {
+        next: None,
+        old: None,
         server: authority
             .issue_server(&setup.hosts, setup.algorithm, setup.days, now)
             .unwrap(),
