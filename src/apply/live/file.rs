@@ -190,7 +190,8 @@ fn free_beside(path: &Path) -> PathBuf {
 /// Removes a file; none there is fine.
 pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path, error)),
+        // A read-only file system says so before it looks whether the name is there.
+        Err(error) if path.symlink_metadata().is_ok() => Err(Error::io("remove", path, error)),
         _ => Ok(()),
     }
 }
