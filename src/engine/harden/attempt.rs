@@ -31,6 +31,15 @@ pub async fn attempt(
     tell: &Teller,
 ) -> Result<Tried, Error> {
     let dir = &proposal.project.dir;
+    if !proposal.is_empty()
+        && let Some(line) = views(survey).await?.first()
+    {
+        return Err(Error::NotInForce {
+            what: format!("the server does not take its files as they are: {line}"),
+            remedy: "mend that line first: the server would not start again as it is; nothing was written"
+                .to_owned(),
+        });
+    }
     let mut tried = Tried {
         probes: Vec::new(),
         failure: None,
@@ -52,7 +61,6 @@ pub async fn attempt(
         step.done("proven");
         return Ok(tried);
     }
-    let before = views(survey).await?;
     let data = survey.map.here(&survey.server.data);
     let mut trial = Live::of(dir).begin(proposal.stage.name(), &data, &proposal.changes, None)?;
     let mut watchdog = match Watchdog::start(dir) {
@@ -71,7 +79,7 @@ pub async fn attempt(
             "{} of the server's files written",
             proposal.changes.len()
         ));
-        reload(survey, proposal, &before, tell).await?;
+        reload(survey, proposal, tell).await?;
         let step = tell.begin(Step::Verify);
         Box::pin(proof(hardening, survey, proposal, &mut tried.probes, tell)).await?;
         step.done(format!("{} promises tested", tried.probes.len()));
@@ -143,8 +151,11 @@ async fn load_time(survey: &mut Survey) -> Option<String> {
 
 /// What the server says is wrong with its files.
 async fn views(survey: &mut Survey) -> Result<Vec<String>, Error> {
-    const SETTINGS: &str = "SELECT coalesce(sourcefile, '') || ':' || coalesce(sourceline, 0) || ': ' || coalesce(name, '') \
-        || ': ' || error AS line FROM pg_file_settings WHERE error IS NOT NULL LIMIT 100";
+    // A setting that waits for a restart has an error there too, and is none.
+    const SETTINGS: &str = "SELECT coalesce(f.sourcefile, '') || ':' || coalesce(f.sourceline, 0) || ': ' \
+        || coalesce(f.name, '') || ': ' || f.error AS line FROM pg_file_settings f LEFT JOIN pg_settings s \
+        ON s.name = lower(f.name) WHERE f.error IS NOT NULL \
+        AND NOT (f.error = 'setting could not be applied' AND coalesce(s.context, '') = 'postmaster') LIMIT 100";
     let rows = survey
         .ask("asking for errors in the files (pg_file_settings)", SETTINGS)
         .await?;
@@ -158,12 +169,7 @@ const RULES: &str = "SELECT line_number AS line, coalesce(error, 'PostgreSQL doe
     FROM pg_hba_file_rules WHERE error IS NOT NULL OR type IS NULL LIMIT 1";
 
 /// Has the server read the files, and sees that it took them.
-async fn reload(
-    survey: &mut Survey,
-    proposal: &Proposal,
-    before: &[String],
-    tell: &Teller,
-) -> Result<(), String> {
+async fn reload(survey: &mut Survey, proposal: &Proposal, tell: &Teller) -> Result<(), String> {
     let words = |error: Error| error.to_string();
     for (path, bytes) in &proposal.read_back {
         if !survey.reads(path, bytes).await.map_err(words)? {
@@ -173,13 +179,7 @@ async fn reload(
             ));
         }
     }
-    let new: Vec<_> = views(survey)
-        .await
-        .map_err(words)?
-        .into_iter()
-        .filter(|line| !before.contains(line))
-        .collect();
-    if let Some(line) = new.first() {
+    if let Some(line) = views(survey).await.map_err(words)?.first() {
         return Err(format!("the server would not take its files: {line}"));
     }
     let step = tell.begin(Step::Reload);
