@@ -36,6 +36,12 @@ fn identifier(name: &str, what: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Whether a setup can name that role.
+#[must_use]
+pub fn is_role(name: &str) -> bool {
+    role(name).is_ok()
+}
+
 /// Whether a role of this name can be made, and named in `pg_hba.conf`
 /// (<https://www.postgresql.org/docs/current/sql-createrole.html>).
 pub(super) fn role(name: &str) -> Result<(), Refusal> {

@@ -7,7 +7,7 @@ use crate::engine::credentials::{Gathered, Renew, gather_for};
 use crate::engine::{Error, files, prepare};
 use crate::harden::{ClientProof, Stage};
 use crate::plan::{Found, Kit, Layout, Plan};
-use crate::setup::{AccessAnswer, Answers, Auth, ClientAnswer, Mode, Setup};
+use crate::setup::{AccessAnswer, Answers, Auth, ClientAnswer, Mode, Setup, is_role};
 
 use super::{Hardening, Survey, survey::tcp_address};
 
@@ -75,7 +75,7 @@ pub fn project(hardening: &Hardening, survey: &Survey) -> Result<Project, Error>
         // Roles of a server that is there have their own passwords.
         kit.wants_password = false;
     }
-    let gathered = gather_for(
+    let mut gathered = gather_for(
         &setup,
         &dir,
         &request.secrets,
@@ -83,6 +83,17 @@ pub fn project(hardening: &Hardening, survey: &Survey) -> Result<Project, Error>
         request.now,
         kits.clone(),
     )?;
+    if hardening.stage == Stage::Mtls && kits.len() > 1 {
+        let without = survey.logins.iter().filter(|role| !is_role(role));
+        gathered
+            .notes
+            .extend(without.filter(|role| !role.starts_with("pg_")).map(|role| {
+                format!(
+                    "no certificate is made for the role {}, whose name is a word of pg_hba.conf",
+                    crate::pki::printable(role)
+                )
+            }));
+    }
     let found = Found {
         project_dir: dir.clone(),
         port,
@@ -134,7 +145,7 @@ fn complete(answers: &mut Answers, hardening: &Hardening, survey: &Survey, port:
         answers.clients = survey
             .logins
             .iter()
-            .filter(|role| !role.starts_with("pg_"))
+            .filter(|role| is_role(role))
             .map(|role| ClientAnswer {
                 cn: Some(role.clone()),
                 role: None,
