@@ -81,11 +81,8 @@ pub fn run(global: &Global, args: &HardenArgs, output: Output) -> Result<Exit, E
         let mut survey = Box::pin(harden::survey(&hardening)).await?;
         let proposal = harden::propose(&hardening, &survey).await?;
         show(&proposal, &survey, output);
-        if let Some(why) = turned_away(&proposal.impact, args.accept_lockout) {
-            output.failure(
-                &why,
-                &["watch until nobody comes that way any more, or go on with --accept-lockout; nothing was written".to_owned()],
-            );
+        if let Some((why, remedy)) = turned_away(&proposal).filter(|_| !args.accept_lockout) {
+            output.failure(&why, &[remedy.to_owned()]);
             tell_json(&proposal, &survey, &nothing(why), output);
             return Ok(Exit::Broken);
         }
@@ -144,13 +141,25 @@ fn hardening(
     })
 }
 
-/// Why a stage is not tried: who would be turned away.
-fn turned_away(impact: &Impact, accepted: bool) -> Option<String> {
-    let sessions: u64 = impact.refused.iter().map(|affected| affected.sessions).sum();
-    (sessions > 0 && !accepted).then(|| match sessions {
+/// Why a stage is not tried, and what to do: who would be turned away.
+fn turned_away(proposal: &Proposal) -> Option<(String, &'static str)> {
+    if let Some(why) = &proposal.replaces {
+        return Some((
+            why.clone(),
+            "or replace it all the same with --accept-lockout; nothing was written",
+        ));
+    }
+    let refused = &proposal.impact.refused;
+    let sessions: u64 = refused.iter().map(|affected| affected.sessions).sum();
+    let why = match sessions {
+        0 => return None,
         1 => "a session that was seen would be refused".to_owned(),
         many => format!("{many} sessions that were seen would be refused"),
-    })
+    };
+    Some((
+        why,
+        "watch until nobody comes that way any more, or go on with --accept-lockout; nothing was written",
+    ))
 }
 
 fn nothing(why: String) -> Tried {

@@ -10,7 +10,9 @@ use crate::apply::live::{LiveChange, Wanted};
 use crate::conf::hba::shown;
 use crate::conf::simulate::{Channel, Connection, Outcome, Simulator, outcome};
 use crate::conninfo::{Keyword, SslMode};
-use crate::dial::{Address, SslAnswer, TlsSettings, Verified, handshake, open, ssl_request};
+use crate::dial::{
+    Address, Judgement, NothingVerified, SslAnswer, TlsSettings, Verified, handshake, open, ssl_request,
+};
 use crate::engine::Error;
 use crate::harden::{Draft, Impact, Prevented, Stage, TlsSeen, Watched, Wish, impact, plan, unified};
 use crate::judge::TrustStore;
@@ -31,6 +33,8 @@ pub struct Proposal {
     pub impact: Impact,
     /// What should be known.
     pub notes: Vec<String>,
+    /// A certificate that clients may well be verifying, and that another would take the place of: why not to.
+    pub replaces: Option<String>,
     pub(super) project: Project,
     pub(super) changes: Vec<LiveChange>,
     /// Text files and certificates by the server's own names, to see that it reads them.
@@ -109,6 +113,7 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
         files: Vec::new(),
         impact,
         notes: project.gathered.notes.clone(),
+        replaces: certificates.replaces,
         wanted: draft.wanted().to_vec(),
         leaf: (!certificates.keep).then(|| project.gathered.credentials.server.leaf().clone()),
         own_root: certificates.own_root,
@@ -187,6 +192,8 @@ struct Certificates {
     keep: bool,
     /// It is known by the project's own root.
     own_root: bool,
+    /// Why the one in force should not be replaced.
+    replaces: Option<String>,
     pair: Option<(String, String)>,
     client_ca: Option<String>,
     files: Vec<NewFile>,
@@ -200,7 +207,11 @@ async fn certificates(stage: Stage, survey: &Survey, project: &Project) -> Resul
     let keep = match &served {
         Some((leaf, Trust::Project)) => leaf == credentials.server.leaf(),
         Some((_, Trust::Admin)) => !is_given,
-        None => false,
+        Some((_, Trust::Nobody)) | None => false,
+    };
+    let replaces = match &served {
+        Some((leaf, Trust::Nobody)) if !is_given => verified_elsewhere(leaf, survey),
+        _ => None,
     };
     let mut files = Vec::new();
     let mut put = |name: &str, content: Vec<u8>, mode: u32| {
@@ -237,6 +248,7 @@ async fn certificates(stage: Stage, survey: &Survey, project: &Project) -> Resul
     Ok(Certificates {
         own_root: !(keep && matches!(&served, Some((_, Trust::Admin)))),
         keep,
+        replaces,
         pair,
         client_ca,
         files,
@@ -277,9 +289,24 @@ enum Trust {
     Project,
     /// What the admin's connection string names.
     Admin,
+    /// By nothing that is known here.
+    Nobody,
 }
 
-/// The certificate that is served now, if it holds: chain, name and dates.
+/// Why a certificate that nothing here leads to should stay: somebody's CA issued it, and their clients verify it.
+fn verified_elsewhere(leaf: &Certificate, survey: &Survey) -> Option<String> {
+    let now = survey.target.now;
+    let is_valid = leaf.not_before() <= now && now <= leaf.not_after();
+    (is_valid && !leaf.is_self_issued()).then(|| {
+        format!(
+            "the certificate in force was issued by {}, and clients that verify it would not know the one in its place; to keep it \
+             add sslrootcert=FILE with that CA's root to the connection string",
+            crate::pki::printable(leaf.issuer())
+        )
+    })
+}
+
+/// The certificate that is served now, and by what it holds: chain, name and dates.
 async fn served(survey: &Survey, roots: &[Certificate]) -> Result<Option<(Certificate, Trust)>, Error> {
     if survey.setting("ssl") != Some("on") {
         return Ok(None);
@@ -291,18 +318,24 @@ async fn served(survey: &Survey, roots: &[Certificate]) -> Result<Option<(Certif
         Address::Tcp { .. } => survey.target.host.clone(),
         Address::Unix(_) => "localhost".to_owned(),
     };
-    // By our own root it is the very certificate that counts; the admin's own must carry the name as well.
-    for (trust, store, host) in [
-        (Trust::Project, &own, None),
-        (Trust::Admin, &survey.target.trust, Some(dialled.clone())),
-    ] {
-        let address = Address::known(&dialled, std::net::SocketAddr::new(ip, port));
-        let judgement = Verified {
+    let verified = |store: &Arc<TrustStore>, host: Option<String>| -> Arc<dyn Judgement> {
+        Arc::new(Verified {
             trust: Arc::clone(store),
             host,
             now: survey.target.now,
-        };
-        let settings = TlsSettings::new(Arc::new(judgement)).with_sni_for(&dialled);
+        })
+    };
+    // By our own root it is the very certificate that counts; the admin's own must carry the name as well.
+    for (trust, judgement) in [
+        (Trust::Project, verified(&own, None)),
+        (
+            Trust::Admin,
+            verified(&survey.target.trust, Some(dialled.clone())),
+        ),
+        (Trust::Nobody, Arc::new(NothingVerified)),
+    ] {
+        let address = Address::known(&dialled, std::net::SocketAddr::new(ip, port));
+        let settings = TlsSettings::new(judgement).with_sni_for(&dialled);
         let deadline = survey.deadline();
         let Ok(mut stream) = open(&address, deadline).await else {
             return Ok(None);
