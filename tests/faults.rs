@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use support::{Account, Job, Outcome, Project, pgtls, pgtls_bin, scratch, skip};
+use support::{Account, Job, Mount, Outcome, Project, has_strace, pgtls, pgtls_bin, scratch, skip};
 
 /// The calls by which a program changes a disk. What `openat` makes is seen at the next of them: opening what is there
 /// changes nothing, and is most of what it does.
@@ -28,17 +28,6 @@ const CALLS: [&str; 9] = [
 
 /// Every file with its mode and content.
 type Files = BTreeMap<PathBuf, (u32, Vec<u8>)>;
-
-fn has_strace() -> bool {
-    let works = Job::new("sh")
-        .args(["-c", "command -v strace >/dev/null && strace -o /dev/null true"])
-        .run()
-        .ok;
-    if !works {
-        skip("strace is not here, or may not trace", true);
-    }
-    works
-}
 
 /// A journey over a directory, which can be put back to its beginning.
 struct Scene {
@@ -454,27 +443,4 @@ fn an_edit_is_kept_and_a_link_is_not_followed() {
         outcome.stderr
     );
     assert_eq!(fs::read_to_string(&precious).unwrap(), "not yours");
-}
-
-/// A mounted file system, gone when dropped.
-struct Mount {
-    at: PathBuf,
-}
-
-impl Mount {
-    fn tmpfs(options: &str) -> Self {
-        let at = scratch("mount");
-        Job::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "none"])
-            .arg(&at)
-            .run()
-            .expect_ok("mount");
-        Self { at }
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        Job::new("umount").arg("-l").arg(&self.at).run();
-    }
 }

@@ -15,7 +15,9 @@
 )]
 
 mod account;
+mod disk;
 mod docker;
+mod fault;
 mod pki;
 mod postgres;
 mod process;
@@ -35,9 +37,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub use account::Account;
+pub use disk::{Tree, differences, tree};
 pub use docker::{Contained, Docker};
+pub use fault::{Mount, has_strace};
 pub use pki::{Ca, Leaf};
-pub use postgres::{Postgres, cache, psql, psql_as, psycopg};
+pub use postgres::{Postgres, cache, psql, psql_as, psql_job, psycopg};
 pub use process::{Job, Outcome, Running, pgtls, pgtls_bin, spawn_tied};
 pub use project::Project;
 pub use server::{Builder, TestServer, template};

@@ -91,6 +91,11 @@ pub fn psql(conninfo: &str, query: &str) -> Outcome {
 /// [`psql`] run by another account (which must be able to read the files that the conninfo names).
 #[track_caller]
 pub fn psql_as(account: &Account, conninfo: &str, query: &str) -> Outcome {
+    psql_job(account, conninfo, query).run()
+}
+
+/// [`psql_as`], not yet run.
+pub fn psql_job(account: &Account, conninfo: &str, query: &str) -> Job {
     // Debian's /usr/bin/psql is a wrapper in Perl that looks for clusters: the real one is beside it.
     let real = Postgres::all()
         .into_values()
@@ -112,7 +117,6 @@ pub fn psql_as(account: &Account, conninfo: &str, query: &str) -> Outcome {
             conninfo,
         ])
         .account(account)
-        .run()
 }
 
 /// What psycopg (libpq 18 or later) says under that conninfo: the result of one query that gives one value.

@@ -1,6 +1,6 @@
 //! Processes with a clean environment, a time limit and an account; and the program under test.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -96,6 +96,11 @@ impl Job {
         self.command.get_program().into()
     }
 
+    /// Its arguments.
+    pub fn arguments(&self) -> Vec<OsString> {
+        self.command.get_args().map(OsStr::to_owned).collect()
+    }
+
     /// Adds an argument.
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.command.arg(arg);
@@ -186,6 +191,15 @@ impl Running {
     /// Whether it has not ended yet.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Sends a signal to it and to all that it started and that stayed in its process group, as a terminal does.
+    pub fn signal_group(&self, signal: &str) {
+        Job::new("kill")
+            .arg(format!("-{signal}"))
+            .arg("--")
+            .arg(format!("-{}", self.pid()))
+            .run();
     }
 
     /// Sends it a signal, such as `INT`.

@@ -18,10 +18,11 @@ pub struct TestServer {
     pub data: PathBuf,
     dir: PathBuf,
     child: Child,
+    builder: Builder,
 }
 
 /// A server about to be started.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct Builder {
     postgres: Postgres,
@@ -34,6 +35,7 @@ pub struct Builder {
     environment: Vec<(String, String)>,
     port: Option<u16>,
     is_standby: bool,
+    is_bare: bool,
 }
 
 impl TestServer {
@@ -50,7 +52,35 @@ impl TestServer {
             environment: Vec::new(),
             port: None,
             is_standby: false,
+            is_bare: false,
         }
+    }
+
+    /// Stops it as `pg_ctl stop -m fast` does, and starts it again over its files as they are now: true if it came up.
+    pub fn restart(&mut self) -> bool {
+        self.stop();
+        self.child = self.builder.launch(&self.dir, &self.data, self.port);
+        is_ready(&mut self.child, &self.data)
+    }
+
+    /// Stops it as `pg_ctl stop -m fast` does, if it runs.
+    pub fn stop(&mut self) {
+        if self.child.try_wait().unwrap().is_none() {
+            Job::new("kill").arg("-INT").arg(self.pid().to_string()).run();
+        }
+        wait_for("PostgreSQL ends", Duration::from_secs(60), || {
+            self.child.try_wait().unwrap()
+        });
+    }
+
+    /// The postmaster's process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The directory of its socket and its log.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Runs a statement as the superuser.
@@ -133,6 +163,12 @@ impl Builder {
         self.conf("hot_standby = off")
     }
 
+    /// Takes where it listens from its files, not from the command line.
+    pub fn bare(mut self) -> Self {
+        self.is_bare = true;
+        self
+    }
+
     /// Adds an argument of `postgres`, which beats every file.
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
@@ -167,20 +203,37 @@ impl Builder {
             .run()
             .expect_ok("cp");
         self.configure(&data);
+        self.start_in(dir, data)
+    }
+
+    /// Starts it over files that are there already: `dir` is where its socket and its log lie, and goes with it.
+    ///
+    /// # Panics
+    /// With its log, if it does not come up.
+    #[track_caller]
+    pub fn start_in(self, dir: PathBuf, data: PathBuf) -> TestServer {
         // A free port may be taken before the server gets it.
         let mut attempts = 5;
-        let server = loop {
-            let mut server = self.launch(&dir, &data);
-            if server.is_ready() {
-                break server;
+        let (port, child) = loop {
+            let port = self.port.unwrap_or_else(super::free_port);
+            let mut child = self.launch(&dir, &data, port);
+            if is_ready(&mut child, &data) {
+                break (port, child);
             }
-            let log = server.log();
+            let log = fs::read_to_string(dir.join("log")).unwrap();
             attempts -= 1;
             let again = attempts > 0 && log.contains("in use");
             assert!(again, "PostgreSQL {} did not start:\n{log}", self.postgres.major);
         };
-        if !self.is_standby {
-            for statement in &self.sql {
+        let server = TestServer {
+            port,
+            data,
+            dir,
+            child,
+            builder: self,
+        };
+        if !server.builder.is_standby {
+            for statement in &server.builder.sql {
                 server.sql(statement);
             }
         }
@@ -211,8 +264,7 @@ impl Builder {
         }
     }
 
-    fn launch(&self, dir: &Path, data: &Path) -> TestServer {
-        let port = self.port.unwrap_or_else(super::free_port);
+    fn launch(&self, dir: &Path, data: &Path, port: u16) -> Child {
         let account = Account::server();
         let mut command = Command::new("setpriv");
         // SIGQUIT, immediate shutdown, if the tests are killed.
@@ -223,47 +275,53 @@ impl Builder {
                 .arg(format!("--regid={}", account.gid))
                 .arg("--clear-groups");
         }
-        let log = File::create(dir.join("log")).unwrap();
+        let log = File::options()
+            .append(true)
+            .create(true)
+            .open(dir.join("log"))
+            .unwrap();
         command
             .arg(self.postgres.bin.join("postgres"))
             .arg("-D")
             .arg(data)
-            .args(["-p", &port.to_string(), "-k"])
-            .arg(dir)
-            .args(["-c", "listen_addresses=127.0.0.1,::1"])
+            .arg("-k")
+            .arg(dir);
+        if !self.is_bare {
+            command.args(["-p", &port.to_string()]);
+            command.args(["-c", "listen_addresses=127.0.0.1,::1"]);
+        }
+        command
             .args(&self.arguments)
             .env_clear()
             .env("LC_ALL", "C")
+            // What its files do not set: https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-PORT
+            .env("PGPORT", port.to_string())
             .env(MARK, mark())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(dir)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log);
-        TestServer {
-            port,
-            data: data.to_owned(),
-            dir: dir.to_owned(),
-            child: spawn_tied(command),
-        }
+        spawn_tied(command)
     }
 }
 
-impl TestServer {
-    /// Waits until it accepts connections (true) or has ended (false).
-    fn is_ready(&mut self) -> bool {
-        let pidfile = self.data.join("postmaster.pid");
-        wait_for("PostgreSQL is ready", Duration::from_secs(60), || {
-            if self.child.try_wait().unwrap().is_some() {
-                return Some(false);
-            }
-            // Its last line is the postmaster's state: https://www.postgresql.org/docs/current/storage-file-layout.html
-            let state = fs::read_to_string(&pidfile).ok()?;
-            let state = state.lines().nth(7)?;
-            // "standby" is a standby that takes no sessions.
-            (state.starts_with("ready") || state.starts_with("standby")).then_some(true)
-        })
-    }
+/// Waits until it accepts connections (true) or has ended (false).
+fn is_ready(child: &mut Child, data: &Path) -> bool {
+    let pidfile = data.join("postmaster.pid");
+    wait_for("PostgreSQL is ready", Duration::from_secs(60), || {
+        if child.try_wait().unwrap().is_some() {
+            return Some(false);
+        }
+        // Its first line is whose it is, its last the postmaster's state:
+        // https://www.postgresql.org/docs/current/storage-file-layout.html
+        let text = fs::read_to_string(&pidfile).ok()?;
+        let mut lines = text.lines();
+        let is_own = lines.next()? == child.id().to_string();
+        let state = lines.nth(6)?;
+        // "standby" is a standby that takes no sessions.
+        (is_own && (state.starts_with("ready") || state.starts_with("standby"))).then_some(true)
+    })
 }
 
 impl Drop for TestServer {
