@@ -206,8 +206,10 @@ impl Guard {
         };
         let Header { kind, body } = Header::parse(header, limit)?;
         if self.ready {
-            let before = self.watch.result_bytes.fetch_add(body, Ordering::Relaxed);
-            if before.saturating_add(body) > MOST_RESULT_BYTES {
+            // With the header: messages without a body cost, too.
+            let whole = header.len() + body;
+            let before = self.watch.result_bytes.fetch_add(whole, Ordering::Relaxed);
+            if before.saturating_add(whole) > MOST_RESULT_BYTES {
                 return Err(Halt::TooLarge);
             }
         } else {

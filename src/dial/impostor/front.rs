@@ -82,27 +82,28 @@ enum Greeted {
 }
 
 async fn greet(client: &mut TcpStream, disguise: &Disguise, tell: &Teller) -> Result<Greeted, Lost> {
-    let has_tls = matches!(disguise, Disguise::Certificate(_) | Disguise::Borrowed);
     let mut first = [0; 1];
     // Direct TLS: a handshake record instead of a packet.
-    if has_tls && client.peek(&mut first).await? == 1 && first[0] == 0x16 {
+    if let Some(greeted) = with_tls(disguise, &[])
+        && client.peek(&mut first).await? == 1
+        && first[0] == 0x16
+    {
         tell.tell(Overheard::AskedForTls);
-        return Ok(match disguise {
-            Disguise::Certificate(config) => Greeted::Tls(Arc::clone(config)),
-            _ => Greeted::TheServers(&[]),
-        });
+        return Ok(greeted);
     }
     for _ in 0..MOST_REQUESTS {
         let packet = packet(client).await?;
         if **packet == SSL_REQUEST {
             tell.tell(Overheard::AskedForTls);
-            match disguise {
-                Disguise::Certificate(config) => {
-                    client.write_all(b"S").await?;
-                    return Ok(Greeted::Tls(Arc::clone(config)));
-                }
-                Disguise::Borrowed => return Ok(Greeted::TheServers(&SSL_REQUEST)),
-                Disguise::Plaintext | Disguise::Wiretap => client.write_all(b"N").await?,
+            let greeted = with_tls(disguise, &SSL_REQUEST);
+            match &greeted {
+                Some(Greeted::Tls(_)) => client.write_all(b"S").await?,
+                // The server answers for itself.
+                Some(_) => {}
+                None => client.write_all(b"N").await?,
+            }
+            if let Some(greeted) = greeted {
+                return Ok(greeted);
             }
         } else if **packet == GSSENC_REQUEST {
             client.write_all(b"N").await?;
@@ -113,6 +114,15 @@ async fn greet(client: &mut TcpStream, disguise: &Disguise, tell: &Teller) -> Re
     Err(Lost::Other(
         "the client asks and asks, and never begins".to_owned(),
     ))
+}
+
+/// What becomes of a client that wants TLS and has sent this for it; `None`: it gets none.
+fn with_tls(disguise: &Disguise, sent: &'static [u8]) -> Option<Greeted> {
+    match disguise {
+        Disguise::Certificate(config) => Some(Greeted::Tls(Arc::clone(config))),
+        Disguise::Borrowed => Some(Greeted::TheServers(sent)),
+        Disguise::Plaintext | Disguise::Wiretap => None,
+    }
 }
 
 /// A packet without a type: the first things that a client sends.

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod hostile;
+mod inside_tls;
 mod openssl;
 mod real_login;
 mod real_probes;

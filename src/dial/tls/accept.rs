@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use crate::judge::SUPPORTED_SCHEMES;
-use rustls::client::danger::HandshakeSignatureValid;
 
 /// Asks for a client certificate, and is content with any and with none. For nothing but an impostor.
 #[derive(Debug)]
