@@ -20,8 +20,10 @@ const PARAMETER: &[u8] = b"S\0\0\0\x08a\0b\0";
 const ROW: &[u8] = b"D\0\0\0\x0c\0\x01\0\0\0\x02ab";
 const NO_BODY: &[u8] = b"I\0\0\0\x04";
 
-/// What a server says once after the startup packet, and then for ever, over TLS or not.
-const SERVERS: [(&str, &[&[u8]], &[u8], bool); 8] = [
+/// A server: what it does, what it says once after the startup packet, what it says then for ever, whether over TLS.
+type Server = (&'static str, &'static [&'static [u8]], &'static [u8], bool);
+
+const SERVERS: [Server; 8] = [
     ("notices before the login", &[], NOTICE, true),
     ("notices behind the login", &[LET_IN], NOTICE, true),
     ("parameters behind the login", &[LET_IN], PARAMETER, true),
