@@ -6,6 +6,7 @@ mod cases;
 mod handshake;
 mod mutations;
 mod names;
+mod random;
 #[path = "../support/workshop.rs"]
 mod workshop;
 
