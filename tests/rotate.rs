@@ -21,6 +21,7 @@ struct Stage {
     server: TestServer,
     ca: Ca,
     kit: PathBuf,
+    account: Account,
 }
 
 impl Stage {
@@ -35,7 +36,21 @@ impl Stage {
             server,
             ca,
             kit: scratch("kit"),
+            account: Account::current(),
         }
+    }
+
+    /// From here on pgtls runs as the server's own account.
+    fn by_the_server(mut self) -> Self {
+        self.account = Account::server();
+        self.account.own(&self.kit);
+        self
+    }
+
+    fn undo(&self) -> Outcome {
+        pgtls(["undo", "--dir", text(&self.kit)])
+            .account(&self.account)
+            .run()
     }
 
     fn renew(&self, args: &[&str]) -> Outcome {
@@ -44,6 +59,7 @@ impl Stage {
             .arg("--dir")
             .arg(&self.kit)
             .args(args)
+            .account(&self.account)
             .run()
     }
 
@@ -187,13 +203,17 @@ impl Drop for Held {
 #[test]
 fn a_pair_is_put_in_force_and_taken_back_while_a_session_is_held() {
     for postgres in MAJORS.into_iter().filter_map(Postgres::find) {
-        let stage = Stage::new(&postgres);
+        let mut stage = Stage::new(&postgres);
+        if postgres.major == 17 {
+            stage = stage.by_the_server();
+        }
         let before = stage.files();
         let old = stage.serial();
         let mut held = Held::new(&stage);
         let pid = held.ask("select pg_backend_pid()");
 
         let new = stage.ca.server(&["localhost", "127.0.0.1"]);
+        stage.account.own(&new.key);
         let outcome = stage
             .renew(&[&give(&new)[..], &["--root", text(&stage.ca.cert)]].concat())
             .expect_status(0);
@@ -212,7 +232,7 @@ fn a_pair_is_put_in_force_and_taken_back_while_a_session_is_held() {
                 "mode and owner stay"
             );
         }
-        pgtls(["undo", "--dir", text(&stage.kit)]).run().expect_status(0);
+        stage.undo().expect_status(0);
         assert!(stage.files() == before, "undo gives back the bytes");
         assert_eq!(stage.serial(), old);
         assert_eq!(held.ask("select pg_backend_pid()"), pid, "the session goes on");
@@ -1173,4 +1193,52 @@ fn what_ends_is_said_before() {
         .find(|one| one["part"] == "list")
         .unwrap();
     assert!(list["days_left"].as_i64().unwrap() <= 4, "{list}");
+}
+
+/// What `harden` began, `renew` goes on with: its CA, its directory.
+#[test]
+fn a_hardened_server_is_renewed_by_the_ca_that_harden_made() {
+    let Some(postgres) = Postgres::find(17) else {
+        return;
+    };
+    let server = TestServer::builder(&postgres)
+        .sql("create role app login password 'pw'")
+        .hba("host all all 127.0.0.1/32 scram-sha-256")
+        .start();
+    let account = Account::server();
+    let kit = scratch("kit");
+    account.own(&kit);
+    let run = |args: &[&str]| pgtls(args).args(["--dir", text(&kit)]).account(&account).run();
+    let elsewhere = [&server.socket(), "--config-dir", text(&server.data), "--yes"];
+    run(&[&["harden"][..], &elsewhere, &["--stage", "on"]].concat()).expect_status(0);
+    let psql = |root: &Path| {
+        let conninfo = format!(
+            "host=localhost port={} user=app password=pw dbname=postgres sslmode=verify-full sslrootcert={}",
+            server.port,
+            root.display()
+        );
+        psql_as(&account, &conninfo, "select 1").ok
+    };
+    let first = scratch("root").join("root.crt");
+    fs::copy(kit.join("ca/root.crt"), &first).unwrap();
+    assert!(psql(&first));
+    let serial = serial_served(server.port);
+    run(&[&["renew"][..], &elsewhere].concat()).expect_status(0);
+    let renewed = serial_served(server.port);
+    assert_ne!(renewed, serial);
+    assert!(psql(&first));
+    assert!(
+        !kit.join("server/postgresql.conf").exists(),
+        "the server's own files are none of the project's"
+    );
+    for (stage, works) in [("trust", true), ("issue", false), ("withdraw", false)] {
+        run(&[&["renew"][..], &elsewhere, &["--ca", "--stage", stage]].concat()).expect_status(0);
+        let clients = fs::read_dir(kit.join("clients"))
+            .unwrap()
+            .flatten()
+            .next()
+            .unwrap();
+        assert!(psql(&clients.path().join("root.crt")), "{stage}");
+        assert_eq!(psql(&first), works, "{stage}: the root of before");
+    }
 }

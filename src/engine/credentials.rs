@@ -47,18 +47,8 @@ pub struct Gathered {
     pub notes: Vec<String>,
 }
 
-/// Reads what is in the project and makes what is missing or does not fit.
-pub fn gather(
-    setup: &Setup,
-    dir: &Path,
-    secrets: &Secrets,
-    renew: Renew,
-    now: OffsetDateTime,
-) -> Result<Gathered, Error> {
-    gather_for(setup, dir, secrets, renew, now, Kit::all(setup))
-}
-
-/// The same for these kits: on a server that is there, roles have their own passwords.
+/// Reads what is in the project and makes what is missing or does not fit, for these kits: on a server that is there, roles
+/// have their own passwords.
 pub(super) fn gather_for(
     setup: &Setup,
     dir: &Path,

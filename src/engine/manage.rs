@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 
 use crate::apply::{self, Project, Undone, Written};
-use crate::dial::{Address, Deadline, NothingVerified, TlsSettings, handshake, open, ssl_request};
+use crate::dial::{Address, Deadline, NothingVerified, OpenError, TlsSettings, handshake, open, ssl_request};
 use crate::pki::Certificate;
 use crate::setup::{Answers, Run};
 
@@ -147,7 +147,7 @@ pub async fn renew(
         return Err(Error::Reload(complaint.clone()));
     }
     step.done("the running server has read its files again");
-    let host = prepared.setup.dialled_host().to_string();
+    let host = local(&prepared, timeout).await;
     let step = tell.begin(Step::Verify);
     if let Renew::Stage(_) = what
         && let Err(why) = succession::holds(&prepared, timeout).await
@@ -169,6 +169,16 @@ pub async fn renew(
         "the OLD certificate is still served"
     });
     Ok(renewal)
+}
+
+/// Where our own server answers: under its name, or where this machine does not know that (yet) on its loopback address.
+pub(super) async fn local(prepared: &prepare::Prepared, timeout: Duration) -> String {
+    let host = prepared.setup.dialled_host().to_string();
+    let known = Address::resolve(&host, prepared.found.port, Deadline::after(timeout)).await;
+    match known {
+        Err(OpenError::NoSuchHost { .. }) => "127.0.0.1".to_owned(),
+        _ => host,
+    }
 }
 
 /// Whether the server presents this certificate, before the time is up: a reload reaches new connections only

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use crate::apply::{self, Changes, Policy, Project, compare, compare_beside};
+use crate::apply::{self, BOOKS, Changes, Policy, Project, compare, compare_beside};
 use crate::conninfo::Conninfo;
 use crate::plan::{Found, Kit, Layout, Plan};
 use crate::server::FreePort;
-use crate::setup::{Answers, Setup};
+use crate::setup::{Answers, Run, Setup};
 
-use super::credentials::{Gathered, Renew, Secrets, gather};
+use super::credentials::{Gathered, Renew, Secrets, gather_for};
 use super::{Error, Ground, Step, Teller, files};
 
 /// What a journey starts from.
@@ -143,6 +143,11 @@ pub fn save_answers(request: &Request) -> Result<PathBuf, Error> {
     Ok(absolute(&request.dir).join(Layout::SETUP))
 }
 
+/// Whether the project is kept beside a server that was hardened: that server's own files are none of the project's.
+fn is_beside_a_server(setup: &Setup, dir: &Path) -> bool {
+    setup.run == Run::None && dir.join(BOOKS).join("live").is_dir()
+}
+
 /// Works everything out against a directory, which need not exist.
 ///
 /// `ground` is where the server runs; without it, what is there now is looked at.
@@ -160,25 +165,35 @@ pub async fn prepare(
     };
     let setup = ground.settle(setup);
     let (port, held) = ground.port(&setup).await?;
+    let beside = is_beside_a_server(&setup, &dir);
+    let mut kits = Kit::all(&setup);
+    for kit in kits.iter_mut().filter(|_| beside) {
+        // Roles of a server that is there have their own passwords.
+        kit.wants_password = false;
+    }
     let step = tell.begin(Step::Certificates);
     let gathered = match &request.gathered {
         Some(gathered) => Arc::clone(gathered),
-        None => Arc::new(gather(
+        None => Arc::new(gather_for(
             &setup,
             &dir,
             &request.secrets,
             request.renew,
             request.now,
+            kits.clone(),
         )?),
     };
     let found = ground.found(&setup, &dir, port, &gathered.credentials)?;
-    let plan = Plan::new(&setup, &gathered.credentials, &found);
+    let plan = if beside {
+        Plan::beside_a_server(&setup, &gathered.credentials, &found)
+    } else {
+        Plan::new(&setup, &gathered.credentials, &found)
+    };
     let changes = Some(compare(project, &plan.artifacts)?);
     step.done(match gathered.notes.as_slice() {
         [] => "certificates are as they should be".to_owned(),
         notes => notes.join("; "),
     });
-    let kits = Kit::all(&setup);
     Ok(Prepared {
         dir,
         setup,

@@ -345,6 +345,14 @@ fn identity(
         },
     )?;
     notes.extend(checked.notes);
+    let end = checked.identity.leaf().not_after();
+    if let Some(present) = pair.chain.first().filter(|present| present.not_after() > end) {
+        notes.push(format!(
+            "it ends on {}, before the one that it replaces ({})",
+            end.date(),
+            present.not_after().date()
+        ));
+    }
     Ok(Some(checked.identity))
 }
 

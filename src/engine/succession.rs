@@ -21,7 +21,7 @@ use crate::plan::Layout;
 use crate::setup::{CertificateSource, Mode, Setup};
 use crate::verify::client_identity;
 
-use super::manage::presented;
+use super::manage::{local, presented};
 use super::{Error, Gathered, Prepared, files};
 
 /// One stage.
@@ -209,7 +209,7 @@ pub async fn may_come(prepared: &Prepared, stage: Stage, timeout: Duration) -> R
             }
         }
         Stage::Withdraw => {
-            let host = prepared.setup.dialled_host().to_string();
+            let host = local(prepared, timeout).await;
             let presented = presented(&host, prepared.found.port, Deadline::after(timeout)).await?;
             let issuer = prepared.gathered.issuer.as_ref();
             let is_new = presented
@@ -257,7 +257,7 @@ pub async fn holds(prepared: &Prepared, timeout: Duration) -> Result<(), String>
     let Some(client) = newcomer(&prepared.gathered) else {
         return Ok(());
     };
-    let host = prepared.setup.dialled_host().to_string();
+    let host = local(prepared, timeout).await;
     accepts(&host, prepared.found.port, &client, timeout).await
 }
 

@@ -206,3 +206,48 @@ fn elements(bytes: &[u8]) -> Result<Vec<AnyRef<'_>>, pkcs8::der::Error> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::pki::{Algorithm, Authority};
+
+    /// The form of RFC 5272 section 4.1 that CAs answer with.
+    fn certs_only(certificates: &[&[u8]]) -> Vec<u8> {
+        let oid = |text| der::oid(ObjectIdentifier::new_unwrap(text));
+        let data = der::sequence(&[
+            &der::tlv(der::INTEGER, &[1]),
+            &der::tlv(der::SET, &[]),
+            &der::sequence(&[&oid("1.2.840.113549.1.7.1")]),
+            &der::tlv(der::context(0), &certificates.concat()),
+            &der::tlv(der::SET, &[]),
+        ]);
+        der::sequence(&[&oid("1.2.840.113549.1.7.2"), &der::tlv(der::context(0), &data)])
+    }
+
+    #[test]
+    fn pkcs7_is_taken_apart_and_what_is_cut_or_changed_never_panics() {
+        let now = datetime!(2026-01-01 00:00 UTC);
+        let ca = Authority::create("ca", Algorithm::P256, 100, now).unwrap();
+        let leaf = ca.issue_client("app", Algorithm::P256, 10, now).unwrap();
+        let whole = certs_only(&[ca.certificate().der(), leaf.leaf().der(), ca.certificate().der()]);
+        let mut delivery = Delivery::default();
+        delivery.add(&whole).unwrap();
+        assert_eq!(delivery.certificates.len(), 2, "each once");
+        let (identity, unused) = delivery.identity(leaf.key().clone()).unwrap();
+        assert_eq!((identity.chain().len(), unused), (1, 0), "the root is left out");
+        let other = ca.issue_client("app", Algorithm::P256, 10, now).unwrap();
+        assert!(matches!(
+            delivery.identity(other.key().clone()),
+            Err(DeliveryError::NotForKey { count: 2, .. })
+        ));
+        for end in 0..whole.len() {
+            assert!(Delivery::default().add(&whole[..end]).is_err(), "cut at {end}");
+            let mut changed = whole.clone();
+            changed[end] ^= 0x55;
+            let _ = Delivery::default().add(&changed);
+        }
+    }
+}
