@@ -178,4 +178,5 @@ def main():
     return 0 if bench.table() else 1
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

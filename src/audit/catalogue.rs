@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     /// The source of every check: an id that is found must be in the catalogue, and one in the catalogue be found.
-    const SOURCES: [&str; 10] = [
+    const SOURCES: [&str; 12] = [
         include_str!("checks/settings.rs"),
         include_str!("checks/certificate.rs"),
         include_str!("checks/hba.rs"),
@@ -79,7 +79,9 @@ mod tests {
         include_str!("tree/container.rs"),
         include_str!("tree/image.rs"),
         include_str!("tree/keys.rs"),
-        include_str!("tree/server.rs"),
+        include_str!("tree/server/mod.rs"),
+        include_str!("tree/server/contained.rs"),
+        include_str!("tree/server/tls.rs"),
         include_str!("tree/url.rs"),
     ];
 

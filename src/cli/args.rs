@@ -80,7 +80,7 @@ pub enum Command {
     /// Show every file with its difference against the disk; write nothing.
     Plan(SetupArgs),
     /// Write the files, so that it can be undone.
-    Apply(SetupArgs),
+    Apply(ApplyArgs),
     /// Take back the last write.
     Undo,
     /// Stop what `up` started.
@@ -198,6 +198,17 @@ pub struct SetupArgs {
     pub password_file: Option<PathBuf>,
 }
 
+/// `apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// The answers.
+    #[command(flatten)]
+    pub setup: SetupArgs,
+    /// The files for a container, as --run compose; nothing is started.
+    #[arg(long, conflicts_with = "run")]
+    pub compose: bool,
+}
+
 /// `up`.
 #[derive(Debug, Args)]
 pub struct UpArgs {
@@ -207,6 +218,9 @@ pub struct UpArgs {
     /// Do not prove it afterwards.
     #[arg(long)]
     pub no_verify: bool,
+    /// Use the data in a volume that an earlier project left: its databases stay, this setup's roles get new passwords.
+    #[arg(long)]
+    pub adopt: bool,
     /// How long a probe may take, seconds.
     #[arg(long, value_name = "SECONDS", default_value = "5")]
     pub timeout: f64,
@@ -402,6 +416,12 @@ pub struct ConnectArgs {
     /// Write a whole example project into this directory instead: the snippet and its manifest.
     #[arg(long, value_name = "DIR", conflicts_with = "format")]
     pub project: Option<PathBuf>,
+    /// Write a .env for your application into this directory: PG* variables and `DATABASE_URL`, beside what is in it.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["install", "project", "format"])]
+    pub dotenv: Option<PathBuf>,
+    /// With --dotenv: write the password into it too; the file then has mode 0600, and .gitignore names it.
+    #[arg(long, requires = "dotenv")]
+    pub with_password: bool,
     /// Make the kit's key in this format too, and print the file's name: pk8, p12, p12-legacy or truststore; repeatable.
     #[arg(long, value_name = "FORMAT")]
     pub format: Vec<String>,

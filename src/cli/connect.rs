@@ -75,6 +75,11 @@ pub fn run(global: &Global, args: &ConnectArgs, output: Output) -> Result<Exit, 
     if args.install {
         return install(global, client, &kit, &conninfo, output);
     }
+    if let Some(dir) = &args.dotenv {
+        let written = engine::write_dotenv(dir, &conninfo, args.with_password, &Prompt::new(global))?;
+        wrote(dir, &written, None, output);
+        return Ok(Exit::Holds);
+    }
     if let Some(dir) = &args.project {
         let files = clients::project(client, &conninfo)?;
         let written = engine::write_project(dir, &files, &Prompt::new(global))?;

@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use crate::apply::{Action, Change, Project, WrittenFile};
 use crate::engine::{self, Error};
+use crate::setup::Run;
 
-use super::args::{Global, SetupArgs};
+use super::args::{ApplyArgs, Global, SetupArgs};
 use super::output::{Output, object};
 use super::prompt::Prompt;
 use super::request::request;
@@ -99,9 +100,13 @@ pub fn plan(global: &Global, args: &SetupArgs, output: Output) -> Result<Exit, E
 }
 
 /// Writes the files.
-pub fn apply(global: &Global, args: &SetupArgs, output: Output) -> Result<Exit, Error> {
+pub fn apply(global: &Global, args: &ApplyArgs, output: Output) -> Result<Exit, Error> {
     let prompt = Prompt::new(global);
-    let request = request(global, args, prompt)?;
+    let mut setup = args.setup.clone();
+    if args.compose {
+        setup.run = Some(Run::Compose.name().to_owned());
+    }
+    let request = request(global, &setup, prompt)?;
     let tell = output.teller();
     let (prepared, written) = drive(async {
         let project = Project::create(&request.dir)?;

@@ -18,6 +18,7 @@ use super::output::{to_stderr, told};
 pub struct Prompt {
     yes: bool,
     terminal: bool,
+    adopts: bool,
 }
 
 impl Prompt {
@@ -28,7 +29,14 @@ impl Prompt {
         Self {
             yes: global.yes,
             terminal,
+            adopts: false,
         }
+    }
+
+    /// The same for somebody who said beforehand whether data that is left may be used.
+    #[must_use]
+    pub const fn adopting(self, adopts: bool) -> Self {
+        Self { adopts, ..self }
     }
 
     /// A yes or no; `--yes` says yes, and nobody there says no.
@@ -108,10 +116,13 @@ impl Ask for Prompt {
     }
 
     fn adopt(&self, volume: &str, version: u16) -> bool {
-        self.confirm(&format!("{} Use it?", engine::adopting(volume, version)))
+        // Not by `--yes`: it would set passwords in data that is somebody's.
+        let ask = || self.confirm(&format!("{} Use it?", engine::adopting(volume, version)));
+        self.adopts || (!self.yes && ask())
     }
 
     fn discard(&self, volume: &str) -> bool {
+        // By `--yes` too: the server never answered, so nobody's data is in it.
         self.confirm(&format!("{} Delete it?", engine::discarding(volume)))
     }
 

@@ -62,7 +62,7 @@ impl Connect {
 
 /// Runs the command.
 pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, Error> {
-    let prompt = Prompt::new(global);
+    let prompt = Prompt::new(global).adopting(args.adopt);
     let request = request(global, &args.setup, prompt)?;
     let timeout = super::verify::timeout(args.timeout)?;
     let verify: Option<Duration> = (!args.no_verify).then_some(timeout);

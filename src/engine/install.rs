@@ -59,7 +59,7 @@ pub fn write_project(dir: &Path, texts: &BTreeMap<PathBuf, String>, ask: &dyn As
 }
 
 /// A project of ours would take files beside its own for its own, and remove them at the next run.
-fn refuse_project(dir: &Path) -> Result<(), Error> {
+pub(super) fn refuse_project(dir: &Path) -> Result<(), Error> {
     if dir.join(Layout::SETUP).exists() {
         return Err(Error::DoesNotFit {
             what: format!("{} is a pgtls project itself", dir.display()),
@@ -230,7 +230,7 @@ fn with_entry(theirs: &str, entry: &str) -> String {
     out
 }
 
-fn text(path: &Path, content: &str) -> Artifact {
+pub(super) fn text(path: &Path, content: &str) -> Artifact {
     let line = |line: &str| Line {
         text: line.to_owned(),
         why: None,
@@ -253,7 +253,7 @@ fn public(path: PathBuf, bytes: Vec<u8>, description: &str) -> Artifact {
     }
 }
 
-fn secret(path: PathBuf, bytes: Zeroizing<Vec<u8>>, description: &str) -> Artifact {
+pub(super) fn secret(path: PathBuf, bytes: Zeroizing<Vec<u8>>, description: &str) -> Artifact {
     Artifact {
         path,
         mode: 0o600,

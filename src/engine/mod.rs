@@ -6,6 +6,7 @@ mod audit;
 mod credentials;
 mod database;
 pub mod demo;
+mod dotenv;
 mod error;
 mod event;
 mod existing;
@@ -32,6 +33,7 @@ mod up;
 
 pub use audit::{Beside, grade};
 pub use credentials::{Gathered, Renew, Secrets};
+pub use dotenv::write_dotenv;
 pub use error::{Error, Kind};
 pub use event::{Event, Running, Step, Teller};
 pub use existing::{Existing, Note};

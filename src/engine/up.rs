@@ -77,6 +77,7 @@ pub async fn up(
     let project = Project::create(&request.dir)?;
     tell_beside(&prepare::absolute(&request.dir), request, tell);
     let ground = Ground::find(&setup, &prepare::absolute(&request.dir), ask, tell).await?;
+    ground.leave_other(&prepare::absolute(&request.dir), tell).await?;
     let prepared = prepare::prepare(request, &project, Some(ground), tell).await?;
     let (mut prepared, written) = write(prepared, &project, ask, tell)?;
     let conninfo = prepared.conninfo();

@@ -3,7 +3,7 @@
 use super::artifact::Line;
 use super::kit::{Kit, dialled};
 use super::sql::identifier;
-use super::{Credentials, Found, ident, plain_lines};
+use super::{Credentials, Found, compose, ident, plain_lines};
 use crate::clients::{self, Style};
 use crate::conninfo::Conninfo;
 use crate::pki::printable;
@@ -11,6 +11,7 @@ use crate::setup::{Mode, Run, Setup};
 
 const CONNECT: &str = include_str!("../../assets/connect.md");
 const CONNECT_KIT: &str = include_str!("../../assets/connect-kit.md");
+const CONNECT_RUN: &str = include_str!("../../assets/connect-run.md");
 const RUNBOOK_SANDBOX: &str = include_str!("../../assets/runbook-sandbox.md");
 const RUNBOOK_COMPOSE: &str = include_str!("../../assets/runbook-compose.md");
 const RUNBOOK_NONE: &str = include_str!("../../assets/runbook-none.md");
@@ -25,14 +26,19 @@ pub(super) fn connect(setup: &Setup, credentials: &Credentials, found: &Found) -
         })
         .collect();
     let hosts: Vec<_> = dialled(&setup.hosts).map(|host| code(&host)).collect();
-    plain_lines(&fill(
+    let mut text = fill(
         CONNECT,
         &[
             ("hosts", &hosts.join(", ")),
             ("port", &found.port.to_string()),
             ("kits", kits.trim_end()),
         ],
-    ))
+    );
+    if let (Run::Compose, Some(containers)) = (setup.run, &found.containers) {
+        let run = compose::run_line(setup, found, containers);
+        text = format!("{}\n\n{}", text.trim_end(), fill(CONNECT_RUN, &[("run", &run)]));
+    }
+    plain_lines(&text)
 }
 
 fn connect_kit(kit: &Kit, conninfo: &Conninfo) -> String {

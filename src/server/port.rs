@@ -38,12 +38,51 @@ pub fn free_port(preferred: u16) -> Result<FreePort, ServerError> {
     Err(ServerError::NoFreePort { from: preferred })
 }
 
+/// The same for a server that all addresses of this machine lead to.
+pub fn free_port_anywhere(preferred: u16) -> Result<FreePort, ServerError> {
+    let mut passed: Vec<u16> = Vec::new();
+    for port in preferred.max(1)..=u16::MAX {
+        if port_taken_anywhere(port).is_none() {
+            let mut free = free_port(port)?;
+            passed.append(&mut free.taken);
+            return Ok(FreePort {
+                taken: passed,
+                ..free
+            });
+        }
+        passed.push(port);
+    }
+    Err(ServerError::NoFreePort { from: preferred })
+}
+
 /// Who has `port` on a loopback address, in words; `None` if it is free.
 #[must_use]
 pub fn port_taken_by(port: u16) -> Option<String> {
-    let address = loopbacks()
+    taken(loopbacks(), port)
+}
+
+/// Who has `port` on any address of this machine, in words; `None` if all of them can be listened on.
+#[must_use]
+pub fn port_taken_anywhere(port: u16) -> Option<String> {
+    let all = [
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    ];
+    let known = all
+        .into_iter()
+        .filter(|&address| TcpListener::bind((address, 0)).is_ok());
+    taken(loopbacks().into_iter().chain(known).collect(), port)
+}
+
+fn taken(addresses: Vec<IpAddr>, port: u16) -> Option<String> {
+    let address = addresses
         .into_iter()
         .find(|&address| hold(address, port).is_none())?;
+    let address = if address.is_unspecified() {
+        "an address of this machine".to_owned()
+    } else {
+        address.to_string()
+    };
     let whom = owner::of(port).map_or_else(
         || "another program".to_owned(),
         |(name, pid)| format!("`{}` (process {pid})", printable(&name)),

@@ -16,6 +16,7 @@ mod report;
 mod run;
 mod serving;
 mod settings;
+mod sql;
 mod target;
 mod verdict;
 
@@ -31,7 +32,7 @@ pub use expiry::{Dated, Part, dates};
 pub use over_sql::{Fetched, OverSql};
 pub use report::{Group, Outcome, Probe, ProbeId, Report, Verdict};
 pub use run::{prove, superuser};
-pub use target::{Admin, Target, client_identity};
+pub use target::{Admin, Answer, Inside, Target, client_identity};
 
 /// A day as it is told: `2026-11-22`.
 fn day(at: OffsetDateTime) -> String {

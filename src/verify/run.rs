@@ -1,7 +1,7 @@
 //! All probes of one server, side by side.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
@@ -22,7 +22,7 @@ use super::lookup::{self, Tried};
 use super::refusals::{self, Control, OtherName};
 use super::report::{Outcome, Probe, ProbeId, Report};
 use super::serving::{self, Conversation};
-use super::settings;
+use super::sql;
 use super::target::{Admin, Target, client_identity};
 
 /// Tests every promise, telling each probe as it is done.
@@ -97,7 +97,7 @@ async fn serving(
     // Nobody may be waiting any more; that is fine.
     let _ = known.send(Some(Known::of(&talk)));
     let mut found = std::mem::take(&mut talk.found);
-    found.extend(asked_over_sql(target, &mut talk).await);
+    found.extend(sql::ask(target, &mut talk).await);
     if let Some(session) = talk.session.take() {
         session.close(target.deadline()).await;
     }
@@ -341,65 +341,6 @@ async fn noticed(target: &Target, settings: &TlsSettings, what: &str) -> Finding
             fault => Finding::open(fault.to_string()),
         },
     }
-}
-
-/// What only SQL can tell: over the superuser's way in where there is one, else over the login itself.
-async fn asked_over_sql(target: &Target, talk: &mut Conversation) -> Vec<(ProbeId, Finding, Duration)> {
-    let ids = [ProbeId::HbaHasNoPlaintextWayIn, ProbeId::SettingsInForce];
-    let mut admin = match &target.admin {
-        Some(admin) => match superuser(target, admin).await {
-            Ok(session) => Some(session),
-            Err(why) => {
-                return ids
-                    .map(|id| (id, Finding::open(why.clone()), Duration::ZERO))
-                    .into();
-            }
-        },
-        None => None,
-    };
-    let Some(session) = admin.as_mut().or(talk.session.as_mut()) else {
-        return ids
-            .map(|id| (id, Finding::not_tried("there was no login"), Duration::ZERO))
-            .into();
-    };
-
-    let since = Instant::now();
-    let hba = match session.query(settings::HBA_RULES, target.deadline()).await {
-        Ok(rows) => settings::hba_has_no_plaintext_way_in(&rows.rows),
-        Err(failure) => serving::unanswered(&failure),
-    };
-    let hba = (ids[0], hba, since.elapsed());
-
-    let since = Instant::now();
-    let mut in_force = match session.query(settings::SETTINGS, target.deadline()).await {
-        Ok(rows) => {
-            let errors = session
-                .query(settings::FILE_ERRORS, target.deadline())
-                .await
-                .unwrap_or_default();
-            settings::settings_in_force(&rows.rows, &errors.rows, target.expect == Mode::Mtls)
-        }
-        Err(failure) => serving::unanswered(&failure),
-    };
-    if let (Ok(file), Some(served)) = (
-        session.query(settings::CERTIFICATE_FILE, target.deadline()).await,
-        talk.presented.first(),
-    ) {
-        let pem = file
-            .rows
-            .first()
-            .and_then(|row| row.first())
-            .and_then(Option::as_deref)
-            .unwrap_or_default();
-        if let Some(finding) = settings::served_certificate(pem, served) {
-            in_force = finding;
-        }
-    }
-    let in_force = (ids[1], in_force, since.elapsed());
-    if let Some(session) = admin {
-        session.close(target.deadline()).await;
-    }
-    vec![hba, in_force]
 }
 
 /// A superuser's session; else why there is none.

@@ -1,5 +1,7 @@
 //! What is to be proven, about which server, with which means.
 
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +47,8 @@ pub struct Target {
     pub expect: Mode,
     /// A way in for the questions that only a superuser may ask.
     pub admin: Option<Admin>,
+    /// A superuser whom no connection of ours reaches.
+    pub inside: Option<Arc<dyn Inside>>,
     /// How long one probe may take.
     pub timeout: Duration,
     /// The server that the probes are about.
@@ -69,6 +73,15 @@ pub enum Admin {
     },
     /// By a connection string that the person gave for it.
     Login(Box<Target>),
+}
+
+/// The answer to a question: rows of values, `None` for NULL; or why there is none.
+pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Vec<Vec<Option<String>>>, String>> + Send + 'a>>;
+
+/// Asks a server's superuser where no connection of ours gets to him, such as inside a container.
+pub trait Inside: fmt::Debug + Send + Sync {
+    /// Asks one question.
+    fn ask<'a>(&'a self, sql: &'a str) -> Answer<'a>;
 }
 
 impl Admin {

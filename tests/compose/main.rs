@@ -5,5 +5,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod failures;
+mod files;
 mod journeys;
 mod left;
+mod valid;

@@ -2,6 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::{Account, Job, Outcome, Project, skip};
 
@@ -37,6 +40,8 @@ impl Docker {
 
     /// Whether that image is here; a skip is noted where it is not.
     pub fn has(&self, image: &str) -> bool {
+        // Not while the engine restarts.
+        let _quiet = users();
         let there = self.run(&["image", "inspect", "--format", "{{.Id}}", image]).ok;
         if !there {
             skip(&format!("no image {image} here"), Account::is_root());
@@ -65,20 +70,96 @@ impl Docker {
     }
 }
 
+/// How many projects use the engine, and what to wait on for that to change.
+static USERS: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+fn users() -> MutexGuard<'static, usize> {
+    USERS.0.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The engine for one test alone: nobody else begins to use it until this is dropped.
+pub struct Alone(MutexGuard<'static, usize>);
+
+impl Alone {
+    /// Waits until nobody uses the engine.
+    pub fn wait() -> Self {
+        let mut users = users();
+        while *users > 0 {
+            users = USERS.1.wait(users).unwrap_or_else(PoisonError::into_inner);
+        }
+        Self(users)
+    }
+
+    /// A project, as [`Contained::new`] makes one.
+    pub fn project(&mut self, docker: &Docker, account: &Account) -> Contained {
+        assert_eq!(*self.0, 0);
+        Contained {
+            project: Project::new(account),
+            docker: docker.clone(),
+            is_counted: false,
+        }
+    }
+
+    /// Restarts the engine as a service manager would; `None`, with a skip noted, where it is not ours.
+    pub fn restart(&self, docker: &Docker) -> Option<()> {
+        let Some(engine) = std::env::var_os("PGTLS_TEST_ENGINE").map(PathBuf::from) else {
+            skip("the engine is this machine's own: it is not restarted", false);
+            return None;
+        };
+        let pid = fs::read_to_string(engine.join("pid")).unwrap().trim().to_owned();
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+        let words: Vec<String> = line
+            .split(|byte| *byte == 0)
+            .filter(|word| !word.is_empty())
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+            .collect();
+        let until = |what: &str, is_so: &dyn Fn() -> bool| {
+            let begun = Instant::now();
+            while !is_so() {
+                assert!(begun.elapsed() < Duration::from_secs(120), "never: {what}");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        };
+        Job::new("kill").args(["-TERM", &pid]).run().expect_ok("kill");
+        until("the engine's end", &|| {
+            !Path::new(&format!("/proc/{pid}")).exists()
+        });
+        let log = fs::OpenOptions::new()
+            .append(true)
+            .open(engine.join("log"))
+            .unwrap();
+        // It outlives this process, as the one before did, and its pid file says which it is.
+        Command::new("setsid")
+            .args(&words)
+            .stdin(std::process::Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        until("the engine's return", &|| docker.run(&["info"]).ok);
+        let socket = engine.join("docker.sock");
+        fs::set_permissions(socket, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+        Some(())
+    }
+}
+
 /// A project whose server runs in a container; taken down with its data when dropped.
 pub struct Contained {
     /// The directory and who works in it.
     pub project: Project,
     /// The engine.
     pub docker: Docker,
+    is_counted: bool,
 }
 
 impl Contained {
     /// An empty directory.
     pub fn new(docker: &Docker, account: &Account) -> Self {
+        *users() += 1;
         Self {
             project: Project::new(account),
             docker: docker.clone(),
+            is_counted: true,
         }
     }
 
@@ -129,7 +210,7 @@ impl Drop for Contained {
         self.pgtls(&["down", "--volumes", "--yes"]).start().finish();
         // Where pgtls itself is at fault, nothing of its stays all the same.
         let name = self.name();
-        let mark = format!("label=com.docker.compose.project={name}");
+        let mark = format!("name={name}");
         let all = |args: &[&str]| self.docker.given(Job::new("docker")).args(args).run().stdout;
         for container in all(&["ps", "-aq", "--filter", &mark]).lines() {
             all(&["rm", "--force", "--volumes", container]);
@@ -139,6 +220,10 @@ impl Drop for Contained {
         }
         for network in all(&["network", "ls", "-q", "--filter", &mark]).lines() {
             all(&["network", "rm", network]);
+        }
+        if self.is_counted {
+            *users() -= 1;
+            USERS.1.notify_all();
         }
     }
 }

@@ -19,7 +19,7 @@ use super::prepare::Prepared;
 use super::up::Ask;
 use super::{Error, Teller, files};
 
-pub use compose::{Container, compose_file};
+pub use compose::{Container, compose_file, inside};
 pub use sandbox::Home;
 
 /// Where a server runs.
@@ -117,16 +117,75 @@ impl Ground {
         };
         match (setup.port, ours) {
             (Some(port), ours) if ours == Some(port) => Ok((port, None)),
-            (Some(port), _) => match server::port_taken_by(port) {
+            (Some(port), _) => match self.port_taken_by(setup, port).await? {
                 Some(by) => Err(Error::PortTaken(by)),
                 None => Ok((port, None)),
             },
             (None, Some(port)) => Ok((port, None)),
             (None, None) => {
-                let held = server::free_port(USUAL)?;
-                Ok((held.port, Some(held)))
+                let mut from = USUAL;
+                loop {
+                    let held = if self.is_open(setup) {
+                        server::free_port_anywhere(from)?
+                    } else {
+                        server::free_port(from)?
+                    };
+                    // The engine may publish a port without a process of its own that listens.
+                    match (self.publisher(held.port).await?, held.port.checked_add(1)) {
+                        (Some(_), Some(next)) => from = next,
+                        _ => return Ok((held.port, Some(held))),
+                    }
+                }
             }
         }
+    }
+
+    /// Whether the server is to be reached by every address of this machine.
+    fn is_open(&self, setup: &Setup) -> bool {
+        matches!(self, Self::Compose(_)) && setup.is_open_beyond_loopback()
+    }
+
+    /// Who has the port where this server is to have it, in words.
+    async fn port_taken_by(&self, setup: &Setup, port: u16) -> Result<Option<String>, Error> {
+        let taken = if self.is_open(setup) {
+            server::port_taken_anywhere(port)
+        } else {
+            server::port_taken_by(port)
+        };
+        let container = self.publisher(port).await?;
+        Ok(match container {
+            Some(name) => Some(format!("port {port} is published by the container {name}")),
+            None => taken,
+        })
+    }
+
+    /// The container that publishes a port.
+    async fn publisher(&self, port: u16) -> Result<Option<String>, Error> {
+        match self {
+            Self::Files | Self::Sandbox(_) => Ok(None),
+            Self::Compose(container) => container.publisher(port).await,
+        }
+    }
+
+    /// Stops a server of this directory that runs elsewhere than it will from now on: a sandbox where a container is
+    /// wanted, a container where a sandbox is. Its data stays.
+    pub async fn leave_other(&self, dir: &Path, tell: &Teller) -> Result<(), Error> {
+        let other = match self {
+            Self::Compose(_) => Self::left(dir),
+            Self::Sandbox(_) => Container::left(dir).await.map(Self::Compose),
+            Self::Files => None,
+        };
+        let Some(other) = other else { return Ok(()) };
+        if let Some(port) = other.stop(tell).await? {
+            let (was, stays) = match &other {
+                Self::Compose(_) => ("container", "its volume stays"),
+                _ => ("sandbox", "its data stays"),
+            };
+            tell.notice(format!(
+                "stopped the {was} of this directory, which ran on port {port}; {stays}, and is not carried over"
+            ));
+        }
+        Ok(())
     }
 
     /// What a plan is made from beside the answers.

@@ -73,6 +73,7 @@ pub async fn target(conninfo: Conninfo, env: &Environment, means: &Means) -> Res
         .expect
         .or(ours.as_ref().map(|(setup, _)| setup.mode))
         .unwrap_or(if shown.is_some() { Mode::Mtls } else { Mode::OneWay });
+    let is_contained = ours.as_ref().is_some_and(|(setup, _)| setup.run == Run::Compose);
     Ok(Target {
         host: server.label.clone(),
         server: server.clone(),
@@ -89,6 +90,9 @@ pub async fn target(conninfo: Conninfo, env: &Environment, means: &Means) -> Res
             Some(own) => Some(Admin::Login(Box::new(own_way_in(own, env, means).await?))),
             None => ours.and_then(|(_, admin)| admin),
         },
+        inside: is_contained
+            .then(|| super::ground::inside(&prepare::absolute(&means.dir)))
+            .flatten(),
         timeout: means.timeout,
         now: means.now,
         address,

@@ -12,7 +12,10 @@ const OWN: &str = "PostgreSQL that takes verified TLS only. Written by pgtls fro
                    `pgtls up`. RUNBOOK.md says how to run it by hand.";
 
 /// What PostgreSQL's image needs of root's powers before it becomes another account.
-const CAPABILITIES: [&str; 6] = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"];
+pub(super) const CAPABILITIES: [&str; 6] = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"];
+
+/// What is in memory.
+pub(super) const MEMORY: [&str; 3] = ["/tmp", "/run/postgresql", FILES];
 
 /// The process that compose started is the server itself, not the one that the image runs while it makes the
 /// database, and it says that it is ready. Nothing connects, so nothing fills the log.
@@ -104,9 +107,7 @@ fn storage(yaml: &mut Yaml, project: &ComposeProject, data: &str) {
     yaml.put(3, "- type: volume")
         .put(4, &format!("source: {}", project.volume_key()));
     yaml.because(4, "compose-data", &format!("target: {}", scalar(data)));
-    yaml.gap()
-        .because(2, "compose-tmpfs", "tmpfs:")
-        .items(3, &["/tmp", "/run/postgresql", FILES]);
+    yaml.gap().because(2, "compose-tmpfs", "tmpfs:").items(3, &MEMORY);
     yaml.because(2, "compose-shm", "shm_size: 256m");
 }
 
@@ -139,7 +140,7 @@ fn fences(yaml: &mut Yaml, setup: &Setup, containers: &Containers, port: u16) {
 }
 
 /// The ports: on this machine's loopback addresses, or on all of its addresses.
-fn published(setup: &Setup, port: u16, open: bool) -> Vec<String> {
+pub(super) fn published(setup: &Setup, port: u16, open: bool) -> Vec<String> {
     if open {
         return vec![format!("{port}:{PORT}")];
     }

@@ -8,12 +8,15 @@
 
 mod file;
 mod roles;
+mod run_line;
 mod yaml;
 
 use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
+
+pub(super) use run_line::run_line;
 
 use super::artifact::{Artifact, Content, Line};
 use super::{Found, Layout, plain_lines};

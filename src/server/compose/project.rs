@@ -82,6 +82,22 @@ impl Compose {
             .find(|dir| dir.canonicalize().is_ok_and(|dir| Some(dir) != ours)))
     }
 
+    /// Another container than the service's that publishes that port of this machine.
+    pub async fn publisher(&self, port: u16) -> Result<Option<String>, ServerError> {
+        let filter = format!("publish={port}/tcp");
+        let format = "{{.Names}}\t{{.Label \"com.docker.compose.project\"}}\t{{.Label \"com.docker.compose.service\"}}";
+        let listed = self
+            .docker
+            .answer(&["ps", "--filter", &filter, "--format", format])
+            .await?;
+        let ours = format!("\t{}\t{}", self.project, self.service);
+        Ok(listed
+            .lines()
+            .filter(|line| !line.ends_with(&ours))
+            .find_map(|line| line.split('\t').next())
+            .map(super::super::log::printable))
+    }
+
     async fn containers(&self) -> Result<Vec<Container>, ServerError> {
         let format = "{{.ID}}\t{{.State}}\t{{.Label \"com.docker.compose.service\"}}\t\
                       {{.Label \"com.docker.compose.project.working_dir\"}}\t{{.Ports}}";

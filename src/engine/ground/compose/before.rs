@@ -94,7 +94,7 @@ impl Container {
                     "the volume {volume} is left from an earlier project, with data of PostgreSQL {version}"
                 ),
                 remedy: format!(
-                    "use its data with --yes (databases stay; roles of this setup get new passwords), delete it with \
+                    "use its data with --adopt (databases stay; roles of this setup get new passwords), delete it with \
                      `docker volume rm {volume}`, or use a directory of another name"
                 ),
             });

@@ -2,6 +2,7 @@
 
 mod before;
 mod disk;
+mod inside;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,7 @@ use super::{Live, Serving, verifier::verifier};
 use disk::{on_disk, password_in, verifier_in};
 
 pub use disk::compose_file;
+pub use inside::inside;
 
 /// The server's version, and the settings in its files that wait for a restart.
 const FACTS: &str = "SELECT current_setting('server_version_num'), \
@@ -107,6 +109,21 @@ impl Container {
             Ok(_) => None,
             Err(trouble) => Some(trouble),
         }
+    }
+
+    /// The container of a directory, if it runs; an engine that cannot be asked runs none of ours.
+    pub(super) async fn left(dir: &Path) -> Option<Self> {
+        let (_, is_known) = on_disk(dir).ok()?;
+        if !is_known {
+            return None;
+        }
+        let this = Self::on_disk(dir, look().await.ready()).ok()?;
+        this.port().await.ok().flatten().map(|_| this)
+    }
+
+    /// The container of somebody else that publishes a port of this machine.
+    pub(super) async fn publisher(&self, port: u16) -> Result<Option<String>, Error> {
+        Ok(self.compose()?.publisher(port).await?)
     }
 
     fn runner(&self) -> Result<&(Docker, Engine), Error> {
