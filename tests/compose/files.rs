@@ -66,8 +66,11 @@ fn the_files_alone_serve_a_docker_run_line_and_an_application() {
     let plain = psql_as(account, &format!("{conninfo} sslmode=disable"), TLS);
     assert!(plain.stderr.contains("no encryption"), "{}", plain.stderr);
     it.pgtls(&["verify"]).run().expect_status(0);
+    application(&it);
+}
 
-    // An application beside it, with lines of its own.
+/// An application beside it, with lines of its own: `.env` without and with the password, psql the witness.
+fn application(it: &Contained) {
     let app = it.dir().with_extension("app");
     fs::create_dir(&app).unwrap();
     fs::write(app.join(".env"), "SECRET_KEY=theirs\n").unwrap();

@@ -102,6 +102,7 @@ impl Alone {
 
     /// Restarts the engine as a service manager would; `None`, with a skip noted, where it is not ours.
     pub fn restart(&self, docker: &Docker) -> Option<()> {
+        assert_eq!(*self.0, 0, "somebody uses the engine");
         let Some(engine) = std::env::var_os("PGTLS_TEST_ENGINE").map(PathBuf::from) else {
             skip("the engine is this machine's own: it is not restarted", false);
             return None;
@@ -129,13 +130,15 @@ impl Alone {
             .open(engine.join("log"))
             .unwrap();
         // It outlives this process, as the one before did, and its pid file says which it is.
-        Command::new("setsid")
+        let started = Command::new("setsid")
+            .arg("--fork")
             .args(&words)
             .stdin(std::process::Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
-            .spawn()
+            .status()
             .unwrap();
+        assert!(started.success());
         until("the engine's return", &|| docker.run(&["info"]).ok);
         let socket = engine.join("docker.sock");
         fs::set_permissions(socket, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
