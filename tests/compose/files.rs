@@ -47,9 +47,13 @@ fn the_files_alone_serve_a_docker_run_line_and_an_application() {
         .collect();
     assert!(worst.is_empty(), "{worst:?}");
 
+    // An engine that tests/run starts has no default network.
+    let network = format!("{}-alone", it.name());
+    docker.run(&["network", "create", &network]).expect_ok("network");
+    let line = run_line(&it).replacen("--detach", &format!("--detach --network {network}"), 1);
     docker
         .given(Job::new("sh"))
-        .args(["-c", &run_line(&it)])
+        .args(["-c", &line])
         .dir(it.dir())
         .run()
         .expect_ok("the line");
