@@ -247,6 +247,8 @@ fn plot(disguise: Disguise) -> Plot {
         disguise,
         asks_for_password: true,
         patience: Duration::from_secs(2),
+        tells_bytes: false,
+        forgery: None,
     }
 }
 
