@@ -25,7 +25,7 @@ pub struct Renewal {
 }
 
 /// Names of the files, for whoever writes them.
-pub const NAMES: [&str; 4] = [
+const NAMES: [&str; 4] = [
     "pgtls-renew.service",
     "pgtls-renew.timer",
     "pgtls-renew.cron",
@@ -33,7 +33,7 @@ pub const NAMES: [&str; 4] = [
 ];
 
 impl Renewal {
-    /// The files, in the order of [`NAMES`], each with its mode.
+    /// The files by name, each with its mode.
     #[must_use]
     pub fn files(&self) -> Vec<(&'static str, u32, String)> {
         let texts = [self.service(), timer(), self.cron(), self.hook()];
