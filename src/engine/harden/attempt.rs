@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::apply::live::{Live, Moment, Trial};
 use crate::apply::{self, Policy, compare_beside};
 use crate::conf::settings::boolean;
+use crate::conninfo::Keyword;
 use crate::dial::{
     FirstAnswer, NothingVerified, SslAnswer, StartupFailure, TlsSettings, handshake, open, ssl_request,
     startup_over,
@@ -317,7 +318,23 @@ async fn proof(
         ));
     }
     if is_mtls {
-        certificate_wanted(&dialled).await?;
+        let list = survey
+            .setting("ssl_crl_file")
+            .filter(|file| !file.is_empty())
+            .map(|file| format!("; {file} (ssl_crl_file) must hold a list of the project's CA too"));
+        let explain = |why: String| why + list.as_deref().unwrap_or_default();
+        certificate_wanted(&dialled).await.map_err(explain)?;
+        // The admin may have none of the project's: then somebody else's stands for all of that CA.
+        if dialled.identity.is_none()
+            && let Some(kit) = proposal.project.kits.iter().find(|kit| kit.cn.is_some())
+        {
+            let mut conninfo =
+                proof_conninfo(&proposal.project, &admin, survey, proposal.own_root, false).map_err(words)?;
+            conninfo.set(Keyword::User, kit.role.clone());
+            show_certificate(&mut conninfo, &proposal.project, &kit.role);
+            let other = target(conninfo, &hardening.env, &means).await.map_err(words)?;
+            certificate_wanted(&other).await.map_err(explain)?;
+        }
         if survey.own.address.is_some() {
             show_certificate(&mut admin, &proposal.project, &survey.own.user);
         }
@@ -345,11 +362,14 @@ async fn certificate_wanted(target: &Target) -> Result<(), String> {
         Some(identity) => first_answer(target, &plain.clone().with_identity(identity.clone())).await?,
         None => return Ok(()),
     };
-    if !matches!(
-        with,
-        Ok(FirstAnswer::AuthenticationRequest(_) | FirstAnswer::Admitted)
-    ) {
-        return Ok(());
+    match with {
+        Ok(FirstAnswer::AuthenticationRequest(_) | FirstAnswer::Admitted) => {}
+        Ok(FirstAnswer::Refused(_)) => return Ok(()),
+        Err(error) => {
+            return Err(format!(
+                "the server turns a client certificate of the project away: {error}"
+            ));
+        }
     }
     match first_answer(target, &plain).await? {
         Ok(FirstAnswer::Refused(_)) => Ok(()),
