@@ -49,6 +49,8 @@ pub enum Layout {
     Debian,
     /// `postgres -D ETC`, and `data_directory` in the file.
     Split,
+    /// Directories with blanks, a comma and a quote in their names; only postgresql.conf is not in that of the data.
+    Odd,
 }
 
 /// Somebody who comes, and whether they come in.
@@ -66,9 +68,19 @@ pub struct Fact {
 pub struct Way {
     pub place: Place,
     pub tls: bool,
-    pub certificate: bool,
+    pub certificate: Certificate,
     /// A connection of physical replication.
     pub replication: bool,
+}
+
+/// With which client certificate somebody comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certificate {
+    None,
+    /// One that openssl issued, by the CA that is trusted.
+    Issued,
+    /// The one that lies in the kit.
+    Kit,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +156,7 @@ impl Case {
                     "data" => Layout::Data,
                     "debian" => Layout::Debian,
                     "split" => Layout::Split,
+                    "odd" => Layout::Odd,
                     _ => panic!("{}: {line}", self.name),
                 }
             }
@@ -261,9 +274,10 @@ impl Way {
             None => (text, Place::V4),
         };
         let (tls, certificate) = match text {
-            "local" | "plain" => (false, false),
-            "tls" => (true, false),
-            "cert" => (true, true),
+            "local" | "plain" => (false, Certificate::None),
+            "tls" => (true, Certificate::None),
+            "cert" => (true, Certificate::Issued),
+            "kit" => (true, Certificate::Kit),
             _ => return None,
         };
         Some(Self {

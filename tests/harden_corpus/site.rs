@@ -85,6 +85,7 @@ impl Site {
                 root.join(format!("var/lib/postgresql/{version}/main")),
                 root.join(format!("etc/postgresql/{version}/main")),
             ),
+            Layout::Odd => (root.join("it's data"), root.join("conf, here")),
         };
         for dir in [data.parent().unwrap(), &etc, &root.join("srv")] {
             if !dir.starts_with(&data) {
@@ -92,10 +93,13 @@ impl Site {
             }
         }
         copy(&cast(postgres), &data);
-        if etc != data {
-            for name in ["postgresql.conf", "pg_hba.conf", "pg_ident.conf"] {
-                fs::rename(data.join(name), etc.join(name)).unwrap();
-            }
+        let moved: &[&str] = match case.layout {
+            Layout::Data => &[],
+            Layout::Debian | Layout::Split => &["postgresql.conf", "pg_hba.conf", "pg_ident.conf"],
+            Layout::Odd => &["postgresql.conf"],
+        };
+        for name in moved {
+            fs::rename(data.join(name), etc.join(name)).unwrap();
         }
         let port = free_port();
         let site = Self {
@@ -147,7 +151,7 @@ impl Site {
         if case.is_bare {
             builder = builder.bare();
         }
-        if case.layout == Layout::Debian {
+        if matches!(case.layout, Layout::Debian | Layout::Odd) {
             let file = self.etc.join("postgresql.conf");
             builder = builder
                 .argument("-c")
@@ -176,6 +180,7 @@ fn pem(which: &str) -> &'static Path {
         "own.cert" => &own().server.cert,
         "own.key" => &own().server.key,
         "own.ca" => &own().ca.cert,
+        "own.crl" => &own().list,
         "snakeoil.cert" => &own().snakeoil.cert,
         "snakeoil.key" => &own().snakeoil.key,
         _ => panic!("no certificate {which}"),

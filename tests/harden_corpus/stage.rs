@@ -194,7 +194,7 @@ impl<'a> Stage<'a> {
             if fact.way.place == Place::V6 && !has_v6() {
                 continue;
             }
-            match witness::login(&self.server, fact, self.trust(at)) {
+            match witness::login(&self.server, fact, self.trust(at), &self.kit) {
                 Err(why) => wrong.push(why),
                 Ok(login) => {
                     if login.comes_in != expected {

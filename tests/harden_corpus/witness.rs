@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::case::{Fact, Place};
+use super::case::{Certificate, Fact, Place};
 use super::support::{Account, Ca, Leaf, TestServer, psql_as};
 
 /// The certificates of the corpus' own making.
@@ -13,6 +13,8 @@ pub struct Own {
     pub ca: Ca,
     pub server: Leaf,
     pub snakeoil: Leaf,
+    /// Revokes nobody.
+    pub list: PathBuf,
 }
 
 pub const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -24,6 +26,7 @@ pub fn own() -> &'static Own {
         Own {
             server: ca.server(&NAMES),
             snakeoil: Leaf::self_signed(&["localhost"]),
+            list: ca.list(&[], -1, 30),
             ca,
         }
     })
@@ -67,7 +70,7 @@ pub struct Login {
 }
 
 /// Tries that login. Without a `trust` TLS is not verified: what was there before need not be.
-pub fn login(server: &TestServer, fact: &Fact, trust: Option<&Trust>) -> Result<Login, String> {
+pub fn login(server: &TestServer, fact: &Fact, trust: Option<&Trust>, kit: &Path) -> Result<Login, String> {
     let way = fact.way;
     let mut conninfo = vec![
         format!("port={} connect_timeout=60 password=secret", server.port),
@@ -83,13 +86,19 @@ pub fn login(server: &TestServer, fact: &Fact, trust: Option<&Trust>) -> Result<
         (true, None) => "sslmode=require".to_owned(),
         (true, Some(trust)) => format!("sslmode=verify-full sslrootcert={}", trust.ca.cert.display()),
     });
-    if let (true, Some(trust)) = (way.certificate, trust) {
-        let leaf = trust.client(&fact.role);
-        conninfo.push(format!(
-            "sslcert={} sslkey={}",
-            leaf.cert.display(),
-            leaf.key.display()
-        ));
+    let files = match (way.certificate, trust) {
+        (Certificate::Issued, Some(trust)) => {
+            let leaf = trust.client(&fact.role);
+            Some((leaf.cert.clone(), leaf.key.clone()))
+        }
+        (Certificate::Kit, _) => {
+            let own = kit.join("clients").join(&fact.role);
+            Some((own.join("client.crt"), own.join("client.key")))
+        }
+        _ => None,
+    };
+    if let Some((cert, key)) = files {
+        conninfo.push(format!("sslcert={} sslkey={}", cert.display(), key.display()));
     }
     let query = if way.replication {
         conninfo.push("replication=true".to_owned());
