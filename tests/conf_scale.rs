@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use pgtls::conf::Dialect;
 use pgtls::conf::hba::Rules;
 use pgtls::conf::simulate::{Channel, Connection, Simulator, World, changes};
+use pgtls::harden::unified;
 
 const ASKED: u32 = 10_000;
 
@@ -49,9 +50,10 @@ fn connections(lines: u32) -> Vec<Connection> {
         .collect()
 }
 
-/// Reads both files, and asks each connection of both.
+/// Reads both files, asks each connection of both, and shows the difference.
 fn work(lines: u32) -> (Duration, usize) {
     let (old, new) = (file(lines, "host"), file(lines, "hostssl"));
+    let (old_text, new_text) = (old.clone(), new.clone());
     let asked = connections(lines);
     let world = World::default();
     let begun = Instant::now();
@@ -64,8 +66,14 @@ fn work(lines: u32) -> (Duration, usize) {
         Simulator::new(new.rules(), &world),
     );
     let changed = changes(&before, &after, &asked).len();
+    let diff = unified(old_text.as_bytes(), new_text.as_bytes());
+    let took = begun.elapsed();
+    assert!(
+        diff.contains(&format!("{} changed lines in all", 2 * lines)),
+        "{diff}"
+    );
     assert_eq!(old.rules().len(), lines as usize + 2);
-    (begun.elapsed(), changed)
+    (took, changed)
 }
 
 /// Memory in use, pages.

@@ -328,7 +328,7 @@ pub struct HardenArgs {
     /// The directory with the server's postgresql.conf, on this machine [default: where the server says it is].
     #[arg(long, value_name = "DIR")]
     pub config_dir: Option<PathBuf>,
-    /// Which stage.
+    /// Which stage; without it: where the server stands, and which comes next.
     #[arg(long, value_name = "on|watch|require|mtls|floor")]
     pub stage: Option<HardenStage>,
     /// Return once it is proven, and go back unless `pgtls harden --confirm` comes within so many seconds.

@@ -64,13 +64,10 @@ pub fn run(global: &Global, args: &HardenArgs, output: Output) -> Result<Exit, E
     if args.confirm {
         return confirm(global, output);
     }
-    let Some(stage) = args.stage.map(Stage::from) else {
-        return Err(Error::DoesNotFit {
-            what: "no stage is named".to_owned(),
-            remedy: "name one with --stage: on, watch, require, mtls or floor".to_owned(),
-        });
-    };
     let prompt = Prompt::new(global);
+    let Some(stage) = args.stage.map(Stage::from) else {
+        return standing(global, args, prompt, output);
+    };
     let hardening = hardening(global, args, stage, prompt, output)?;
     let tell = output.teller();
     harden::settle(&global.dir, &tell)?;
@@ -85,6 +82,9 @@ pub fn run(global: &Global, args: &HardenArgs, output: Output) -> Result<Exit, E
             output.failure(&why, &[remedy.to_owned()]);
             tell_json(&proposal, &survey, &nothing(why), output);
             return Ok(Exit::Broken);
+        }
+        if let (Err(why), false) = (&survey.reach, proposal.is_empty()) {
+            return bundle(&survey, &proposal, why, output);
         }
         if !proposal.is_empty() && !prompt.confirm("Try it?") {
             return Err(Error::NeedsConsent {
@@ -106,6 +106,22 @@ pub fn run(global: &Global, args: &HardenArgs, output: Output) -> Result<Exit, E
             .await;
         Ok(exit)
     })
+}
+
+/// Out of reach: what its administrator needs is written instead.
+fn bundle(survey: &Survey, proposal: &Proposal, why: &str, output: Output) -> Result<Exit, Error> {
+    let dir = harden::bundle(survey, proposal)?;
+    output.failure(
+        why,
+        &[format!(
+            "all that the server's administrator needs is in {}: begin with RUNBOOK.md",
+            dir.display()
+        )],
+    );
+    let mut tried = nothing(why.to_owned());
+    tried.notes.push(format!("bundle: {}", dir.display()));
+    tell_json(proposal, survey, &tried, output);
+    Ok(Exit::Environment)
 }
 
 fn hardening(
@@ -269,6 +285,82 @@ fn tell_json(proposal: &Proposal, survey: &Survey, tried: &Tried, output: Output
         why: tried.failure.as_deref(),
         notes: proposal.notes.iter().chain(&tried.notes).cloned().collect(),
     });
+}
+
+#[derive(Debug, Serialize)]
+struct StandingReport {
+    dir: String,
+    version: String,
+    stages: Vec<StandingRow>,
+    next: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+struct StandingRow {
+    stage: &'static str,
+    means: &'static str,
+    in_files: bool,
+    /// Sessions that were seen and that it would turn away.
+    would_refuse: u64,
+}
+
+/// Without a stage: where the server stands, and what comes next. Nothing is written.
+fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) -> Result<Exit, Error> {
+    let mut hardening = hardening(global, args, Stage::On, prompt, output)?;
+    let report = drive(async {
+        let survey = Box::pin(harden::survey(&hardening)).await?;
+        let mut stages = Vec::new();
+        for stage in [Stage::On, Stage::Require, Stage::Mtls, Stage::Floor] {
+            hardening.stage = stage;
+            let proposal = harden::propose(&hardening, &survey).await?;
+            stages.push(StandingRow {
+                stage: stage.name(),
+                means: stage.means(),
+                in_files: proposal.is_empty(),
+                would_refuse: proposal
+                    .impact
+                    .refused
+                    .iter()
+                    .map(|affected| affected.sessions)
+                    .sum(),
+            });
+        }
+        let next = stages.iter().find(|row| !row.in_files);
+        Ok(StandingReport {
+            dir: engine::absolute(&global.dir).display().to_string(),
+            version: survey.version.clone(),
+            next: next.map(|row| match row.stage {
+                "require" if row.would_refuse > 0 => Stage::Watch.name(),
+                name => name,
+            }),
+            stages,
+        })
+    })?;
+    if output.json() {
+        object(&report);
+        return Ok(Exit::Holds);
+    }
+    output.heading(format_args!(
+        "Where this server stands (PostgreSQL {})",
+        report.version
+    ));
+    for row in &report.stages {
+        let word = if row.in_files { "done" } else { "open" };
+        let refused = match row.would_refuse {
+            0 => String::new(),
+            1 => "; 1 session that was seen would be refused".to_owned(),
+            many => format!("; {many} sessions that were seen would be refused"),
+        };
+        output.say(format_args!(
+            "  {word:<5} {:<8} {}{refused}",
+            row.stage, row.means
+        ));
+    }
+    match report.next {
+        Some(next) => output.remark(format_args!("next: pgtls harden … --stage {next}")),
+        None => output.remark("nothing is left to do"),
+    }
+    Ok(Exit::Holds)
 }
 
 #[derive(Debug, Serialize)]

@@ -99,6 +99,14 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
+    /// The server, or this machine, does not allow it.
+    #[error("{what}")]
+    OutOfReach {
+        /// What is in the way.
+        what: String,
+        /// What to do instead.
+        remedy: String,
+    },
     /// A change was taken back before anybody kept it.
     #[error("{what}")]
     TooLate {
@@ -144,6 +152,7 @@ impl Error {
             | Self::Snippet(_)
             | Self::NeedsConsent { .. } => Kind::Usage,
             Self::Environment { .. }
+            | Self::OutOfReach { .. }
             | Self::Half { .. }
             | Self::NoAuthority { .. }
             | Self::Apply(_)
@@ -167,6 +176,7 @@ impl Error {
             | Self::NoAuthority { remedy, .. }
             | Self::DoesNotFit { remedy, .. }
             | Self::NotInForce { remedy, .. }
+            | Self::OutOfReach { remedy, .. }
             | Self::NeedsConsent { remedy, .. } => vec![remedy.clone()],
             Self::Server(error) => vec![error.remedy()],
             Self::Reload(diagnosis) => vec![diagnosis.remedy.clone()],

@@ -1,7 +1,7 @@
 //! Hardening a server that is there: which lines of its own files change at each stage, and who would be turned away.
 //!
 //! All of it is pure. [`Draft`] lays changes over the files as they were read, line by line, through the lossless editors
-//! of `conf`; [`Wish`] says what a stage wants; [`impact`] asks the simulator what becomes of every session that was
+//! of `conf`; [`Wish`] says what a stage wants; [`impact()`] asks the simulator what becomes of every session that was
 //! seen. Reading, writing and proving is the engine's.
 
 mod diff;

@@ -166,10 +166,15 @@ pub fn keep_watch(project: &Path) -> Result<(), ServerError> {
 /// Until it is done: a disk may be out of reach for a while.
 async fn go_back(trial: &Trial) {
     const PAUSE: Duration = Duration::from_secs(1);
-    while trial
-        .go_back(|| _ = postmaster::reload(&trial.record().data))
-        .is_err()
-    {
+    let data = &trial.record().data;
+    while trial.go_back(|| _ = postmaster::reload(data)).is_err() {
+        tokio::time::sleep(PAUSE).await;
+    }
+    // A server that was just starting may have read the new files and not have been there to be told.
+    for _ in 0..20 {
+        if postmaster::reload(data) {
+            return;
+        }
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -74,7 +74,8 @@ impl<'a> OverSql<'a> {
             .map_err(|_| Unreadable::Refused("the server's answer is no base64".to_owned()))
     }
 
-    async fn names(&mut self, path: &Path) -> Result<Vec<Vec<u8>>, Unreadable> {
+    /// The names in a directory of the server's.
+    pub async fn names(&mut self, path: &Path) -> Result<Vec<Vec<u8>>, Unreadable> {
         let sql = format!(
             "SELECT pg_ls_dir({}, true, false) AS name LIMIT 10000",
             literal(&path.to_string_lossy())

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::file;
 use super::record::{Item, LiveChange, Moment, Record, Side};
-use crate::apply::BOOKS;
 use crate::apply::error::{Error, Result};
+use crate::apply::project::Locked;
+use crate::apply::{BOOKS, last_elsewhere};
 
 /// The books of a project directory.
 #[derive(Debug, Clone)]
@@ -74,8 +75,11 @@ impl Live {
     }
 
     /// Writes down a change with all that going back needs. Nothing of the server's is touched.
+    ///
+    /// `project` is held, so that nobody else is at it.
     pub fn begin(
         &self,
+        project: &Locked,
         name: &str,
         data: &Path,
         changes: &[LiveChange],
@@ -83,6 +87,14 @@ impl Live {
     ) -> Result<Trial> {
         self.make()?;
         let _lock = self.lock()?;
+        let journal = last_elsewhere(project)?;
+        if let Some(number) = self.numbers(TRY)?.into_iter().next_back() {
+            return Err(Error::Damaged {
+                path: self.place_of(number, TRY),
+                why: "another change is under way",
+                remedy: "`pgtls undo` takes that one back",
+            });
+        }
         let all = [TRY, KEPT, BACK, DONE];
         let mut highest = 0;
         for state in all {
@@ -135,6 +147,7 @@ impl Live {
                 name: name.to_owned(),
                 data: data.to_path_buf(),
                 until: None,
+                journal,
                 undoes,
                 files,
             };
@@ -257,7 +270,9 @@ impl Live {
     fn turn(&self, number: u32, from: &str, to: &str) -> Result<()> {
         let (from, to) = (self.place_of(number, from), self.place_of(number, to));
         fs::rename(&from, &to).map_err(|error| Error::io("write", &to, error))?;
-        file::sync(&self.dir)
+        // The step is done, whatever the disk says to this: an error now would be taken for a decision not made.
+        let _ = file::sync(&self.dir);
+        Ok(())
     }
 
     fn is(&self, number: u32, state: &str) -> bool {
@@ -319,12 +334,12 @@ impl Trial {
         if self.record.undoes.is_some() {
             self.live.turn(self.number, TRY, DONE)?;
             drop(lock);
-            self.clear_undone()?;
+            // The decision stands: what is left over does no harm, and the next run removes it.
+            let _ = self.clear_undone();
             return Ok(true);
         }
         self.live.turn(self.number, TRY, KEPT)?;
         drop(lock);
-        // The decision stands: names that are left over do no harm, and the next run removes them.
         let _ = self.clear_beside();
         Ok(true)
     }

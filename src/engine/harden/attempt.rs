@@ -1,5 +1,6 @@
 //! The try: write, reload, prove; and back, if any of it does not come to its end.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::apply::live::{Live, Moment, Trial};
@@ -7,8 +8,8 @@ use crate::apply::{self, Policy, compare_beside};
 use crate::conf::settings::boolean;
 use crate::conninfo::Keyword;
 use crate::dial::{
-    FirstAnswer, NothingVerified, SslAnswer, StartupFailure, TlsSettings, handshake, open, ssl_request,
-    startup_over,
+    Deadline, FirstAnswer, HandshakeFault, Lost, NothingVerified, QueryFailure, SslAnswer, StartupFailure,
+    Stream, TlsSettings, TlsVersion, handshake, open, ssl_request, startup_over,
 };
 use crate::engine::audit::as_psql;
 use crate::engine::{Error, Event, Step, Teller, manage, target};
@@ -21,6 +22,8 @@ use super::kit::{proof_conninfo, show_certificate};
 use super::survey::{settings, tcp_address};
 use super::{Hardening, Proposal, Survey, Tried};
 
+/// How often a probe is asked that finds nothing out.
+const ATTEMPTS: u32 = 3;
 /// How long the server may take to read its files again.
 const RELOAD: Duration = Duration::from_secs(30);
 
@@ -63,7 +66,7 @@ pub async fn attempt(
         return Ok(tried);
     }
     let data = survey.map.here(&survey.server.data);
-    let mut trial = Live::of(dir).begin(proposal.stage.name(), &data, &proposal.changes, None)?;
+    let mut trial = Live::of(dir).begin(&project, proposal.stage.name(), &data, &proposal.changes, None)?;
     let mut watchdog = match Watchdog::start(dir) {
         Ok(watchdog) => watchdog,
         Err(error) => {
@@ -157,9 +160,17 @@ async fn views(survey: &mut Survey) -> Result<Vec<String>, Error> {
         || coalesce(f.name, '') || ': ' || f.error AS line FROM pg_file_settings f LEFT JOIN pg_settings s \
         ON s.name = lower(f.name) WHERE f.error IS NOT NULL \
         AND NOT (f.error = 'setting could not be applied' AND coalesce(s.context, '') = 'postmaster') LIMIT 100";
-    let rows = survey
-        .ask("asking for errors in the files (pg_file_settings)", SETTINGS)
-        .await?;
+    let rows = match survey.session.query(SETTINGS, survey.deadline()).await {
+        Ok(rows) => rows,
+        // A name in a file that is no text of this database keeps the whole view back.
+        Err(QueryFailure::Server(_)) => return Ok(Vec::new()),
+        Err(error) => {
+            return Err(Error::Database {
+                doing: "asking for errors in the files (pg_file_settings)".to_owned(),
+                why: error.to_string(),
+            });
+        }
+    };
     Ok((0..rows.rows.len())
         .filter_map(|at| rows.value(at, "line").map(crate::pki::printable))
         .collect())
@@ -213,11 +224,10 @@ async fn reload(survey: &mut Survey, proposal: &Proposal, tell: &Teller) -> Resu
         }
     }
     survey.in_force = in_force;
-    let rows = survey
-        .ask("asking for errors in pg_hba.conf (pg_hba_file_rules)", RULES)
-        .await
-        .map_err(words)?;
-    if let Some(line) = rows.value(0, "line") {
+    let deadline = survey.deadline();
+    if let Ok(rows) = survey.session.query(RULES, deadline).await
+        && let Some(line) = rows.value(0, "line")
+    {
         let error = crate::pki::printable(rows.value(0, "error").unwrap_or_default());
         return Err(format!(
             "the server does not take its rules: line {line}: {error}"
@@ -298,24 +308,35 @@ async fn proof(
     let mut means = hardening.means.clone();
     means.expect = Some(if is_mtls { Mode::Mtls } else { Mode::OneWay });
     let dialled = target(conninfo, &hardening.env, &means).await.map_err(words)?;
-    let report = Box::pin(prove(&dialled, &|probe| tell.tell(Event::Probe(probe.clone())))).await;
     let wanted = promises(proposal.stage);
-    *probes = report
-        .probes
-        .into_iter()
-        .filter(|probe| wanted.contains(&probe.id))
-        .collect();
-    if let Some(failed) = probes.iter().find(|probe| probe.outcome != Outcome::Holds) {
+    for left in (0..ATTEMPTS).rev() {
+        let report = Box::pin(prove(&dialled, &|probe| tell.tell(Event::Probe(probe.clone())))).await;
+        *probes = report
+            .probes
+            .into_iter()
+            .filter(|probe| wanted.contains(&probe.id))
+            .collect();
+        let Some(failed) = probes.iter().find(|probe| probe.outcome != Outcome::Holds) else {
+            break;
+        };
+        // A full server, or a lost packet, says nothing: it is asked again.
+        if left > 0 && failed.outcome != Outcome::Broken {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            continue;
+        }
+        let evidence = failed.evidence.first().map(|line| format!(" ({line})"));
         return Err(format!(
             "{} is not proven: {}{}",
             failed.id.name(),
             failed.observed,
-            failed
-                .evidence
-                .first()
-                .map(|line| format!(" ({line})"))
-                .unwrap_or_default()
+            evidence.unwrap_or_default()
         ));
+    }
+    if proposal
+        .wanted
+        .contains(&("ssl_min_protocol_version".to_owned(), "TLSv1.3".to_owned()))
+    {
+        only_tls13(&dialled).await?;
     }
     if is_mtls {
         let list = survey
@@ -354,17 +375,32 @@ async fn proof(
     Ok(())
 }
 
-/// Without a certificate the server turns the login away; with it, it goes on. Where neither goes on, nobody of that role
-/// comes in from here, and nothing is shown.
+/// A hello that offers TLS 1.2 at most is turned away.
+async fn only_tls13(target: &Target) -> Result<(), String> {
+    let mut settings = TlsSettings::new(Arc::new(NothingVerified)).with_sni_for(&target.host);
+    settings.max_version = TlsVersion::Tls12;
+    let deadline = Deadline::after(target.timeout);
+    let stream = accepted(target, deadline).await?;
+    match handshake(stream, &settings, deadline).await {
+        Ok(_) => Err("TLS 1.2 is still spoken".to_owned()),
+        Err(failure) => match failure.fault {
+            HandshakeFault::Lost(Lost::Alert(_)) => Ok(()),
+            fault => Err(format!("whether TLS 1.2 is turned away cannot be told: {fault}")),
+        },
+    }
+}
+
+/// With the kit's certificate the server goes on, without it the login is turned away. Where neither goes on, nobody of
+/// that role comes in from here, and that alone shows nothing.
 async fn certificate_wanted(target: &Target) -> Result<(), String> {
-    let plain = TlsSettings::new(std::sync::Arc::new(NothingVerified)).with_sni_for(&target.host);
-    let with = match &target.identity {
-        Some(identity) => first_answer(target, &plain.clone().with_identity(identity.clone())).await?,
-        None => return Ok(()),
+    let plain = TlsSettings::new(Arc::new(NothingVerified)).with_sni_for(&target.host);
+    let Some(identity) = &target.identity else {
+        return Ok(());
     };
-    match with {
+    match first_answer(target, &plain.clone().with_identity(identity.clone())).await? {
         Ok(FirstAnswer::AuthenticationRequest(_) | FirstAnswer::Admitted) => {}
         Ok(FirstAnswer::Refused(_)) => return Ok(()),
+        // Such as a revocation list that knows nothing of the new CA.
         Err(error) => {
             return Err(format!(
                 "the server turns a client certificate of the project away: {error}"
@@ -378,18 +414,22 @@ async fn certificate_wanted(target: &Target) -> Result<(), String> {
     }
 }
 
-async fn first_answer(
-    target: &Target,
-    settings: &TlsSettings,
-) -> Result<Result<FirstAnswer, StartupFailure>, String> {
-    let deadline = crate::dial::Deadline::after(target.timeout);
+async fn accepted(target: &Target, deadline: Deadline) -> Result<Stream, String> {
     let mut stream = open(&target.address, deadline)
         .await
         .map_err(|error| error.to_string())?;
     match ssl_request(&mut stream, deadline).await {
-        Ok(SslAnswer::Accepts) => {}
-        _ => return Err("the server offers no TLS".to_owned()),
+        Ok(SslAnswer::Accepts) => Ok(stream),
+        _ => Err("the server offers no TLS".to_owned()),
     }
+}
+
+async fn first_answer(
+    target: &Target,
+    settings: &TlsSettings,
+) -> Result<Result<FirstAnswer, StartupFailure>, String> {
+    let deadline = Deadline::after(target.timeout);
+    let stream = accepted(target, deadline).await?;
     let session = handshake(stream, settings, deadline)
         .await
         .map_err(|failure| failure.to_string())?;

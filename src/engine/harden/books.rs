@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::apply::live::{Live, Record};
+use crate::apply::live::{Live, Record, copy_aside};
+use crate::apply::{Project, last_elsewhere};
 use crate::engine::{Error, Teller, prepare};
 use crate::server;
 
@@ -23,16 +24,15 @@ pub struct Undone {
 
 /// Keeps what a try has put in force. An error if it is too late, or if there is nothing to confirm.
 pub fn confirm(dir: &Path) -> Result<Record, Error> {
-    let live = Live::of(&prepare::absolute(dir));
+    let dir = prepare::absolute(dir);
+    // A run that is still proving decides for itself.
+    let _alone = Project::open(&dir)?;
+    let live = Live::of(&dir);
     let Some(trial) = live.unfinished()? else {
-        let taken = live.last_taken_back()?;
-        return Err(Error::TooLate {
-            what: match taken {
-                Some(record) => format!(
-                    "there is nothing to confirm: the stage {} was taken back",
-                    crate::pki::printable(&record.name)
-                ),
-                None => "there is nothing to confirm here".to_owned(),
+        return Err(match live.last_taken_back()? {
+            Some(record) => too_late(&record),
+            None => Error::TooLate {
+                what: "there is nothing to confirm here".to_owned(),
             },
         });
     };
@@ -40,28 +40,31 @@ pub fn confirm(dir: &Path) -> Result<Record, Error> {
     let in_time = record.until.as_ref().is_some_and(|until| !until.is_over());
     if !in_time {
         trial.go_back(|| _ = server::reload(&record.data))?;
-        return Err(Error::TooLate {
-            what: format!(
-                "it is too late: the stage {} has been taken back",
-                crate::pki::printable(&record.name)
-            ),
-        });
     }
-    if !trial.keep()? {
-        return Err(Error::TooLate {
-            what: format!(
-                "it is too late: the stage {} has been taken back",
-                crate::pki::printable(&record.name)
-            ),
-        });
+    if !in_time || !trial.keep()? {
+        return Err(too_late(&record));
     }
     Ok(record)
+}
+
+fn too_late(record: &Record) -> Error {
+    Error::TooLate {
+        what: format!(
+            "it is too late: the stage {} has been taken back",
+            crate::pki::printable(&record.name)
+        ),
+    }
 }
 
 /// Puts in order what a killed run left: a try that nobody watches any more is taken back; one that waits to be confirmed
 /// is in the way.
 pub fn settle(dir: &Path, tell: &Teller) -> Result<(), Error> {
-    let live = Live::of(&prepare::absolute(dir));
+    let dir = prepare::absolute(dir);
+    if !dir.exists() {
+        return Ok(());
+    }
+    let _alone = Project::open(&dir)?;
+    let live = Live::of(&dir);
     live.tidy()?;
     let Some(trial) = live.unfinished()? else {
         return Ok(());
@@ -87,10 +90,14 @@ pub fn settle(dir: &Path, tell: &Teller) -> Result<(), Error> {
 }
 
 /// Takes the last stage back, reload included: the one that waits to be confirmed, else the last that was kept. `None`
-/// where there is none.
+/// where there is none, or where something later in the project's own journal is to be undone first.
 pub fn undo_stage(dir: &Path, tell: &Teller) -> Result<Option<Undone>, Error> {
     let dir = prepare::absolute(dir);
     let live = Live::of(&dir);
+    if live.unfinished()?.is_none() && live.last()?.is_none() {
+        return Ok(None);
+    }
+    let project = Project::open(&dir)?;
     live.tidy()?;
     if let Some(trial) = live.unfinished()? {
         let record = trial.record().clone();
@@ -107,10 +114,13 @@ pub fn undo_stage(dir: &Path, tell: &Teller) -> Result<Option<Undone>, Error> {
     }
     let Some(last) = live.last()? else { return Ok(None) };
     let record = last.record().clone();
+    if last_elsewhere(&project)? > record.journal {
+        return Ok(None);
+    }
     let (changes, edited) = last.inverse()?;
     let mut kept = Vec::new();
     for path in edited {
-        let copy = copy_of(&path)?;
+        let copy = copy_aside(&path)?;
         tell.notice(format!(
             "{} was edited since: a copy of it is {}",
             path.display(),
@@ -118,12 +128,8 @@ pub fn undo_stage(dir: &Path, tell: &Teller) -> Result<Option<Undone>, Error> {
         ));
         kept.push(copy);
     }
-    let undo = live.begin(
-        &format!("undo of {}", record.name),
-        &record.data,
-        &changes,
-        Some(last.number()),
-    )?;
+    let name = format!("undo of {}", record.name);
+    let undo = live.begin(&project, &name, &record.data, &changes, Some(last.number()))?;
     let written = undo.stage(&changes).and_then(|()| undo.place());
     if let Err(error) = written {
         undo.go_back(|| ())?;
@@ -138,9 +144,4 @@ pub fn undo_stage(dir: &Path, tell: &Teller) -> Result<Option<Undone>, Error> {
         reloaded,
         remaining: live.kept()?.len(),
     }))
-}
-
-/// A copy beside a file that somebody edited.
-fn copy_of(path: &Path) -> Result<PathBuf, Error> {
-    Ok(crate::apply::live::copy_aside(path)?)
 }

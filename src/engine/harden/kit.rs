@@ -142,14 +142,13 @@ fn complete(answers: &mut Answers, hardening: &Hardening, survey: &Survey, port:
     }
     // Everybody who may log in needs a certificate from now on.
     if answers.clients.is_empty() {
-        answers.clients = survey
-            .logins
-            .iter()
-            .filter(|role| is_role(role))
+        answers.clients = roles(survey)
+            .into_iter()
             .map(|role| ClientAnswer {
-                cn: Some(role.clone()),
+                cn: Some(role),
                 role: None,
             })
+            .filter(can_be)
             .collect();
     }
     if own.address.is_some()
@@ -192,6 +191,36 @@ fn complete(answers: &mut Answers, hardening: &Hardening, survey: &Survey, port:
         (answers.user, answers.database) = (None, None);
         answers.allow.clear();
     }
+}
+
+/// The roles that may log in; where they are very many, those that were seen.
+fn roles(survey: &Survey) -> Vec<String> {
+    const MOST: usize = 200;
+    let own: Vec<_> = survey
+        .logins
+        .iter()
+        .filter(|role| is_role(role))
+        .cloned()
+        .collect();
+    if own.len() <= MOST {
+        return own;
+    }
+    let seen: std::collections::BTreeSet<String> =
+        survey.watched.iter().map(|(seen, _)| seen.user.clone()).collect();
+    seen.into_iter().take(MOST).collect()
+}
+
+/// Whether a certificate can be made for it: names that none can carry are left to the person.
+fn can_be(client: &ClientAnswer) -> bool {
+    let alone = Answers {
+        mode: Some("mtls".to_owned()),
+        auth: Some("scram+cert".to_owned()),
+        run: Some("none".to_owned()),
+        user: client.cn.clone(),
+        clients: vec![client.clone()],
+        ..Answers::default()
+    };
+    Setup::from_answers(&alone).is_ok()
 }
 
 fn role_of(client: &ClientAnswer) -> Option<&String> {
@@ -275,6 +304,9 @@ pub fn as_named(survey: &Survey, name: &str) -> (PathBuf, String) {
 /// The name for a new file of ours in the server's directory: the plain one where it is free or holds just that, else
 /// one that says whose it is.
 pub fn free_name(survey: &Survey, plain: &str, content: &[u8]) -> String {
+    if survey.reach.is_err() {
+        return format!("pgtls-{plain}");
+    }
     let here = |name: &str| survey.map.here(&survey.map.directory().join(name));
     let holds = |path: &Path| std::fs::read(path).is_ok_and(|bytes| bytes == content);
     let path = here(plain);

@@ -1,11 +1,12 @@
 //! Hardening a server that is there: look, plan, show, try, prove, keep or go back.
 //!
-//! [`survey`] holds a session of the admin from the first moment to the last. [`propose`] works out what a stage changes
+//! [`survey()`] holds a session of the admin from the first moment to the last. [`propose()`] works out what a stage changes
 //! and whom it would turn away, and writes nothing. [`attempt()`] writes, reloads and proves it, under a watchdog that
 //! takes everything back when that does not come to its end.
 
 mod attempt;
 mod books;
+mod bundle;
 mod kit;
 mod propose;
 mod survey;
@@ -21,6 +22,7 @@ use super::{Means, Request};
 
 pub use attempt::attempt;
 pub use books::{Undone, confirm, settle, undo_stage};
+pub use bundle::bundle;
 pub use propose::{Proposal, propose};
 pub use survey::{Survey, survey};
 pub use watch::{Look, watch};

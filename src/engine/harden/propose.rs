@@ -77,16 +77,17 @@ fn prevented(why: &Prevented) -> Error {
             "change that by hand, and run this again; nothing was written".to_owned()
         }
     };
-    Error::DoesNotFit {
-        what: why.to_string(),
-        remedy,
+    let what = why.to_string();
+    match why {
+        Prevented::CommandLine { .. } | Prevented::Unreadable { .. } => Error::OutOfReach { what, remedy },
+        _ => Error::NotInForce { what, remedy },
     }
 }
 
 /// Works a stage out.
 pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal, Error> {
     if survey.setting("ssl_library").is_some_and(str::is_empty) {
-        return Err(Error::DoesNotFit {
+        return Err(Error::OutOfReach {
             what: "this PostgreSQL was built without TLS".to_owned(),
             remedy:
                 "install a build with OpenSSL, such as the packages of your distribution or of postgresql.org"
@@ -123,15 +124,15 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
     };
     // New files first: whoever restarts the server in between finds what the settings name.
     for file in certificates.files {
-        let here = real(&survey.map.here(&file.path));
-        let before = std::fs::read(&here).ok();
+        let here = real(survey, &file.path);
+        let before = survey.reach.is_ok().then(|| std::fs::read(&here).ok()).flatten();
         if before.as_deref() != Some(&file.content[..]) {
             let diff = described(&here, &file.content, file.mode);
             proposal.change(survey, file, here, before, diff);
         }
     }
     for (path, old, new) in draft.changes() {
-        let here = real(&survey.map.here(path));
+        let here = real(survey, path);
         let diff = format!(
             "--- {0}\n+++ {0}\n{1}",
             shown(here.as_os_str().as_encoded_bytes()),
@@ -255,10 +256,14 @@ async fn certificates(stage: Stage, survey: &Survey, project: &Project) -> Resul
     })
 }
 
-/// The file itself, where the name is a link.
-fn real(path: &Path) -> PathBuf {
-    path.canonicalize()
-        .unwrap_or_else(|_| crate::engine::absolute(path))
+/// The file itself, where the name is a link; out of reach it is the name that counts.
+fn real(survey: &Survey, path: &Path) -> PathBuf {
+    if survey.reach.is_err() {
+        return path.to_path_buf();
+    }
+    let here = survey.map.here(path);
+    here.canonicalize()
+        .unwrap_or_else(|_| crate::engine::absolute(&here))
 }
 
 /// A certificate or key in a line.
@@ -358,14 +363,17 @@ fn client_ca(survey: &Survey, ours: &[Certificate]) -> Result<Option<Vec<u8>>, E
     let present = survey.setting("ssl_ca_file").filter(|file| !file.is_empty());
     let mut all = Vec::new();
     if let Some(file) = present {
-        let path = survey.map.here(&survey.server.data.join(file));
-        let bytes = crate::engine::files::must_read("the CAs for clients (ssl_ca_file)", &path)?;
-        all = Certificate::from_pem(&bytes).map_err(|error| Error::File {
+        let wrong = |why: String| Error::File {
             what: "the CAs for clients (ssl_ca_file)",
-            path,
-            why: error.to_string(),
+            path: survey.server.data.join(file),
+            why,
             remedy: "mend it first: clients are judged by it".to_owned(),
-        })?;
+        };
+        let bytes = survey
+            .client_ca
+            .as_ref()
+            .ok_or_else(|| wrong("it cannot be read".to_owned()))?;
+        all = Certificate::from_pem(bytes).map_err(|error| wrong(error.to_string()))?;
     }
     if !all.is_empty() && ours.iter().all(|one| all.contains(one)) {
         return Ok(None);
@@ -446,7 +454,7 @@ fn own_way_in(
     };
     let Err(line) = fate else { return Ok(()) };
     let line = line.map(|line| format!(" by {line}")).unwrap_or_default();
-    Err(Error::DoesNotFit {
+    Err(Error::NotInForce {
         what: format!(
             "your own way in would be closed: {} from {ip} would be refused{line}",
             crate::pki::printable(&survey.own.user)

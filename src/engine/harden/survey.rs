@@ -5,14 +5,17 @@ use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::conf::hba::Rules;
+use crate::conf::ident::Maps;
+use crate::conf::settings::Settings;
 use crate::conf::simulate::{Memberships, World};
 use crate::conf::{Dialect, Files, Unreadable};
 use crate::dial::{Address, Deadline, Rows, Session};
 use crate::engine::audit::{Disk, as_psql};
 use crate::engine::{Error, target};
 use crate::harden::{Managed, Seen, ServerFiles, Sightings, TlsSeen, Watched, managed, patroni};
-use crate::verify::literal;
-use crate::verify::{self, Target};
+
+use crate::verify::{self, Fetched, OverSql, Target, literal};
 
 use super::Hardening;
 
@@ -61,6 +64,10 @@ pub struct Survey {
     pub watched: Watched,
     /// User and group of the server's data directory.
     pub account: (u32, u32),
+    /// Whether the server's files can be written from here; else why not.
+    pub reach: Result<(), String>,
+    /// What is in `ssl_ca_file`, where it is set.
+    pub(super) client_ca: Option<Vec<u8>>,
 }
 
 /// From the names that the server has for its files to names on this machine.
@@ -88,6 +95,33 @@ impl PathMap {
     }
 }
 
+/// Files that were fetched over SQL, each with what it includes.
+struct OverSqlFiles(Vec<Fetched>);
+
+impl Files for OverSqlFiles {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Unreadable> {
+        let mut last = Unreadable::Missing;
+        for fetched in &self.0 {
+            match fetched.read(path) {
+                Err(why) => last = why,
+                found => return found,
+            }
+        }
+        Err(last)
+    }
+
+    fn list(&self, directory: &Path) -> Result<Vec<Vec<u8>>, Unreadable> {
+        let mut last = Unreadable::Missing;
+        for fetched in &self.0 {
+            match fetched.list(directory) {
+                Err(why) => last = why,
+                found => return found,
+            }
+        }
+        Err(last)
+    }
+}
+
 struct Mapped(PathMap);
 
 impl Files for Mapped {
@@ -101,7 +135,7 @@ impl Files for Mapped {
 }
 
 fn refused(what: impl Into<String>, remedy: impl Into<String>) -> Error {
-    Error::DoesNotFit {
+    Error::OutOfReach {
         what: what.into(),
         remedy: remedy.into(),
     }
@@ -111,6 +145,12 @@ impl Survey {
     /// A fresh allowance for one question.
     pub(super) fn deadline(&self) -> Deadline {
         Deadline::after(self.target.timeout)
+    }
+
+    /// The same as a source of allowances.
+    fn limit(&self) -> impl Fn() -> Deadline + use<> {
+        let allowed = self.target.timeout;
+        move || Deadline::after(allowed)
     }
 
     /// Asks over the held session.
@@ -179,13 +219,13 @@ pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
             .collect()
     };
     let (role_names, service_names) = (names(&roles, "rolname"), names(&services, "name"));
-    if let Some(service) = managed(
-        role_names.iter().map(String::as_str),
-        service_names.iter().map(String::as_str),
-    ) {
+    let is_superuser = cell("superuser") == "t";
+    // Anybody may have a setting of such a name in a file of their own.
+    let settings_count = service_names.iter().filter(|_| !is_superuser).map(String::as_str);
+    if let Some(service) = managed(role_names.iter().map(String::as_str), settings_count) {
         return Err(of_a_service(service));
     }
-    if cell("superuser") != "t" {
+    if !is_superuser {
         return Err(refused(
             format!(
                 "{} is no superuser, and only a superuser sees and reloads what has to change",
@@ -232,10 +272,67 @@ pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
         world,
         watched,
         account: account.unwrap_or_default(),
+        reach: Ok(()),
+        client_ca: None,
         server,
     };
-    within_reach(&mut survey, account.is_some()).await?;
+    match within_reach(&mut survey, account.is_some()).await {
+        Ok(()) => {}
+        // Whoever names the directory means to write there.
+        Err(Reach::Never(error)) => return Err(error),
+        Err(Reach::NotHere(error)) if hardening.config_dir.is_some() => return Err(error),
+        Err(Reach::NotHere(error)) => {
+            survey.reach = Err(error.to_string());
+            survey.server.files = Box::new(fetch(&mut survey).await?);
+        }
+    }
+    if let Some(file) = survey.setting("ssl_ca_file").filter(|file| !file.is_empty()) {
+        let path = survey.server.data.join(file);
+        let limit = survey.limit();
+        survey.client_ca = match Disk.read(&survey.map.here(&path)) {
+            Ok(bytes) if survey.reach.is_ok() => Some(bytes),
+            _ => OverSql::new(&mut survey.session, &limit).file(&path).await.ok(),
+        };
+    }
     Ok(survey)
+}
+
+/// Reads the server's files over SQL.
+async fn fetch(survey: &mut Survey) -> Result<OverSqlFiles, Error> {
+    let limit = survey.limit();
+    let (dialect, data) = (survey.server.dialect, survey.server.data.clone());
+    let paths = [&survey.server.conf, &survey.server.hba, &survey.server.ident].map(Clone::clone);
+    let mut over = OverSql::new(&mut survey.session, &limit);
+    let fail = |why: Unreadable| {
+        refused(
+            format!("the server's files cannot be read over SQL: {why}"),
+            "log in as a superuser, or run this on the server's machine with --config-dir",
+        )
+    };
+    let conf = over
+        .load(&paths[0], |path, files| Settings::load(path, Some(&data), files))
+        .await
+        .map_err(fail)?;
+    let hba = over
+        .load(&paths[1], |path, files| Rules::load(path, files, dialect))
+        .await
+        .map_err(fail)?;
+    let mut all = vec![conf.1, hba.1];
+    if let Ok(ident) = over
+        .load(&paths[2], |path, files| Maps::load(path, files, dialect))
+        .await
+    {
+        all.push(ident.1);
+    }
+    Ok(OverSqlFiles(all))
+}
+
+/// Why files cannot be written.
+enum Reach {
+    /// They are somebody else's to write.
+    Never(Error),
+    /// Not from here.
+    NotHere(Error),
 }
 
 /// Which files the server reads, and where they are here.
@@ -344,54 +441,63 @@ fn of_a_service(service: Managed) -> Error {
 }
 
 /// Whether the files here are the server's own, and the server can be told to read them.
-async fn within_reach(survey: &mut Survey, data_is_here: bool) -> Result<(), Error> {
-    let here = survey.map.here(&survey.server.conf);
-    let read = |path: &Path| {
-        Disk.read(path).map_err(|why| {
-            refused(
-                format!("the server's {} cannot be read here: {why}", path.display()),
-                "run this on the server's machine, as root or as the server's account, and name the directory of \
-                 postgresql.conf with --config-dir",
-            )
-        })
-    };
-    let conf = read(&here)?;
+async fn within_reach(survey: &mut Survey, data_is_here: bool) -> Result<(), Reach> {
+    const HERE: &str = "run this on the server's machine, as root or as the server's account, and name the directory of \
+        postgresql.conf with --config-dir";
     let data = survey.map.here(&survey.server.data);
-    let names = Disk.list(&data).unwrap_or_default();
+    let limit = survey.limit();
+    let listing = OverSql::new(&mut survey.session, &limit)
+        .names(&survey.server.data)
+        .await;
+    let names = listing.unwrap_or_default();
     let names: Vec<_> = names
         .iter()
         .filter_map(|name| std::str::from_utf8(name).ok())
         .collect();
-    if let Some(sign) = patroni(names, &conf) {
-        return Err(refused(
+    let here = survey.map.here(&survey.server.conf);
+    let conf = Disk.read(&here);
+    if let Some(sign) = patroni(names, conf.as_deref().unwrap_or_default()) {
+        return Err(Reach::Never(refused(
             format!("Patroni writes this server's configuration ({sign}), and would overwrite ours"),
             "change it there: `patronictl edit-config`, with ssl, ssl_cert_file, ssl_key_file and ssl_ca_file under \
              postgresql: parameters, and the lines under postgresql: pg_hba",
-        ));
+        )));
     }
     for path in [survey.server.conf.clone(), survey.server.hba.clone()] {
         let here = survey.map.here(&path);
-        let bytes = read(&here)?;
-        if !survey.reads(&path, &bytes).await? {
-            return Err(refused(
+        let bytes = Disk.read(&here).map_err(|why| {
+            Reach::NotHere(refused(
+                format!("the server's {} cannot be read here: {why}", here.display()),
+                HERE,
+            ))
+        })?;
+        if !survey.reads(&path, &bytes).await.map_err(Reach::Never)? {
+            return Err(Reach::NotHere(refused(
                 format!(
                     "{} is not the file that the server reads as {}",
                     here.display(),
                     path.display()
                 ),
                 "name the directory of this very server's postgresql.conf with --config-dir",
-            ));
+            )));
         }
     }
     if !data_is_here || !crate::server::can_reload(&data) {
-        return Err(refused(
+        return Err(Reach::NotHere(refused(
             format!(
                 "the server of {} cannot be signalled from here, and without that nothing could be taken back once \
                  nobody can log in",
                 data.display()
             ),
-            "run this on the server's machine, as root or as the server's account",
-        ));
+            HERE,
+        )));
+    }
+    let own = rustix::process::geteuid();
+    if !own.is_root() && own.as_raw() != survey.account.0 {
+        return Err(Reach::NotHere(refused(
+            "the server runs as another account, which could not read a key of ours",
+            HERE,
+        )));
     }
     Ok(())
 }

@@ -1,0 +1,11 @@
+//! `pgtls harden` on real servers. The witness is psql.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod drills;
+mod live;
+mod sessions;
+mod stages;

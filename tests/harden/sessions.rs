@@ -1,0 +1,82 @@
+//! Who was seen coming in is not turned away unasked.
+
+use std::time::Duration;
+
+use crate::live::{Live, plain, wait_until};
+use crate::support::{Job, Postgres};
+
+#[test]
+fn a_session_without_tls_keeps_the_stage_back_unless_it_is_accepted() {
+    let Some(postgres) = Postgres::find(17) else {
+        return;
+    };
+    let live = plain(&postgres).at(&["on"]);
+    let before = live.files();
+    let conninfo = format!(
+        "host=127.0.0.1 port={} user=app password=pw dbname=postgres sslmode=disable application_name=shop",
+        live.server.port
+    );
+    let session = Job::new("psql")
+        .args(["-X", "-c", "select pg_sleep(100)"])
+        .arg(&conninfo)
+        .start();
+    let is_there = wait_until(Duration::from_secs(60), || {
+        live.server
+            .sql("select count(*) from pg_stat_activity where application_name = 'shop'")
+            .stdout
+            .contains('1')
+    });
+    assert!(is_there);
+    let report = live.stage("require", &[]).expect_status(1).json();
+    assert_eq!(report["in_force"], false);
+    let refused = &report["impact"]["refused"][0];
+    assert_eq!(
+        (&refused["user"], &refused["address"], &refused["application"]),
+        (&"app".into(), &"127.0.0.1".into(), &"shop".into()),
+        "{refused:#}"
+    );
+    assert_eq!(refused["with_tls"], true);
+    live.ends_as(&before, true, "somebody would be turned away");
+
+    // It is kept by a watch, and still known when it has gone.
+    let look = live.stage("watch", &["--for", "1"]).expect_status(0).json();
+    assert_eq!(look["plaintext"], 1, "{look:#}");
+    live.server
+        .sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'shop'");
+    session.finish();
+    live.stage("require", &[]).expect_status(1);
+
+    live.in_force("require", &["--accept-lockout"]);
+    assert!(!live.app("sslmode=disable").ok);
+    live.undo();
+
+    // Once the same client has come with TLS it is no longer in the way.
+    watch_it_with_tls(&live);
+    live.in_force("require", &[]);
+}
+
+fn watch_it_with_tls(live: &Live) {
+    let conninfo = format!(
+        "host=127.0.0.1 port={} user=app password=pw dbname=postgres sslmode=require application_name=shop",
+        live.server.port
+    );
+    // A second later than the last one without.
+    let begun = live.server.sql("select extract(epoch from now())::bigint").stdout;
+    wait_until(Duration::from_secs(60), || {
+        live.server.sql("select extract(epoch from now())::bigint").stdout != begun
+    });
+    let session = Job::new("psql")
+        .args(["-X", "-c", "select pg_sleep(100)"])
+        .arg(&conninfo)
+        .start();
+    wait_until(Duration::from_secs(60), || {
+        live.server
+            .sql("select count(*) from pg_stat_ssl join pg_stat_activity using (pid) where ssl and application_name = 'shop'")
+            .stdout
+            .contains('1')
+    });
+    live.stage("watch", &["--for", "0"]).expect_status(0);
+    live.server
+        .sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'shop'");
+    session.finish();
+}
