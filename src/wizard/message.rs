@@ -9,9 +9,11 @@ use crossterm::event::KeyEvent;
 use crate::engine::{Error, Event};
 use crate::server::ServerError;
 use crate::setup::Answers;
+use crate::verify::modes::Matrix;
 use crate::verify::{Probe, Report};
 
 use super::look::Seen;
+use super::model::ModeCell;
 use super::resume::Kept;
 use super::review::Preview;
 
@@ -46,6 +48,10 @@ pub enum Message {
     Probe(Probe),
     /// The proof ended.
     Proven(Result<Report, Failure>),
+    /// A connection under some `sslmode` was made; the number is that of the run.
+    Cell(u64, ModeCell),
+    /// All of them were made.
+    Matrix(u64, Result<Matrix, Failure>),
     /// Something that was to be done by the way was done, or not; one sentence.
     Noted(String),
 }
@@ -65,6 +71,8 @@ pub enum Effect {
     Answer(Reply),
     /// Prove a server: this conninfo, or the project's own.
     Prove(Option<String>),
+    /// Connect to it under each `sslmode`, with impostors in front; the number of the run, and the conninfo as above.
+    Modes(u64, Option<String>),
     /// Put text on the clipboard.
     Copy(String),
     /// Keep the answers for the next time, or forget them.

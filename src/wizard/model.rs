@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use tui_input::Input;
 
+use crate::conninfo::SslMode;
 use crate::engine::Step as Part;
 use crate::pki::printable;
 use crate::setup::Answers;
+use crate::verify::modes::Cell;
 use crate::verify::{Probe, Report};
 
 use super::field::{Field, Kind};
@@ -50,6 +52,8 @@ pub struct Model {
     pub journey: Journey,
     /// Proving.
     pub proof: Proof,
+    /// What each `sslmode` is worth.
+    pub modes: Modes,
     /// Which way to connect is shown.
     pub tab: usize,
     /// One sentence that is shown until the next key.
@@ -164,6 +168,62 @@ pub enum ProofState {
     Failed(Failure),
 }
 
+/// Connecting under each `sslmode`.
+#[derive(Debug, Clone)]
+pub struct Modes {
+    /// How far it is.
+    pub state: ModesState,
+    /// The number of the run whose results count.
+    pub number: u64,
+    /// Whether it is on the screen, in the place of the proof.
+    pub shown: bool,
+    /// What came of it so far.
+    pub cells: Vec<ModeCell>,
+    /// The line and the column that are looked at.
+    pub at: (usize, usize),
+    /// Time since it began.
+    pub elapsed: Duration,
+}
+
+impl Default for Modes {
+    /// Not begun; what is looked at first is the mode that everything here is made for.
+    fn default() -> Self {
+        Self {
+            state: ModesState::None,
+            number: 0,
+            shown: false,
+            cells: Vec::new(),
+            at: (5, 0),
+            elapsed: Duration::ZERO,
+        }
+    }
+}
+
+/// One connection under an `sslmode`.
+#[derive(Debug, Clone)]
+pub struct ModeCell {
+    /// The mode.
+    pub sslmode: SslMode,
+    /// Whether the client has a root file.
+    pub root_file: bool,
+    /// What came of it.
+    pub cell: Cell,
+}
+
+/// How far the connecting is.
+#[derive(Debug, Clone, Default)]
+pub enum ModesState {
+    /// Not begun.
+    #[default]
+    None,
+    /// Under way.
+    Running,
+    /// At its end: whether `verify-full` keeps its promise, and the sentence that says so.
+    Done(Option<bool>, String),
+    /// It could not be begun.
+    Failed(Failure),
+}
+
 impl Model {
     /// The wizard at its first step.
     #[must_use]
@@ -186,6 +246,7 @@ impl Model {
             review: Review::default(),
             journey: Journey::default(),
             proof: Proof::default(),
+            modes: Modes::default(),
             tab: 0,
             note: None,
         };
@@ -276,6 +337,14 @@ impl Model {
         self.editor = Input::new(text);
     }
 
+    /// What was found of the modes counts no longer, nor does what is still under way.
+    pub fn forget_modes(&mut self) {
+        self.modes = Modes {
+            number: self.modes.number + 1,
+            ..Modes::default()
+        };
+    }
+
     /// Opens a window over the screen.
     pub fn open(&mut self, popup: Popup) {
         self.popup = Some(popup);
@@ -286,6 +355,9 @@ impl Model {
     #[must_use]
     pub fn fault(&self) -> Option<&Failure> {
         let name = self.step().name();
+        if let ("verify", true, ModesState::Failed(fault)) = (name, self.modes.shown, &self.modes.state) {
+            return Some(fault);
+        }
         match (name, &self.review.state, &self.journey.state, &self.proof.state) {
             ("review", review::State::Failed(fault), ..)
             | ("write", _, JourneyState::Failed(fault), _)
@@ -299,6 +371,7 @@ impl Model {
         self.form.give(field, rows);
         if matches!(field, Field::Run | Field::Conninfo) {
             self.proof = Proof::default();
+            self.forget_modes();
         }
         self.checked = self.form.check();
     }

@@ -17,13 +17,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::apply::Project;
 use crate::conninfo::{Conninfo, Environment};
-use crate::engine::{self, Error, Gathered, Means, Renew, Request, Secrets, Teller};
+use crate::engine::{self, Error, Event, Gathered, Means, Renew, Request, Secrets, Teller};
 use crate::pki::printable;
 use crate::setup::Setup;
 use crate::verify::prove;
 
 use super::look::{Seen, look};
 use super::message::{Effect, Failure, Job, Message, Reply};
+use super::model::ModeCell;
 use super::resume;
 use super::review::Preview;
 use ask::Asker;
@@ -101,6 +102,7 @@ impl Runner {
                 }
             }
             Effect::Prove(conninfo) => self.prove(conninfo),
+            Effect::Modes(number, conninfo) => self.modes(number, conninfo),
             Effect::Save(job) => self.save(job),
             Effect::Keep(kept) => resume::keep(&self.dir, kept.as_ref()),
             Effect::Copy(_) | Effect::Suspend | Effect::Quit => {}
@@ -181,23 +183,43 @@ impl Runner {
         );
     }
 
+    fn modes(&self, number: u64, conninfo: Option<String>) {
+        let (dir, messages) = (self.dir.clone(), self.messages.clone());
+        let lost = Message::Matrix(number, Err(defect()));
+        spawn(&self.messages, lost, move || async move {
+            let cells = messages.clone();
+            let teller = Teller::new(move |event| {
+                if let Event::Cell {
+                    sslmode,
+                    root_file,
+                    cell,
+                } = event
+                {
+                    let cell = ModeCell {
+                        sslmode,
+                        root_file,
+                        cell,
+                    };
+                    let _ = cells.send(Message::Cell(number, cell));
+                }
+            });
+            let matrix = async {
+                let (conninfo, means) = dialled(&dir, conninfo)?;
+                engine::modes(conninfo, &Environment::current(), &means, &teller).await
+            };
+            let result = ticking(&messages, matrix).await;
+            let _ = messages.send(Message::Matrix(
+                number,
+                result.map_err(|error| Failure::from(&error)),
+            ));
+        });
+    }
+
     fn prove(&self, conninfo: Option<String>) {
         let (dir, messages) = (self.dir.clone(), self.messages.clone());
         spawn(&self.messages, Message::Proven(Err(defect())), || async move {
             let proof = async {
-                let conninfo = match conninfo {
-                    Some(text) => Conninfo::parse(&text)?,
-                    None => engine::kit(&dir, None)?.2,
-                };
-                let means = Means {
-                    expect: None,
-                    other: None,
-                    dir,
-                    admin: None,
-                    key_passphrase: passphrase(),
-                    timeout: PROBE,
-                    now: OffsetDateTime::now_utc(),
-                };
+                let (conninfo, means) = dialled(&dir, conninfo)?;
                 let target = engine::target(conninfo, &Environment::current(), &means).await?;
                 let tell = |probe: &crate::verify::Probe| {
                     let _ = messages.send(Message::Probe(probe.clone()));
@@ -208,6 +230,24 @@ impl Runner {
             let _ = messages.send(Message::Proven(result.map_err(|error| Failure::from(&error))));
         });
     }
+}
+
+/// What is dialled, and with which means.
+fn dialled(dir: &std::path::Path, conninfo: Option<String>) -> Result<(Conninfo, Means), Error> {
+    let conninfo = match conninfo {
+        Some(text) => Conninfo::parse(&text)?,
+        None => engine::kit(dir, None)?.2,
+    };
+    let means = Means {
+        expect: None,
+        other: None,
+        dir: dir.to_owned(),
+        admin: None,
+        key_passphrase: passphrase(),
+        timeout: PROBE,
+        now: OffsetDateTime::now_utc(),
+    };
+    Ok((conninfo, means))
 }
 
 impl Drop for Runner {

@@ -50,6 +50,8 @@ pub enum Action {
     Again,
     /// Put it right.
     Mend,
+    /// Show what each `sslmode` is worth, or no longer.
+    Modes,
     /// Break it off.
     Cancel,
     /// Copy it.

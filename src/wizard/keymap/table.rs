@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyModifiers};
 use tui_input::InputRequest;
 
 use super::super::field::Kind;
-use super::super::model::{JourneyState, Model, Popup, ProofState};
+use super::super::model::{JourneyState, Model, ModesState, Popup, ProofState};
 use super::super::steps::{may_be_mended, place, ways};
 use super::Action;
 
@@ -120,20 +120,42 @@ fn stuck(model: &Model) -> bool {
         )
 }
 
+fn on_proof(model: &Model) -> bool {
+    on(model, "verify") && !model.modes.shown
+}
+
+fn on_modes(model: &Model) -> bool {
+    on(model, "verify") && model.modes.shown
+}
+
+fn has_modes(model: &Model) -> bool {
+    on_modes(model) && !matches!(model.modes.state, ModesState::Failed(_))
+}
+
+fn compared(model: &Model) -> bool {
+    on_modes(model) && !matches!(model.modes.state, ModesState::Running)
+}
+
+fn may_compare(model: &Model) -> bool {
+    on_proof(model) && matches!(model.proof.state, ProofState::Done(_) | ProofState::Failed(_))
+}
+
 fn proven(model: &Model) -> bool {
-    on(model, "verify") && !matches!(model.proof.state, ProofState::Running)
+    let busy =
+        matches!(model.proof.state, ProofState::Running) || matches!(model.modes.state, ModesState::Running);
+    on_proof(model) && !busy
 }
 
 fn waiting(model: &Model) -> bool {
-    on(model, "verify") && matches!(model.proof.state, ProofState::None)
+    on_proof(model) && matches!(model.proof.state, ProofState::None)
 }
 
 fn mendable(model: &Model) -> bool {
-    on(model, "verify") && may_be_mended(model)
+    on_proof(model) && may_be_mended(model)
 }
 
 fn probing(model: &Model) -> bool {
-    on(model, "verify") && !model.proof.probes.is_empty()
+    on_proof(model) && !model.proof.probes.is_empty()
 }
 
 fn may_go_on(model: &Model) -> bool {
@@ -259,7 +281,30 @@ pub const BINDINGS: &[Binding] = &[
     shown(&[key(KeyCode::Down), char('j')], Action::Down, "probe", probing),
     shown(&[char('f')], Action::Mend, "fix it", mendable),
     shown(&[char('r')], Action::Again, "try now", waiting),
+    shown(&[char('m')], Action::Modes, "all sslmodes", may_compare),
     shown(&[char('r')], Action::Again, "run again", proven),
+    shown(&[key(KeyCode::Up), char('k')], Action::Up, "sslmode", has_modes),
+    shown(
+        &[key(KeyCode::Down), char('j')],
+        Action::Down,
+        "sslmode",
+        has_modes,
+    ),
+    shown(
+        &[key(KeyCode::Left), key(KeyCode::BackTab), char('h')],
+        Action::Left,
+        "column",
+        has_modes,
+    ),
+    shown(
+        &[key(KeyCode::Right), key(KeyCode::Tab), char('l')],
+        Action::Right,
+        "column",
+        has_modes,
+    ),
+    shown(&[key(KeyCode::F(2)), char('w')], Action::Why, "why", has_modes),
+    shown(&[char('m'), key(KeyCode::Esc)], Action::Modes, "proof", on_modes),
+    shown(&[char('r')], Action::Again, "run again", compared),
     shown(
         &[key(KeyCode::Left), key(KeyCode::BackTab), char('h')],
         Action::Left,

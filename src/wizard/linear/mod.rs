@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use super::effects::Runner;
 use super::field::Field;
 use super::message::{Effect, Message, Target};
-use super::model::{Model, Popup, ProofState};
+use super::model::{Model, ModesState, Popup, ProofState};
 use super::resume::Kept;
 use super::review;
 use super::steps::{STEPS, may_be_mended, place, ways};
@@ -298,16 +298,44 @@ impl Linear {
         } else {
             ""
         };
-        let prompt = format!("Enter goes on. {fix}\"again\" tries every promise again: ");
+        let modes = if matches!(self.model.proof.state, ProofState::None) {
+            ""
+        } else {
+            ", \"modes\" connects under every sslmode, to the server and to impostors in front of it"
+        };
+        let prompt = format!("Enter goes on. {fix}\"again\" tries every promise again{modes}: ");
         let line = self.line(&prompt).await?;
         match line.as_str() {
             "" => return Ok(Next::On),
             "back" => return Ok(Next::Back),
             "again" => self.press(KeyCode::Char('r'))?,
             "fix" => self.press(KeyCode::Char('f'))?,
+            "modes" if !modes.is_empty() => return self.modes().await,
             _ => {}
         }
         Ok(Next::Stay)
+    }
+
+    /// What each `sslmode` is worth, and then on from the proof.
+    async fn modes(&mut self) -> Result<Next, Stop> {
+        self.press(KeyCode::Char('m'))?;
+        if matches!(self.model.modes.state, ModesState::Running) {
+            self.say("Connecting under every sslmode.")?;
+            self.wait(|model| !matches!(model.modes.state, ModesState::Running))
+                .await?;
+        }
+        for line in say::modes(&self.model) {
+            self.say(&line)?;
+        }
+        self.press(KeyCode::Char('m'))?;
+        match self
+            .line("Enter goes on, \"back\" to the proof: ")
+            .await?
+            .as_str()
+        {
+            "" => Ok(Next::On),
+            _ => Ok(Next::Stay),
+        }
     }
 
     async fn connect(&mut self) -> Result<Next, Stop> {

@@ -3,13 +3,14 @@
 use crate::engine::Event;
 use crate::pki::printable;
 use crate::plan::why;
+use crate::verify::modes::CellOutcome;
 use crate::verify::{Outcome, Probe};
 
 use super::super::field::{Field, Kind};
 use super::super::message::{Failure, Message, Question};
-use super::super::model::{JourneyState, Model, ProofState};
+use super::super::model::{JourneyState, Model, ModesState, ProofState};
 use super::super::review::State;
-use super::super::steps::{STEPS, change_word, connect_page, place, ways};
+use super::super::steps::{STEPS, change_word, connect_page, mode_lines, place, ways};
 use super::super::teach;
 use super::super::theme::Theme;
 use super::super::widgets::{brief, buttons};
@@ -246,6 +247,38 @@ pub(super) fn verdict(model: &Model) -> Vec<String> {
                 .to_owned(),
         ],
     }
+}
+
+/// What came of connecting under each `sslmode`: a sentence for each outcome.
+pub(super) fn modes(model: &Model) -> Vec<String> {
+    let headline = match &model.modes.state {
+        ModesState::Failed(fault) => return failure(fault),
+        ModesState::Done(_, headline) => printable(headline),
+        ModesState::None | ModesState::Running => return Vec::new(),
+    };
+    let mut says = Vec::new();
+    for line in mode_lines(&model.modes) {
+        let bare = if line.is_bare { " without a root file" } else { "" };
+        let mode = format!("{}{bare}", line.sslmode.word());
+        for (outcome, word) in [
+            (CellOutcome::Connects, "connects to"),
+            (CellOutcome::Refuses, "does not connect to"),
+            (CellOutcome::Unprotected, "connects UNPROTECTED to"),
+            (CellOutcome::Open, "could not be found out with"),
+            (CellOutcome::NotTried, "was not tried with"),
+        ] {
+            let met: Vec<_> = line
+                .met()
+                .filter(|cell| cell.outcome == outcome)
+                .map(|cell| cell.meets.title())
+                .collect();
+            if !met.is_empty() {
+                says.push(format!("{mode} {word} {}.", met.join("; ")));
+            }
+        }
+    }
+    says.push(headline);
+    says
 }
 
 fn probe(probe: &Probe) -> String {

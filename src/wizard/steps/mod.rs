@@ -22,7 +22,7 @@ use super::widgets::{Canvas, Page, questions};
 
 pub use connect::{command, page as connect_page, ways};
 pub use review::word as change_word;
-pub use verify::may_be_mended;
+pub use verify::{ModeLine, may_be_mended, mode_lines};
 
 /// One step.
 pub trait Step: Sync {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::stage::{Stage, fault, landed, preview, report, told};
+use super::stage::{Stage, cells, fault, landed, matrix, preview, report, told};
 use crate::verify::{Outcome, ProbeId};
 use crate::wizard::message::{Message, Question, Target};
 use crate::wizard::view::view;
@@ -38,7 +38,7 @@ fn anything() -> impl Strategy<Value = Message> {
     ];
     let codes = prop_oneof![
         3 => any::<char>().prop_map(KeyCode::Char),
-        4 => prop::sample::select("abcdghjklrsqw?12345678 .-=/数é\u{301}".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
+        4 => prop::sample::select("abcdghjklmrsqw?12345678 .-=/数é\u{301}".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
         2 => Just(KeyCode::Up),
         4 => Just(KeyCode::Down),
         1 => Just(KeyCode::Left),
@@ -74,6 +74,9 @@ fn anything() -> impl Strategy<Value = Message> {
         1 => prop::sample::select(ProbeId::ALL.to_vec()).prop_map(|id| Message::Probe(super::stage::probe(id, Outcome::Open))),
         1 => Just(Message::Proven(Ok(report(None)))),
         1 => Just(Message::Proven(Err(fault()))),
+        2 => ((0_u64..6), prop::sample::select(cells())).prop_map(|(number, cell)| Message::Cell(number, cell)),
+        1 => (0_u64..6).prop_map(|number| Message::Matrix(number, Ok(matrix()))),
+        1 => (0_u64..6).prop_map(|number| Message::Matrix(number, Err(fault()))),
     ]
 }
 

@@ -2,13 +2,13 @@
 
 use ratatui::style::{Color, Modifier};
 
-use super::stage::{Stage, fault, landed, preview, report, told};
+use super::stage::{Stage, cells, fault, landed, matrix, preview, report, told};
 use crate::engine::Step as Part;
 use crate::verify::{Outcome, ProbeId};
 use crate::wizard::field::Field;
 use crate::wizard::look::Seen;
 use crate::wizard::message::{Effect, Message, Question, Reply, Target};
-use crate::wizard::model::Popup;
+use crate::wizard::model::{ModesState, Popup};
 use crate::wizard::steps::{command, place};
 use crate::wizard::theme::Theme;
 
@@ -537,4 +537,70 @@ fn a_part_that_is_passed_over_is_not_told_as_failed() {
         stage.send(Message::Told(crate::engine::Event::Begin(part)));
     }
     assert!(!stage.text().contains('✗'), "{}", stage.text());
+}
+
+/// Every sslmode, from the proof and back, filled in as it comes.
+#[test]
+fn every_sslmode_beside_the_proof() {
+    play(|stage| {
+        proven(stage);
+        stage.keys("m");
+        let number = stage.model.modes.number;
+        assert!(
+            matches!(stage.effects[..], [Effect::Modes(asked, None)] if asked == number),
+            "{:?}",
+            stage.effects
+        );
+        for cell in cells().into_iter().take(17) {
+            stage.send(Message::Cell(number, cell));
+        }
+        stage.send(Message::Tick(std::time::Duration::from_millis(430)));
+        stage.shot("modes_running");
+        stage
+            .send(Message::Matrix(number, Ok(matrix())))
+            .keys("Up Up Right Right Right")
+            .shot("modes_done");
+        assert_eq!(stage.style_of("✓ verify-full").fg, Some(Color::Green));
+        stage.keys("F2").shot("modes_why");
+        // The window closes, then the matrix does; what was found is still there when it is opened again.
+        stage.keys("Esc Esc");
+        assert!(stage.text().contains("Must work"), "{}", stage.text());
+        stage.keys("m");
+        assert!(stage.effects.is_empty() && stage.text().contains("verify-ca"));
+        // A run that was overtaken tells nothing any more.
+        stage.keys("r");
+        stage.send(Message::Matrix(number, Ok(matrix())));
+        assert!(matches!(stage.model.modes.state, ModesState::Running));
+        stage
+            .send(Message::Matrix(number + 1, Err(fault())))
+            .shot("modes_failed");
+        // Enter goes on from here, too.
+        stage.keys("Enter");
+        assert_eq!(stage.model.at, place("connect"));
+    });
+}
+
+#[test]
+fn a_client_without_a_root_file_has_one_table() {
+    let mut stage = Stage::new((80, 24));
+    proven(&mut stage);
+    stage.keys("m");
+    let number = stage.model.modes.number;
+    assert!(stage.text().contains("without a root file"), "it has its place");
+    let mut bare = matrix();
+    bare.without_root_file.clear();
+    for row in &mut bare.rows {
+        row.root_file = false;
+    }
+    stage.send(Message::Matrix(number, Ok(bare)));
+    assert!(!stage.text().contains("without a root file"), "{}", stage.text());
+}
+
+/// To the end of the proof.
+fn proven(stage: &mut Stage) {
+    stage.keys("Enter Enter Enter Enter");
+    let number = stage.model.review.number;
+    stage.send(Message::Preview(number, Ok(preview()))).keys("Enter");
+    stage.send(Message::Done(Ok(landed()))).keys("Enter");
+    stage.send(Message::Proven(Ok(report(None))));
 }

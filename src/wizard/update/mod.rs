@@ -8,11 +8,12 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::InputRequest;
 
 use crate::engine::Event;
+use crate::verify::modes::Matrix;
 
 use super::field::Field;
 use super::keymap::{self, Action};
 use super::message::{Effect, Message, Target};
-use super::model::{Focus, JourneyState, Model, PartRow, Popup, ProofState};
+use super::model::{Focus, JourneyState, ModeCell, Model, ModesState, PartRow, Popup, ProofState};
 use super::resume::Kept;
 use super::review;
 use super::steps::{STEPS, place};
@@ -46,6 +47,8 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
                 model.journey.elapsed = elapsed;
             } else if matches!(model.proof.state, ProofState::Running) {
                 model.proof.elapsed = elapsed;
+            } else if matches!(model.modes.state, ModesState::Running) {
+                model.modes.elapsed = elapsed;
             }
             Vec::new()
         }
@@ -88,6 +91,7 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
                 Err(fault) => JourneyState::Failed(fault),
             };
             model.proof.state = ProofState::None;
+            model.forget_modes();
             close_question(model);
             vec![keep(model)]
         }
@@ -113,11 +117,42 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             };
             Vec::new()
         }
+        Message::Cell(number, cell) => {
+            if number == model.modes.number {
+                model.modes.cells.push(cell);
+            }
+            Vec::new()
+        }
+        Message::Matrix(number, result) => {
+            if number == model.modes.number {
+                model.modes.state = match result {
+                    Ok(matrix) => {
+                        model.modes.cells = cells(&matrix);
+                        ModesState::Done(matrix.holds, matrix.headline)
+                    }
+                    Err(fault) => ModesState::Failed(fault),
+                };
+            }
+            Vec::new()
+        }
         Message::Noted(note) => {
             model.note = Some(note);
             Vec::new()
         }
     }
+}
+
+/// The matrix as the screen has it.
+fn cells(matrix: &Matrix) -> Vec<ModeCell> {
+    let rows = matrix.rows.iter().chain(&matrix.without_root_file);
+    rows.flat_map(|row| {
+        row.cells.iter().map(|cell| ModeCell {
+            sslmode: row.sslmode,
+            root_file: row.root_file,
+            cell: cell.clone(),
+        })
+    })
+    .collect()
 }
 
 fn told(model: &mut Model, event: Event) {
@@ -236,6 +271,7 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::Save
         | Action::Again
         | Action::Mend
+        | Action::Modes
         | Action::Cancel
         | Action::Copy
         | Action::CopyCommand => Vec::new(),
@@ -328,7 +364,11 @@ fn clicked(model: &mut Model, target: Target) -> Vec<Effect> {
                 model.review.line = 0;
                 model.review.inside = false;
             } else if model.at == place("verify") {
-                model.proof.selected = item;
+                if model.modes.shown {
+                    model.modes.at.0 = item;
+                } else {
+                    model.proof.selected = item;
+                }
             } else if model.at == place("connect") {
                 model.tab = item;
             }

@@ -1,4 +1,6 @@
-//! The proof: every promise tried, as it comes in.
+//! The proof: every promise tried, as it comes in; and beside it what each `sslmode` is worth.
+
+mod modes;
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -10,9 +12,11 @@ use crate::verify::{Group, Outcome, Probe, ProbeId, Verdict};
 use super::super::field::Field;
 use super::super::keymap::Action;
 use super::super::message::{Effect, Target};
-use super::super::model::{Journey, Model, Popup, Proof, ProofState};
+use super::super::model::{Journey, Model, ModesState, Popup, Proof, ProofState};
 use super::super::widgets::{Canvas, Page, Row, brief, clip, pad, visible};
 use super::Step;
+
+pub use modes::{ModeLine, lines as mode_lines};
 
 /// The step.
 #[derive(Debug)]
@@ -32,6 +36,7 @@ impl Step for Verify {
     }
 
     fn enter(&self, model: &mut Model) -> Vec<Effect> {
+        model.modes.shown = false;
         let waits = model.form.text(Field::Run) == Run::None.name();
         if waits || !matches!(model.proof.state, ProofState::None) {
             return Vec::new();
@@ -40,8 +45,12 @@ impl Step for Verify {
     }
 
     fn act(&self, model: &mut Model, action: Action) -> Option<Vec<Effect>> {
+        if model.modes.shown {
+            return modes::act(model, action);
+        }
         match action {
-            Action::Again if !matches!(model.proof.state, ProofState::Running) => Some(begin(model)),
+            Action::Modes => Some(modes::open(model)),
+            Action::Again if !is_busy(model) => Some(begin(model)),
             Action::Mend if may_be_mended(model) => {
                 model.journey = Journey::default();
                 Some(super::super::update::enter(model, super::place("write")))
@@ -86,6 +95,9 @@ impl Step for Verify {
     }
 
     fn draw(&self, model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
+        if model.modes.shown {
+            return modes::draw(model, canvas, area);
+        }
         let theme = canvas.theme;
         let columns = usize::from(area.width);
         let proof = &model.proof;
@@ -172,8 +184,20 @@ fn begin(model: &mut Model) -> Vec<Effect> {
         state: ProofState::Running,
         ..Proof::default()
     };
+    // What was found of the modes was about the server as it was before.
+    model.forget_modes();
+    vec![Effect::Prove(dialled(model))]
+}
+
+/// The connection string that is checked; `None`: the project's own.
+fn dialled(model: &Model) -> Option<String> {
     let conninfo = model.form.only_checks().then(|| model.form.text(Field::Conninfo));
-    vec![Effect::Prove(conninfo.filter(|text| !text.trim().is_empty()))]
+    conninfo.filter(|text| !text.trim().is_empty())
+}
+
+/// Whether something is being tried.
+const fn is_busy(model: &Model) -> bool {
+    matches!(model.proof.state, ProofState::Running) || matches!(model.modes.state, ModesState::Running)
 }
 
 impl Proof {
