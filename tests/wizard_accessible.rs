@@ -68,6 +68,41 @@ fn enter_alone_leads_to_a_verified_database() {
     assert_eq!(says.expect_ok("psql").stdout.trim(), "t");
 }
 
+/// From the proof on: what each sslmode is worth, in sentences, with what the server's log says in the JSON of the same.
+#[test]
+fn every_sslmode_is_told_in_sentences() {
+    let Some(postgres) = Postgres::any() else { return };
+    let project = Project::new(&Account::current());
+    let path = format!("{}:/usr/bin:/bin", postgres.bin.display());
+    let env = [("PATH", path.as_str())];
+    let mut pty = Pty::pgtls(&["--accessible"], &project.dir, PAPER, &env);
+    enter_until(&mut pty, "Verified: verify-full");
+    pty.expect("\"modes\" connects under every sslmode");
+    pty.send("modes\r");
+    pty.expect("verify-full connects to the server as it is");
+    pty.expect(
+        "verify-ca connects UNPROTECTED to an impostor with a certificate of the right CA for another name.",
+    );
+    pty.expect("require without a root file connects UNPROTECTED to");
+    pty.expect("verify-full connects to the server and refuses 4 impostors");
+    pty.expect("\"back\" to the proof:");
+    pty.send("back\r");
+    pty.expect("Step 7 of 8: Verify.");
+    pty.send("quit\r");
+    assert_eq!(pty.wait(), 0);
+    only_lines(&pty);
+    // The sandbox is ours, whoever it runs as: its log is within reach.
+    let outcome = pgtls(["verify", "--modes", "--json", "--dir"])
+        .arg(&project.dir)
+        .run()
+        .expect_status(0);
+    assert!(
+        outcome.stdout.contains("connection authorized: user=app"),
+        "{}",
+        outcome.stdout
+    );
+}
+
 /// Wrong answers are told and asked again; what is asked is explained; one goes back; what was answered stays.
 #[test]
 fn wrong_answers_are_told_and_asked_again() {

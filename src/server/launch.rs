@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, fchown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -19,7 +19,7 @@ use super::log::Tail;
 use super::postmaster::PidFile;
 use super::process::postgres_environment;
 use super::sandbox::POLL;
-use super::{Binaries, Cluster, Event, Events, Sandbox, Server, ServerError, diagnose, words};
+use super::{Account, Binaries, Cluster, Event, Events, Sandbox, Server, ServerError, diagnose, words};
 
 /// How long a starting server may be silent. While it recovers from a crash it says so every ten seconds.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -92,7 +92,7 @@ impl Sandbox {
         remove(&data.join("postmaster.pid"))?;
         let mark = self.inner("starting");
         write(&mark, format!("{}\n", std::process::id()).as_bytes(), 0o644, None)?;
-        let output = open_log(&log)?;
+        let output = open_log(&log, self.account.as_ref())?;
         let mut tail = Tail::at_end(&log);
         let postmaster = Postmaster::spawn(self.command(binaries, output)?, binaries)?;
         events(Event::Starting { pid: postmaster.pid });
@@ -221,17 +221,22 @@ fn failed(log: &Path, lines: &[String], diagnosis: Option<super::Diagnosis>) -> 
     }
 }
 
-fn open_log(log: &Path) -> Result<File, ServerError> {
+/// The log belongs to the server's account, which writes it: so a superuser may read it over SQL, too.
+fn open_log(log: &Path, account: Option<&Account>) -> Result<File, ServerError> {
     let fail = |error: std::io::Error| ServerError::file("open", log, &error);
     if std::fs::metadata(log).is_ok_and(|found| found.len() > LOG_LIMIT) {
         std::fs::rename(log, log.with_extension("log.1")).map_err(fail)?;
     }
-    OpenOptions::new()
+    let file = OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o600)
         .open(log)
-        .map_err(fail)
+        .map_err(fail)?;
+    if let Some(account) = account {
+        fchown(&file, Some(account.uid), Some(account.gid)).map_err(fail)?;
+    }
+    Ok(file)
 }
 
 /// The server's process, our child, ended on drop.
