@@ -68,11 +68,17 @@ fn ask(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error>
         return super::modes::run(conninfo, &env, &means, output);
     }
     let (report, mut dated) = drive(async {
-        let target = engine::target(conninfo, &env, &means).await?;
-        let report = match args.probes {
-            Probes::All => Box::pin(prove(&target, &|_| ())).await,
-            Probes::Connect => connect(&target).await,
-        };
+        let (target, report);
+        match args.probes {
+            Probes::All => {
+                target = engine::target(conninfo, &env, &means).await?;
+                report = Box::pin(prove(&target, &|_| ())).await;
+            }
+            Probes::Connect => {
+                target = engine::caller(conninfo, &env, &means).await?;
+                report = connect(&target).await;
+            }
+        }
         let dated = dates(&target, &report);
         Ok((report, dated))
     })?;

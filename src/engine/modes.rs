@@ -43,7 +43,7 @@ pub async fn modes(
     };
     let mut subjects = Vec::with_capacity(MODES.len());
     for sslmode in MODES {
-        let dialled = match target::target(
+        let dialled = match target::caller(
             conninfo.clone().with(Keyword::Sslmode, sslmode.word()),
             env,
             &bare,

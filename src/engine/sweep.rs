@@ -286,7 +286,10 @@ impl Common {
     }
 
     async fn check(&self, line: usize, conninfo: Conninfo) -> Result<Checked, Error> {
-        let target = target::target(conninfo, &self.env, &self.means).await?;
+        let target = match self.wanted.depth {
+            Depth::Connect => target::caller(conninfo, &self.env, &self.means).await?,
+            Depth::Prove => target::target(conninfo, &self.env, &self.means).await?,
+        };
         let dialled = Dialled::of(&target);
         let server = Arc::clone(
             self.servers

@@ -48,6 +48,36 @@ pub(super) fn write(
     owner: Option<&Account>,
 ) -> Result<(), ServerError> {
     let fail = |error: std::io::Error| ServerError::file("write", path, &error);
+    let staged = staged(path, content, mode, owner)?;
+    staged.as_file().sync_all().map_err(fail)?;
+    staged.persist(path).map_err(|error| fail(error.error))?;
+    std::fs::File::open(path.parent().unwrap_or(Path::new(".")))
+        .and_then(|dir| dir.sync_all())
+        .map_err(fail)
+}
+
+/// Writes a small file that is compared with what it should be before each use, whole or not at all: aside, and renamed.
+/// What a crash of the machine leaves of it is written anew, so that nothing waits for the disk.
+pub(super) fn write_copy(
+    path: &Path,
+    content: &[u8],
+    mode: u32,
+    owner: Option<&Account>,
+) -> Result<(), ServerError> {
+    let staged = staged(path, content, mode, owner)?;
+    staged
+        .persist(path)
+        .map(drop)
+        .map_err(|error| ServerError::file("write", path, &error.error))
+}
+
+fn staged(
+    path: &Path,
+    content: &[u8],
+    mode: u32,
+    owner: Option<&Account>,
+) -> Result<tempfile::NamedTempFile, ServerError> {
+    let fail = |error: std::io::Error| ServerError::file("write", path, &error);
     let dir = path.parent().unwrap_or(Path::new("."));
     let mut staged = tempfile::Builder::new()
         .prefix(".staged-")
@@ -61,14 +91,8 @@ pub(super) fn write(
         .as_file()
         .set_permissions(std::fs::Permissions::from_mode(mode))
         .map_err(fail)?;
-    staged
-        .write_all(content)
-        .and_then(|()| staged.as_file().sync_all())
-        .map_err(fail)?;
-    staged.persist(path).map_err(|error| fail(error.error))?;
-    std::fs::File::open(dir)
-        .and_then(|dir| dir.sync_all())
-        .map_err(fail)
+    staged.write_all(content).map_err(fail)?;
+    Ok(staged)
 }
 
 /// A regular file's bytes and metadata: no link is followed, no device waited for, no more than `most` read.

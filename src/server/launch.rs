@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::plan::socket_directories;
 
-use super::files::{remove, write};
+use super::files::{remove, write_copy};
 use super::log::Tail;
 use super::postmaster::PidFile;
 use super::process::postgres_environment;
@@ -91,7 +91,7 @@ impl Sandbox {
         // that number now belongs to anybody.
         remove(&data.join("postmaster.pid"))?;
         let mark = self.inner("starting");
-        write(&mark, format!("{}\n", std::process::id()).as_bytes(), 0o644, None)?;
+        write_copy(&mark, format!("{}\n", std::process::id()).as_bytes(), 0o644, None)?;
         let output = open_log(&log, self.account.as_ref())?;
         let mut tail = Tail::at_end(&log);
         let postmaster = Postmaster::spawn(self.command(binaries, output)?, binaries)?;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::Mode;
 
-use super::files::{make_dir, read, remove, write};
+use super::files::{make_dir, read, remove, write_copy};
 use super::{Account, ServerError};
 
 /// A server file is text: one that is larger is none of ours.
@@ -49,7 +49,7 @@ pub(super) fn copy(project: &Path, home: &Path, account: Option<&Account>) -> Re
             there == content && found.uid() == uid && found.permissions().mode() & 0o7777 == mode
         });
         if !same {
-            write(&target, &content, mode, owner)?;
+            write_copy(&target, &content, mode, owner)?;
         }
         kept.insert(entry.file_name());
     }

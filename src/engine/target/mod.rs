@@ -61,8 +61,15 @@ pub fn kit(dir: &Path, name: Option<&str>) -> Result<(Setup, Kit, Conninfo), Err
     Ok((setup, kit, conninfo))
 }
 
-/// Reads what a connection string names, and adds what the project has to help.
+/// Reads what a connection string names, and adds what the project has to help with every probe.
 pub async fn target(conninfo: Conninfo, env: &Environment, means: &Means) -> Result<Target, Error> {
+    let mut target = caller(conninfo, env, means).await?;
+    target.other = other(means, target.identity.as_ref())?;
+    Ok(target)
+}
+
+/// The same for a connection alone, for which no certificate for another name is made.
+pub async fn caller(conninfo: Conninfo, env: &Environment, means: &Means) -> Result<Target, Error> {
     let resolved = resolve_with_default(conninfo, env, SslMode::VerifyFull)?;
     let client = client::client(&resolved, means.key_passphrase.as_ref());
     let (server, address) = choose(&client, means).await?;
@@ -83,7 +90,7 @@ pub async fn target(conninfo: Conninfo, env: &Environment, means: &Means) -> Res
         sslmode: checked(&client),
         trust,
         trust_file,
-        other: other(means, shown)?,
+        other: None,
         identity: shown.cloned(),
         expect,
         admin: match &means.admin {
@@ -107,7 +114,7 @@ async fn own_way_in(conninfo: &Conninfo, env: &Environment, means: &Means) -> Re
         other: None,
         ..means.clone()
     };
-    Box::pin(target(conninfo.clone(), env, &means)).await
+    Box::pin(caller(conninfo.clone(), env, &means)).await
 }
 
 /// The key that is encrypted and for which the conninfo has no passphrase: somebody might know it.

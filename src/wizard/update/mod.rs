@@ -100,11 +100,24 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             close_question(model);
             Vec::new()
         }
+        Message::Probe(_) | Message::Proven(_) | Message::Cell(..) | Message::Matrix(..) => {
+            found(model, message);
+            Vec::new()
+        }
+        Message::Noted(note) => {
+            model.note = Some(note);
+            Vec::new()
+        }
+    }
+}
+
+/// What proving and comparing have found.
+fn found(model: &mut Model, message: Message) {
+    match message {
         Message::Probe(probe) => {
             model.proof.probes.retain(|known| known.id != probe.id);
             model.proof.probes.push(probe);
             model.proof.probes.sort_by_key(|probe| probe.id);
-            Vec::new()
         }
         Message::Proven(result) => {
             model.proof.state = match result {
@@ -115,30 +128,19 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
                 }
                 Err(fault) => ProofState::Failed(fault),
             };
-            Vec::new()
         }
-        Message::Cell(number, cell) => {
-            if number == model.modes.number {
-                model.modes.cells.push(cell);
-            }
-            Vec::new()
+        // A run that was overtaken tells nothing any more.
+        Message::Cell(number, cell) if number == model.modes.number => model.modes.cells.push(cell),
+        Message::Matrix(number, result) if number == model.modes.number => {
+            model.modes.state = match result {
+                Ok(matrix) => {
+                    model.modes.cells = cells(&matrix);
+                    ModesState::Done(matrix.holds, matrix.headline)
+                }
+                Err(fault) => ModesState::Failed(fault),
+            };
         }
-        Message::Matrix(number, result) => {
-            if number == model.modes.number {
-                model.modes.state = match result {
-                    Ok(matrix) => {
-                        model.modes.cells = cells(&matrix);
-                        ModesState::Done(matrix.holds, matrix.headline)
-                    }
-                    Err(fault) => ModesState::Failed(fault),
-                };
-            }
-            Vec::new()
-        }
-        Message::Noted(note) => {
-            model.note = Some(note);
-            Vec::new()
-        }
+        _ => {}
     }
 }
 

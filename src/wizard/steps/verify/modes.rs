@@ -51,14 +51,14 @@ pub(super) fn open(model: &mut Model) -> Vec<Effect> {
 
 pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Effect>> {
     let last = lines(&model.modes).len() - 1;
-    let modes = &mut model.modes;
+    let at = &mut model.modes.at;
     match action {
-        Action::Modes | Action::Back => modes.shown = false,
-        Action::Again if !matches!(modes.state, ModesState::Running) => return Some(begin(model)),
-        Action::Up => modes.at.0 = modes.at.0.min(last).saturating_sub(1),
-        Action::Down => modes.at.0 = (modes.at.0 + 1).min(last),
-        Action::Left => modes.at.1 = modes.at.1.saturating_sub(1),
-        Action::Right => modes.at.1 = (modes.at.1 + 1).min(HEADS.len() - 1),
+        Action::Modes | Action::Back => model.modes.shown = false,
+        Action::Again if !matches!(model.modes.state, ModesState::Running) => return Some(begin(model)),
+        Action::Up => at.0 = at.0.min(last).saturating_sub(1),
+        Action::Down => at.0 = (at.0 + 1).min(last),
+        Action::Left => at.1 = at.1.saturating_sub(1),
+        Action::Right => at.1 = (at.1 + 1).min(HEADS.len() - 1),
         Action::Why => {
             let (line, cell) = chosen(&model.modes);
             let cell = cell?;
