@@ -15,7 +15,7 @@ use super::super::finding::Finding;
 use super::super::report::{Outcome, ProbeId};
 use super::super::target::Target;
 use super::super::{Cause, serving};
-use super::{refusal, route};
+use super::{common, refusal, route};
 
 /// With TLS, or without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -275,9 +275,9 @@ async fn not_shaken(
 ) -> (ProbeId, Finding, Next) {
     // A server that had come as far as its certificate had agreed on the TLS: what it refuses then is something else.
     let had_agreed = matches!(failure.fault, HandshakeFault::Lost(_)) && !failure.presented.is_empty();
-    if !had_agreed && refusal::needs_a_second_look(&failure.fault) {
-        let offer = refusal::second_look(target, address, deadline).await;
-        let finding = refusal::nothing_in_common(target, server, &failure.fault, offer);
+    if !had_agreed && common::needs_a_second_look(&failure.fault) {
+        let offer = common::second_look(target, address, deadline).await;
+        let finding = common::nothing_in_common(target, server, &failure.fault, offer);
         return (ProbeId::Handshake, finding, Next::OtherWay);
     }
     refusal::handshake(target, server, failure)

@@ -5,6 +5,7 @@
 //! <https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS>, and fe-connect.c (`PQconnectPoll`).
 
 mod attempt;
+mod common;
 pub mod refusal;
 mod route;
 

@@ -1,8 +1,8 @@
 //! What each failure means: its cause, its evidence, what to do, and what libpq does next.
 
 use crate::dial::{
-    Address, Alert, AuthMethod, Deadline, HandshakeFailure, HandshakeFault, LoginFailure, Lost, Negotiation,
-    Offer, OpenError, Refusal, ServerMessage, SslAnswer, TlsFacts, open, openssl_offer, ssl_request,
+    Alert, AuthMethod, HandshakeFailure, HandshakeFault, LoginFailure, Lost, Negotiation, OpenError, Refusal,
+    ServerMessage, SslAnswer, TlsFacts,
 };
 use crate::judge::{Cause as ChainCause, NameCause, NameRefusal};
 use crate::pki::Certificate;
@@ -15,12 +15,17 @@ use super::super::target::Target;
 use super::attempt::Next;
 
 /// A refusal of a cause, with the cause's own remedy.
-fn broken(target: &Target, server: &Server, cause: Cause, observed: impl Into<String>) -> Finding {
+pub(super) fn broken(target: &Target, server: &Server, cause: Cause, observed: impl Into<String>) -> Finding {
     blame(Finding::broken(observed), cause, &target.client.words(server))
 }
 
 /// No answer, with what that is.
-fn unknown(target: &Target, server: &Server, cause: Cause, observed: impl Into<String>) -> Finding {
+pub(super) fn unknown(
+    target: &Target,
+    server: &Server,
+    cause: Cause,
+    observed: impl Into<String>,
+) -> Finding {
     blame(Finding::open(observed), cause, &target.client.words(server))
 }
 
@@ -124,102 +129,6 @@ pub fn file(target: &Target, server: &Server, fault: &FileFault) -> Finding {
         Finding::broken(why)
     };
     blame(finding, fault.cause, &words)
-}
-
-/// Whether the fault may be ours alone: the server found nothing that suits it in what rustls offers.
-pub const fn needs_a_second_look(fault: &HandshakeFault) -> bool {
-    matches!(
-        fault,
-        HandshakeFault::Incompatible(_)
-            | HandshakeFault::NoVersion
-            | HandshakeFault::Lost(Lost::Alert(
-                Alert::HANDSHAKE_FAILURE | Alert::PROTOCOL_VERSION | Alert::INTERNAL_ERROR | Alert(71)
-            ))
-    )
-}
-
-/// What the server says to OpenSSL's own offer; `None` if it could not be asked.
-pub async fn second_look(target: &Target, address: &Address, deadline: Deadline) -> Option<Offer> {
-    let versions = target.client.versions;
-    if !versions.tls12 && !versions.tls13 {
-        return None;
-    }
-    let mut stream = open(address, deadline).await.ok()?;
-    if target.client.negotiation == Negotiation::Request {
-        match ssl_request(&mut stream, deadline).await {
-            Ok(SslAnswer::Accepts) => {}
-            _ => return None,
-        }
-    }
-    openssl_offer(stream, versions.tls12, versions.tls13, deadline)
-        .await
-        .ok()
-}
-
-/// No common ground: with us alone, or with psql too?
-pub fn nothing_in_common(
-    target: &Target,
-    server: &Server,
-    fault: &HandshakeFault,
-    offer: Option<Offer>,
-) -> Finding {
-    let is_about_version = matches!(
-        fault,
-        HandshakeFault::NoVersion | HandshakeFault::Lost(Lost::Alert(Alert::PROTOCOL_VERSION))
-    );
-    match offer {
-        Some(Offer::Taken(suite)) => {
-            let what = match fault {
-                HandshakeFault::Incompatible(what) => what.clone(),
-                _ => format!("{suite}, which pgtls does not speak"),
-            };
-            unknown(
-                target,
-                server,
-                Cause::TlsUnspoken,
-                format!("psql would go on with TLS that pgtls does not speak: {what}"),
-            )
-            .evidence(format!("the server takes OpenSSL's offer, with {suite}"))
-            .evidence(fault.to_string())
-        }
-        // Older versions are left to OpenSSL 3 only below security level 1, which no distribution has.
-        _ if target.client.versions.older && is_about_version => unknown(
-            target,
-            server,
-            Cause::TlsUnspoken,
-            "TLS 1.2 and 1.3 are refused; psql may go down to TLS 1.0 with this conninfo, but OpenSSL 3 lets it only at \
-             security level 0",
-        )
-        .evidence(fault.to_string()),
-        Some(Offer::Refused(alert)) if alert == Alert::PROTOCOL_VERSION || is_about_version => broken(
-            target,
-            server,
-            Cause::TlsVersion,
-            "there is no TLS version that the server and this conninfo both allow",
-        )
-        .evidence(alert.to_string()),
-        None if is_about_version => {
-            broken(target, server, Cause::TlsVersion, "no TLS version is left to speak").evidence(fault.to_string())
-        }
-        Some(Offer::Refused(alert)) => broken(
-            target,
-            server,
-            Cause::NothingInCommon,
-            "the server finds nothing that suits it in what we offer, nor in what psql would",
-        )
-        .evidence(alert.to_string()),
-        Some(Offer::Closed) => broken(
-            target,
-            server,
-            Cause::NothingInCommon,
-            "the server ends the handshake, and would end psql's too",
-        )
-        .evidence(fault.to_string()),
-        Some(Offer::Garbage(bytes)) => {
-            broken(target, server, Cause::TlsBroken, "the server's answer is not TLS").evidence(bytes)
-        }
-        None => unknown(target, server, Cause::TlsUnspoken, fault.to_string()),
-    }
 }
 
 /// A handshake that failed for a reason that psql would have, too: at which step, and what libpq does next.
