@@ -67,21 +67,7 @@ fn ask(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error>
     if args.modes {
         return super::modes::run(conninfo, &env, &means, output);
     }
-    let (report, mut dated) = drive(async {
-        let (target, report);
-        match args.probes {
-            Probes::All => {
-                target = engine::target(conninfo, &env, &means).await?;
-                report = Box::pin(prove(&target, &|_| ())).await;
-            }
-            Probes::Connect => {
-                target = engine::caller(conninfo, &env, &means).await?;
-                report = connect(&target).await;
-            }
-        }
-        let dated = dates(&target, &report);
-        Ok((report, dated))
-    })?;
+    let (report, mut dated) = looked(conninfo, &env, &means, args.probes)?;
     let exit = match (args.probes, report.verdict) {
         (Probes::Connect, crate::verify::Verdict::Connected) => Exit::Holds,
         (_, verdict) => verdict.into(),
@@ -129,6 +115,30 @@ fn ask(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error>
         );
     }
     Ok(exit)
+}
+
+/// What was found, and when what it rests on ends.
+fn looked(
+    conninfo: Conninfo,
+    env: &Environment,
+    means: &Means,
+    probes: Probes,
+) -> Result<(Report, Vec<Dated>), Error> {
+    drive(async {
+        let (target, report);
+        match probes {
+            Probes::All => {
+                target = engine::target(conninfo, env, means).await?;
+                report = Box::pin(prove(&target, &|_| ())).await;
+            }
+            Probes::Connect => {
+                target = engine::caller(conninfo, env, means).await?;
+                report = connect(&target).await;
+            }
+        }
+        let dated = dates(&target, &report);
+        Ok((report, dated))
+    })
 }
 
 /// A report, and when what it rests on ends.
