@@ -585,7 +585,10 @@ fn a_hundred_thousand_lines_are_graded() {
 #[test]
 fn a_wrong_question_is_told_apart_from_a_bad_server() {
     let dir = scratch("none");
-    pgtls(["audit"]).run().expect_status(2);
+    let alone = pgtls(["audit", "--config-dir", dir.to_str().unwrap()])
+        .run()
+        .expect_status(2);
+    assert!(alone.stderr.contains("CONNINFO"), "{}", alone.stderr);
     let missing = dir.join("nothing").display().to_string();
     let outcome = pgtls(["audit", "host=localhost port=1", "--config-dir", &missing])
         .run()

@@ -331,7 +331,13 @@ fn two_projects_of_one_name_do_not_take_each_other_s_containers() {
     let mut other = Contained::new(&docker, &Account::current());
     other.project.dir.push(&name);
     fs::create_dir(&other.project.dir).unwrap();
-    other.up("one-way", "postgres:17", &[]).expect_status(0);
+    // And 18 one-way, by the way.
+    let image = if docker.has("postgres:18") {
+        "postgres:18"
+    } else {
+        "postgres:17"
+    };
+    other.up("one-way", image, &[]).expect_status(0);
     works(&it);
     works(&other);
     let names = docker
@@ -429,4 +435,85 @@ fn the_superuser_inside_is_asked_what_no_login_may_ask() {
     let verify = it.pgtls(&["verify", "--json"]).run();
     assert_eq!(verify.status, Some(1), "{}", verify.stdout);
     assert_eq!(holds(&verify.json(), "hba-has-no-plaintext-way-in"), false);
+}
+
+#[test]
+fn a_first_start_that_fails_leaves_no_half_made_volume() {
+    let Some(docker) = engine() else { return };
+    let it = Contained::new(&docker, &Account::current());
+    // An image that follows the official one, and has a script that fails when the database is made.
+    let image = format!("{}-fails:17", it.name());
+    let build = format!(
+        "printf 'FROM postgres:17\\nRUN echo exit 1 >/docker-entrypoint-initdb.d/00-fails.sh\\n' | \
+         docker build --quiet --network none --tag {image} -"
+    );
+    docker
+        .given(Job::new("sh"))
+        .args(["-c", &build])
+        .env("DOCKER_BUILDKIT", "0")
+        .run()
+        .expect_ok("build");
+    let failed = it.up("one-way", &image, &[]);
+    assert!(!failed.ok, "{}", failed.stdout);
+    assert!(failed.stderr.contains("deleted the volume"), "{}", failed.stderr);
+    let volumes = docker.run(&["volume", "ls", "-q"]).stdout;
+    assert!(!volumes.contains(&format!("{}_data", it.name())), "{volumes}");
+    it.up("one-way", "postgres:17", &[]).expect_status(0);
+    works(&it);
+    docker.run(&["image", "rm", "--force", &image]).expect_ok("rmi");
+}
+
+#[test]
+fn a_neighbour_dials_the_service_by_its_name_beside_a_db_of_theirs() {
+    let Some(docker) = engine() else { return };
+    let it = Contained::new(&docker, &Account::current());
+    let theirs = "services:\n  db:\n    image: postgres:17\n    entrypoint: [sleep, '600']\n";
+    fs::write(it.dir().join("docker-compose.yml"), theirs).unwrap();
+    it.up("one-way", "postgres:17", &[]).expect_status(0);
+    works(&it);
+    let password = fs::read_to_string(it.dir().join("clients/app/passfile")).unwrap();
+    let password = password
+        .lines()
+        .next()
+        .unwrap()
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .to_owned();
+    let kit = format!("{}:/kit:ro", it.dir().join("clients/app").display());
+    let network = format!("{}_default", it.name());
+    let conninfo = "host=db-tls port=5432 dbname=app user=app sslmode=verify-full sslrootcert=/kit/root.crt";
+    let neighbour = docker
+        .given(Job::new("docker"))
+        .args([
+            "run",
+            "--rm",
+            "--network",
+            &network,
+            "--volume",
+            &kit,
+            "--env",
+            "PGPASSWORD",
+        ])
+        .args([
+            "--entrypoint",
+            "psql",
+            "postgres:17",
+            "-XtAc",
+            TLS,
+            "-d",
+            conninfo,
+        ])
+        .env("PGPASSWORD", &password)
+        .run()
+        .expect_ok("psql beside it");
+    assert_eq!(neighbour.stdout, "t\n");
+    // Theirs was neither started nor changed, and outlives ours.
+    let services = docker.compose(it.dir(), &["ps", "--all", "--services"]).stdout;
+    assert_eq!(services, "db-tls\n");
+    it.pgtls(&["down", "--volumes", "--yes"]).run().expect_status(0);
+    assert_eq!(
+        fs::read_to_string(it.dir().join("docker-compose.yml")).unwrap(),
+        theirs
+    );
 }

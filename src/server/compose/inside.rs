@@ -1,10 +1,13 @@
 //! Work inside the running container: SQL as its superuser, roles, reload.
 
+use std::time::Instant;
+
 use super::super::diagnose::{all, told};
 use super::super::log::printable;
 use super::super::process::Ended;
 use super::super::{Event, Events, Reload, SUPERUSER, ServerError};
 use super::client::{docker, failure};
+use super::start::{POLL, READY};
 use super::{Compose, Container};
 
 /// What parts columns and rows in psql's answer, and stands for NULL: control characters that no text of ours has.
@@ -76,7 +79,25 @@ impl Compose {
         }
     }
 
+    /// Runs psql. A server that was killed takes nobody in until it has recovered, though it answers at its port: that is
+    /// waited for.
     async fn psql(&self, container: &Container, args: &[&str]) -> Result<Ended, ServerError> {
+        const EARLY: [&str; 2] = [
+            "the database system is starting up",
+            "the database system is not yet accepting connections",
+        ];
+        let begun = Instant::now();
+        loop {
+            let ended = self.psql_once(container, args).await?;
+            let is_early = !ended.success() && EARLY.iter().any(|sign| ended.stderr.contains(sign));
+            if !is_early || begun.elapsed() > READY {
+                return Ok(ended);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    async fn psql_once(&self, container: &Container, args: &[&str]) -> Result<Ended, ServerError> {
         let separators = [
             format!("--field-separator={COLUMN}"),
             format!("--record-separator={ROW}"),

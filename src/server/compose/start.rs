@@ -16,9 +16,9 @@ use crate::dial::{Address, Deadline, open, ssl_request};
 /// How long `docker compose up` may take.
 const UP: Duration = Duration::from_secs(300);
 /// How long a container may take until its server answers; making a database on a slow disk is part of it.
-const READY: Duration = Duration::from_secs(180);
+pub(super) const READY: Duration = Duration::from_secs(180);
 /// How often the port is tried meanwhile.
-const POLL: Duration = Duration::from_millis(20);
+pub(super) const POLL: Duration = Duration::from_millis(20);
 /// How long one answer may take.
 const ANSWER: Duration = Duration::from_secs(2);
 /// How long a server that nobody wants may take to stop, seconds.
