@@ -348,6 +348,7 @@ impl World {
             self.mode(name, 0o600);
         }
         self.write("junk.key", "this is no key\n", 0o600);
+        self.copy("alice.key", "a:b.key", 0o600);
         // What the copies as `alice-….key` belong to.
         for name in [
             "alice-sec1",
@@ -413,6 +414,27 @@ impl World {
         self.write("root-crlf.crt", &root.replace('\n', "\r\n"), 0o644);
         self.write("root-text.crt", &format!("some words\n\n{root}more\n"), 0o644);
         self.write("root-cut.crt", &root[..root.len() / 2], 0o644);
+        self.write(
+            "root-header.crt",
+            &root.replacen('\n', "\nComment: x\n\n", 1),
+            0o644,
+        );
+        self.write(
+            "root-blank.crt",
+            &root.replace("\n-----END", "\n\n-----END"),
+            0o644,
+        );
+        let bad_key = "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+        self.write("root-badkey.crt", &format!("{root}{bad_key}"), 0o644);
+        self.write("root-bom.crt", &format!("\u{feff}{root}"), 0o644);
+        for line in [
+            "x509 -in root.crt -addtrust serverAuth -out root-trusted.crt",
+            "x509 -in root.crt -addtrust clientAuth -out root-clients.crt",
+            "x509 -in root.crt -addreject serverAuth -out root-rejected.crt",
+            "x509 -in inter.crt -addtrust serverAuth -out inter-trusted.crt",
+        ] {
+            self.openssl(line);
+        }
         self.write("empty.crt", "", 0o644);
         self.write("junk.crt", "this is no certificate\n", 0o644);
         fs::create_dir(self.path("nothing")).unwrap();

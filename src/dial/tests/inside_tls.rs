@@ -244,11 +244,8 @@ fn whatever_a_server_says_within_tls_the_outcome_is_typed() {
 
 fn plot(disguise: Disguise) -> Plot {
     Plot {
-        disguise,
         asks_for_password: true,
-        patience: Duration::from_secs(2),
-        tells_bytes: false,
-        forgery: None,
+        ..Plot::new(disguise, Duration::from_secs(2))
     }
 }
 
@@ -328,12 +325,12 @@ fn whatever_a_client_says_the_impostor_goes_on() {
             let begin = b"\0\0\0\x13\0\x03\0\0user\0alice\0\0".to_vec();
             sends(address, &[begin], false).await;
             let heard = impostor.finish(soon()).await;
-            let begun = heard.iter().any(|heard| match &heard.what {
+            let is_seen = heard.iter().any(|heard| match &heard.what {
                 Overheard::Startup { user, .. } => user == "alice",
                 Overheard::Connected => matches!(disguise, Disguise::Wiretap),
                 _ => false,
             });
-            assert!(begun, "{disguise:?}: {heard:?}");
+            assert!(is_seen, "{disguise:?}: {heard:?}");
         });
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::CertificateDer;
 use secrecy::{SecretSlice, SecretString};
 
-use crate::conninfo::{Resolved, SslCertMode};
+use crate::conninfo::{Located, Resolved, SslCertMode};
 use crate::dial::{ClientIdentity, IdentityError};
 use crate::judge::judge_own_certificate;
 use crate::pki::{Bundle, KeyError, PrivateKey};
@@ -43,6 +43,11 @@ pub fn read(
         let why = "no key is named for it, and there is no home directory to look for one";
         about_certificate(Cause::KeyMismatch, certificate, why)
     })?;
+    if let Located::Named(named) = &resolved.sslkey
+        && let Some(engine) = engine_of(named)
+    {
+        return Err(from_engine(named, engine));
+    }
     checked(key, certificate)?;
     let bytes = contents(key).map_err(|why| about_key(Cause::KeyUnreadable, key, &why))?;
     let passphrase = resolved.sslpassword.as_ref().or(passphrase);
@@ -95,6 +100,43 @@ fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileFault> {
     Ok(chain)
 }
 
+/// What `sslkey` names before a colon: not a directory but an engine of OpenSSL that is to bring the key, wherever the
+/// colon stands (<https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-CONNECT-SSLKEY>).
+fn engine_of(key: &Path) -> Option<&str> {
+    let (engine, _) = key.to_str()?.split_once(':')?;
+    Some(engine)
+}
+
+/// A key that only OpenSSL could fetch: where there is no such engine, libpq cannot load it either.
+fn from_engine(key: &Path, engine: &str) -> FileFault {
+    let libraries = ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64"];
+    let below = |directory: &str| std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let places = libraries
+        .iter()
+        .flat_map(|directory| {
+            below(directory)
+                .map(|entry| entry.path())
+                .chain([PathBuf::from(directory)])
+        })
+        .flat_map(|directory| ["engines-3", "engines-1.1"].map(|name| directory.join(name)))
+        .chain(std::env::var_os("OPENSSL_ENGINES").map(PathBuf::from));
+    let is_installed = !engine.is_empty()
+        && !engine.contains('/')
+        && places
+            .into_iter()
+            .any(|place| place.join(format!("{engine}.so")).exists());
+    let engine = crate::pki::printable(engine);
+    if is_installed {
+        let why = format!("it is to come from OpenSSL's engine \"{engine}\", which pgtls does not speak to");
+        return about_key(Cause::TlsUnspoken, key, &why);
+    }
+    let why = format!(
+        "libpq takes what stands before the colon for the name of an OpenSSL engine, and there is no engine \"{engine}\"; a \
+         path must have no colon in it"
+    );
+    about_key(Cause::KeyUnreadable, key, &why)
+}
+
 /// The rules about the key file itself: a regular file that nobody but its owner may touch; one of root's may be read by
 /// its group. Who the owner is does not matter.
 fn checked(key: &PathBuf, certificate: &Path) -> Result<(), FileFault> {
@@ -141,5 +183,73 @@ fn about_key(cause: Cause, path: &Path, why: &str) -> FileFault {
         cause,
         file: path.to_path_buf(),
         why: format!("the client key {} cannot be used: {why}", path.display()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+
+    use super::*;
+
+    fn verdict(key: &Path) -> Option<Cause> {
+        checked(&key.to_owned(), Path::new("client.crt"))
+            .err()
+            .map(|fault| fault.cause)
+    }
+
+    /// PostgreSQL manual, libpq, "Client Certificates": 0600, or 0640 if root owns it.
+    #[test]
+    fn a_key_is_nobody_elses() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("client.key");
+        fs::write(&key, "").unwrap();
+        let mine = fs::metadata(&key).unwrap().uid();
+        // Who is not root has files of one owner only.
+        let owners = if mine == 0 { vec![0, 65534] } else { vec![mine] };
+        for owner in owners {
+            chown(&key, Some(owner), None).unwrap();
+            for (mode, of_root, of_others) in [
+                (0o600, true, true),
+                (0o400, true, true),
+                (0o700, true, true),
+                (0o640, true, false),
+                (0o440, true, false),
+                (0o660, false, false),
+                (0o650, false, false),
+                (0o644, false, false),
+                (0o604, false, false),
+                (0o601, false, false),
+            ] {
+                fs::set_permissions(&key, Permissions::from_mode(mode)).unwrap();
+                let passes = if owner == 0 { of_root } else { of_others };
+                assert_eq!(
+                    verdict(&key),
+                    (!passes).then_some(Cause::KeyMode),
+                    "{mode:o} of {owner}"
+                );
+            }
+        }
+        assert_eq!(verdict(&dir.path().join("none")), Some(Cause::KeyMissing));
+        assert_eq!(verdict(dir.path()), Some(Cause::KeyNotFile));
+    }
+
+    /// The same manual, `sslkey`: "a colon-separated engine name and an engine-specific key identifier".
+    #[test]
+    fn a_colon_makes_the_key_an_engines() {
+        assert_eq!(engine_of(Path::new("/home/me/client.key")), None);
+        for (key, engine) in [
+            ("pkcs11:id", "pkcs11"),
+            (":x", ""),
+            ("/a:b/client.key", "/a"),
+            ("x:y:z", "x"),
+        ] {
+            assert_eq!(engine_of(Path::new(key)), Some(engine));
+            let fault = from_engine(Path::new(key), "no-such-engine");
+            assert_eq!(fault.cause, Cause::KeyUnreadable);
+            assert!(fault.why.contains("\"no-such-engine\""), "{}", fault.why);
+        }
     }
 }

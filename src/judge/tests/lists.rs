@@ -1,9 +1,9 @@
 //! Revocation lists (RFC 5280 sections 5 and 6.3), as OpenSSL takes them with the flags that libpq sets.
 
-use super::forge::{Draft, List, common_name, key_id};
+use super::forge::{Draft, List, common_name, key_id, name_of};
 use super::listed;
 use crate::judge::der::{self, SEQUENCE};
-use crate::judge::{Cause, oid};
+use crate::judge::{Cause, certificate_hash, list_hash, oid};
 
 const NULL: &[u8] = b"\x05\0";
 
@@ -197,4 +197,31 @@ fn a_list_is_for_certificates_in_its_scope() {
     };
     assert_eq!(pointing(point), None);
     assert_eq!(pointing(elsewhere), Some(Cause::CrlUnusable));
+}
+
+/// `openssl-rehash(1)`: a directory's files are found by the hash of a name, folded as names are compared. What openssl
+/// prints for them (`x509 -subject_hash`, `crl -hash`).
+#[test]
+fn files_of_a_directory_are_found_by_openssls_hash() {
+    let named = |name: &[u8]| {
+        let name = name.to_vec();
+        let certificate = root().change(|draft| draft.subject.clone_from(&name));
+        let list = list().change(|list| list.issuer = name);
+        [certificate_hash(&certificate.der()), list_hash(&list.der())]
+    };
+    for (name, hash) in [
+        (common_name("Root"), "dcaaf7f0"),
+        (name_of(&[(oid::COMMON_NAME, 0x1e, b"\0R\0o\0o\0t")]), "dcaaf7f0"),
+        (
+            name_of(&[
+                (b"\x55\x04\x0a", 0x13, b"  EXAMPLE   org "),
+                (oid::COMMON_NAME, 0x0c, "Ü Root".as_bytes()),
+            ]),
+            "310c5733",
+        ),
+    ] {
+        assert_eq!(named(&name), [Some(hash.to_owned()), Some(hash.to_owned())]);
+    }
+    assert_eq!(certificate_hash(b"junk"), None);
+    assert_eq!(list_hash(b"junk"), None);
 }
