@@ -237,7 +237,7 @@ mod tests {
         assert!(
             renewal
                 .cron()
-                .ends_with("postgres /usr/bin/pgtls renew 'host=a user=b' --from '/x\\%y' --yes\n")
+                .ends_with("postgres /usr/bin/pgtls renew 'host=a user=b' --from /x\\%y --yes\n")
         );
         assert!(renewal.hook().ends_with(
             "exec /usr/bin/pgtls renew 'host=a user=b' --yes --from \"${RENEWED_LINEAGE:?certbot sets it}\"\n"
