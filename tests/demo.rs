@@ -12,7 +12,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use support::{Account, Job, Outcome, Postgres, open_to_all, pgtls, processes_in, scratch, wait_for};
+use support::{Account, Job, Outcome, Postgres, Pty, open_to_all, pgtls, processes_in, scratch, wait_for};
 
 const QUERY: &str = "SELECT balance FROM accounts WHERE owner = 'ann'";
 const TRUTH: &str = "4217";
@@ -100,14 +100,15 @@ fn nothing_is_left(tmp: &Path, homes: &[PathBuf]) {
     });
 }
 
-/// The homes of lessons that root's servers have now.
-fn homes() -> Vec<PathBuf> {
+/// The homes of lessons below that place for temporary files that root's servers have now.
+fn homes(tmp: &Path) -> Vec<PathBuf> {
     let homes = fs::read_dir("/var/lib/pgtls").into_iter().flatten().flatten();
     homes
         .map(|home| home.path())
         .filter(|home| {
-            let name = home.file_name().unwrap().to_string_lossy().into_owned();
-            name.starts_with("pgtlslesson")
+            // Whose it is stands in it.
+            let project = fs::read_to_string(home.join("project")).unwrap_or_default();
+            Path::new(project.trim_end()).starts_with(tmp)
         })
         .collect()
 }
@@ -285,7 +286,7 @@ fn ended(signal: &str, moment: &str, account: &Account) {
         found.then_some(dir)
     });
     let root = if Account::is_root() && account.uid == 0 {
-        homes()
+        homes(&tmp)
     } else {
         Vec::new()
     };
@@ -338,4 +339,170 @@ fn the_keeper_leaves_alone_what_is_not_a_lesson() {
         .arg(&dir)
         .run();
     assert!(!run.ok && dir.join("mine").exists(), "{}", run.stderr);
+}
+
+/// Environment of a terminal whose lesson has a home and a place for temporary files of its own.
+fn own(tmp: &Path, home: &Path) -> [(&'static str, String); 2] {
+    [
+        ("TMPDIR", tmp.display().to_string()),
+        ("HOME", home.display().to_string()),
+    ]
+}
+
+fn on_a_terminal(arguments: &[&str], size: (u16, u16), env: &[(&'static str, String)]) -> Pty {
+    let env: Vec<_> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    Pty::pgtls(arguments, &scratch("here"), size, &env)
+}
+
+#[test]
+fn on_the_screen_with_notes_beside_it() {
+    if Postgres::any().is_none() {
+        return;
+    }
+    let (tmp, home) = (temporary(&Account::current()), scratch("home"));
+    let env = own(&tmp, &home);
+    let mut notes = on_a_terminal(&["demo", "--notes"], (80, 24), &env);
+    let mut screen = on_a_terminal(&["demo"], (80, 24), &env);
+    screen.expect("Without TLS, whoever is on the wire reads along.");
+    screen.expect("StartupMessage");
+    screen.send("\r");
+    screen.expect("SCRAM keeps the password itself");
+    notes.expect("1 of 8  Plaintext");
+    screen.send("3");
+    screen.expect("What is done in between");
+    screen.send(" ");
+    screen.expect("channel binding required but not supported");
+    screen.expect("require takes any certificate");
+    notes.expect("But nobody asked whose key it is");
+    screen.send("b");
+    screen.expect("█");
+    screen.send("b8");
+    screen.expect("UNPROTECTED");
+    screen.send("\r");
+    screen.expect("Only the last line stops everybody");
+    screen.send("q");
+    assert_eq!(screen.wait(), 0);
+    notes.send("\x03");
+    assert_eq!(notes.wait(), 0);
+    nothing_is_left(&tmp, &[]);
+}
+
+/// In the middle of a scene, by key, by signal, and killed.
+#[test]
+fn leaving_the_screen_leaves_nothing() {
+    if Postgres::any().is_none() {
+        return;
+    }
+    std::thread::scope(|scope| {
+        for way in ["q", "TERM", "KILL", "HUP"] {
+            scope.spawn(move || {
+                let (tmp, home) = (temporary(&Account::current()), scratch("home"));
+                let mut screen = on_a_terminal(&["demo", "--scene", "require"], (120, 40), &own(&tmp, &home));
+                screen.expect("TLS ClientHello");
+                match way {
+                    "q" => screen.send("q"),
+                    signal => {
+                        Job::new("kill")
+                            .args([&format!("-{signal}"), &screen.pid().to_string()])
+                            .run()
+                            .expect_ok("kill");
+                    }
+                }
+                screen.wait();
+                nothing_is_left(&tmp, &[]);
+            });
+        }
+    });
+}
+
+#[test]
+fn a_recording_replays_to_the_same_screens() {
+    if Postgres::any().is_none() {
+        return;
+    }
+    let tmp = temporary(&Account::current());
+    let dir = scratch("recording");
+    let cast = dir.join("lesson.cast");
+    pgtls(["demo", "--auto", "1", "--scene", "plaintext", "--record"])
+        .arg(&cast)
+        .env("TMPDIR", &tmp)
+        .run()
+        .expect_status(0);
+    // The format's description: a header, then [time, code, data] on lines of their own.
+    let text = fs::read_to_string(&cast).unwrap();
+    let mut lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let header = lines.next().unwrap();
+    assert_eq!(
+        (&header["version"], &header["width"], &header["height"]),
+        (&2.into(), &100.into(), &30.into())
+    );
+    let cells = |count| std::num::NonZero::new(count).unwrap();
+    let mut screen = vt100::Parser::new(cells(30), cells(100), 0);
+    let (mut before, mut shown) = (0.0, Vec::new());
+    for event in lines {
+        let [time, code, data] = event.as_array().unwrap().as_slice() else {
+            panic!("{event}")
+        };
+        assert_eq!(code, "o");
+        assert!(time.as_f64().unwrap() >= before, "{time} after {before}");
+        before = time.as_f64().unwrap();
+        screen.process(data.as_str().unwrap().as_bytes());
+        shown.push(screen.screen().contents());
+    }
+    let last = shown.last().unwrap();
+    for words in [
+        "Without TLS, whoever is on the wire reads along.",
+        "4217",
+        "SCRAM keeps the password itself",
+        "1 of 8",
+    ] {
+        assert!(last.contains(words), "{words}: {last}");
+    }
+    assert!(shown.iter().any(|screen| screen.contains("Setting the stage")));
+    // The same frames as a picture that any browser shows.
+    let svg = cast.with_extension("svg");
+    let script = "import sys, xml.dom.minidom as d; print(d.parse(sys.argv[1]).documentElement.tagName)";
+    let parsed = Job::new("python3")
+        .args(["-c", script])
+        .arg(&svg)
+        .run()
+        .expect_ok("python3");
+    assert_eq!(parsed.stdout.trim(), "svg");
+    let picture = fs::read_to_string(&svg).unwrap();
+    assert!(
+        picture.contains(">4217<") || picture.contains("4217</text>"),
+        "the answer is in it"
+    );
+    nothing_is_left(&tmp, &[]);
+}
+
+/// What README shows was recorded by the program, from the scenes as they are today.
+#[test]
+fn the_picture_of_the_readme_is_current() {
+    let picture = include_str!("../assets/demo.svg");
+    assert!(picture.len() < 200_000, "{} bytes", picture.len());
+    let texts: toml::Table = include_str!("../assets/demo.toml").parse().unwrap();
+    for scene in texts["scene"].as_array().unwrap() {
+        let id = scene["id"].as_str().unwrap();
+        if ["plaintext", "require", "verify-full"].contains(&id) {
+            for text in ["says", "title"] {
+                let words = scene[text].as_str().unwrap();
+                assert!(
+                    picture.contains(words),
+                    "{id}: {words}: record it anew, see README"
+                );
+            }
+        }
+    }
+    assert!(include_str!("../README.md").contains("assets/demo.svg"));
+}
+
+#[test]
+fn the_notes_can_be_printed() {
+    let notes = pgtls(["demo", "--notes"]).run().expect_status(0).stdout;
+    for words in ["1 of 8  Plaintext", "8 of 8  All six modes", "Next: verify-ca."] {
+        assert!(notes.contains(words), "{words}: {notes}");
+    }
 }

@@ -92,7 +92,7 @@ fn a_defect() {
         .enable_all()
         .build()
         .unwrap();
-    let _ = runtime.block_on(pgtls::wizard::terminal::run(model, Vec::new()));
+    let _ = runtime.block_on(pgtls::wizard::terminal::run(model, Vec::new(), None));
 }
 
 #[test]

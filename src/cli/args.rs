@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::engine::demo::KEEPER;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Put TLS on PostgreSQL, and prove that it holds.
@@ -68,9 +69,6 @@ pub enum Color {
     /// Never.
     Never,
 }
-
-/// The hidden command that cleans up behind a lesson that was killed.
-pub const KEEPER: &str = "keep-lesson";
 
 /// One journey each.
 #[derive(Debug, Subcommand)]
@@ -376,6 +374,16 @@ pub struct DemoArgs {
     /// renewal or matrix; repeatable.
     #[arg(long, value_name = "NAME")]
     pub scene: Vec<String>,
+    /// Go on by itself, so many seconds after each scene, and begin anew after the last: for a screen that nobody attends.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "12", conflicts_with = "json")]
+    pub auto: Option<f64>,
+    /// Record what is shown as an asciicast v2, and beside it as an animated SVG; a name that ends in .svg means only that.
+    /// Without a terminal the scenes are played once, on a screen of 100 columns and 30 rows.
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub record: Option<PathBuf>,
+    /// On a second terminal: the presenter's notes of the scene that is played on the first.
+    #[arg(long, conflicts_with_all = ["json", "auto", "record", "scene"])]
+    pub notes: bool,
     /// Which major version of PostgreSQL.
     #[arg(long, value_name = "MAJOR")]
     pub pg_version: Option<u16>,

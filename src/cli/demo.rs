@@ -1,14 +1,24 @@
-//! `pgtls demo`: the lesson, as JSON and as lines.
+//! `pgtls demo`: the lesson, on the screen, as lines and as JSON; its recording, and the presenter's notes.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::engine::demo::{Lesson, Middle, Played, Scene, Side, Told, Wanted, all_hold};
+use crate::apply::publish;
+use crate::engine::demo::{self, Middle, Played, Scene, Side, Told, Wanted, all_hold, keeper};
 use crate::engine::{Error, Event, Teller};
 use crate::server::keep_until_the_end;
+use crate::wizard::effects::Programs;
+use crate::wizard::lesson::{Auto, Lesson, notes};
+use crate::wizard::record::Recorder;
+use crate::wizard::theme::Theme;
+use crate::wizard::{self, End, Showing};
 
 use super::args::{DemoArgs, Global};
-use super::output::{Output, object};
+use super::output::{Output, colour, object, utf8_locale};
 use super::prompt::Prompt;
 use super::{Exit, drive};
 
@@ -21,9 +31,132 @@ struct Report<'a> {
     scenes: &'a [Played],
 }
 
-/// Runs the command.
-pub fn run(global: &Global, args: &DemoArgs, output: Output) -> Result<Exit, Error> {
+/// How long a scene stays, where nobody attends it and nothing else is said.
+const PAUSE: Duration = Duration::from_secs(6);
+
+/// Runs the command: as JSON, on the screen, or as lines.
+pub fn run(global: &Global, args: &DemoArgs, accessible: bool, output: Output) -> Result<Exit, Error> {
     let scenes = scenes(&args.scene)?;
+    if args.notes {
+        return show_notes(output);
+    }
+    let pause = args.auto.map(super::verify::timeout).transpose()?;
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let lines = output.json() || accessible || (!terminal && args.record.is_none());
+    if lines {
+        return play(global, args, &scenes, terminal && pause.is_none(), output);
+    }
+    let terminal = terminal && !super::wizard::cannot_be_drawn_to();
+    let auto = Auto {
+        pause: pause.unwrap_or(PAUSE),
+        again: terminal && args.record.is_none(),
+    };
+    let programs = Programs {
+        dir: args.pg_bin.clone(),
+        version: args.pg_version,
+    };
+    // On a terminal the scene that is named is only the one to begin with.
+    let picked = if terminal && args.scene.len() == 1 && pause.is_none() {
+        None
+    } else {
+        Some(scenes.clone())
+    };
+    let mut lesson = Lesson::new(
+        true,
+        picked.unwrap_or_else(|| Scene::ALL.to_vec()),
+        (pause.is_some() || !terminal).then_some(auto),
+        programs,
+    );
+    lesson.scene = scenes[0];
+    let began = OffsetDateTime::now_utc().unix_timestamp();
+    let (end, recorder) = wizard::show(Showing {
+        lesson,
+        theme: Theme {
+            colour: colour(global.color),
+            unicode: utf8_locale() || !terminal,
+        },
+        terminal,
+        recorder: args.record.as_ref().map(|_| Recorder::default()),
+    })?;
+    if let (Some(file), Some(recorder)) = (&args.record, recorder) {
+        for (file, text) in recordings(file, &recorder, began) {
+            publish(&file, text.as_bytes(), 0o644).map_err(|error| Error::File {
+                what: "the recording (--record)",
+                path: file.clone(),
+                why: crate::server::words(&error),
+                remedy: "name a file in a directory that can be written to".to_owned(),
+            })?;
+            output.remark(format_args!("recorded {}", file.display()));
+        }
+    }
+    Ok(match end {
+        End::Left => Exit::Holds,
+        End::Signal(name) => {
+            output.remark(format_args!("the lesson was ended by {name}"));
+            Exit::Undetermined
+        }
+    })
+}
+
+/// The files of a recording.
+fn recordings(file: &Path, recorder: &Recorder, began: i64) -> Vec<(PathBuf, String)> {
+    if file.extension().is_some_and(|extension| extension == "svg") {
+        return vec![(file.to_owned(), recorder.svg())];
+    }
+    vec![
+        (file.to_owned(), recorder.cast(began)),
+        (file.with_extension("svg"), recorder.svg()),
+    ]
+}
+
+/// The notes: all of them, or on a terminal those of the scene that is played, as long as somebody looks.
+fn show_notes(output: Output) -> Result<Exit, Error> {
+    const COLUMNS: usize = 100;
+    const LOOK: Duration = Duration::from_millis(250);
+    if !std::io::stdout().is_terminal() {
+        for scene in Scene::ALL {
+            for line in notes::lines(scene, COLUMNS) {
+                output.say(line);
+            }
+            output.say("");
+        }
+        return Ok(Exit::Holds);
+    }
+    let columns =
+        crossterm::terminal::size().map_or(COLUMNS, |(columns, _)| usize::from(columns).min(COLUMNS));
+    output.remark("The notes follow `pgtls demo` on another terminal. Ctrl-C ends them.");
+    let mut shown = None;
+    let ended = drive(async {
+        loop {
+            let now = notes::now().map(|(scene, _)| scene);
+            if now.is_some() && now != shown {
+                shown = now;
+                if let Some(scene) = now {
+                    // A page of its own for every scene: what came before is above, for those who scroll.
+                    output.heading("─".repeat(columns.min(40)));
+                    for line in notes::lines(scene, columns) {
+                        output.say(line);
+                    }
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    });
+    // Nothing was begun, so nothing is broken off.
+    match ended {
+        Err(Error::Interrupted(_)) => Ok(Exit::Holds),
+        other => other,
+    }
+}
+
+/// Plays the scenes one after the other, and tells them as JSON or as lines. Between two a person may be waited for.
+fn play(
+    global: &Global,
+    args: &DemoArgs,
+    scenes: &[Scene],
+    waits: bool,
+    output: Output,
+) -> Result<Exit, Error> {
     let prompt = Prompt::new(global);
     let wanted = Wanted {
         pg_bin: args.pg_bin.clone(),
@@ -31,15 +164,17 @@ pub fn run(global: &Global, args: &DemoArgs, output: Output) -> Result<Exit, Err
         keeper: keeper(),
         now: OffsetDateTime::now_utc(),
     };
-    let played = drive(async {
-        let quiet = output.teller();
-        let lesson = Lesson::open(&wanted, &prompt, &quiet).await?;
+    let (client, server, played) = drive(async {
+        let lesson = demo::Lesson::open(&wanted, &prompt, &output.teller()).await?;
         let (client, server) = (lesson.client(), lesson.server());
         if !output.json() {
             output.remark(format_args!("{client}, {server}; all of it is gone afterwards"));
         }
         let mut played = Vec::new();
-        for scene in &scenes {
+        for scene in scenes {
+            if waits && !global.yes && !output.json() && !played.is_empty() && !go_on(output).await {
+                break;
+            }
             let teller = if output.json() {
                 Teller::silent()
             } else {
@@ -54,7 +189,6 @@ pub fn run(global: &Global, args: &DemoArgs, output: Output) -> Result<Exit, Err
         }
         Ok((client, server, played))
     })?;
-    let (client, server, played) = played;
     let holds = all_hold(&played);
     if output.json() {
         object(&Report {
@@ -77,8 +211,21 @@ pub fn run(global: &Global, args: &DemoArgs, output: Output) -> Result<Exit, Err
     })
 }
 
+/// Waits for a line; whether the next scene is wanted. A signal ends the waiting with the lesson.
+async fn go_on(output: Output) -> bool {
+    output.say("\nEnter: the next scene. q and Enter: leave.");
+    let (tell, told) = tokio::sync::oneshot::channel();
+    // It waits in a read that nothing ends but a line: the process's end takes it along.
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().read_line(&mut line);
+        let _ = tell.send(matches!(read, Ok(1..)) && !line.trim().eq_ignore_ascii_case("q"));
+    });
+    told.await.unwrap_or(false)
+}
+
 /// The work of the process that cleans up behind a lesson that was killed.
-pub fn keep(dir: &std::path::Path) -> Result<Exit, Error> {
+pub fn keep(dir: &Path) -> Result<Exit, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -87,21 +234,6 @@ pub fn keep(dir: &std::path::Path) -> Result<Exit, Error> {
         })?;
     runtime.block_on(keep_until_the_end(dir))?;
     Ok(Exit::Holds)
-}
-
-/// This program once more, as the keeper.
-fn keeper() -> Vec<std::path::PathBuf> {
-    // Also when the program's file has been replaced meanwhile.
-    let itself = std::path::Path::new("/proc/self/exe");
-    let program = if itself.exists() {
-        itself.canonicalize().ok().filter(|path| path.exists())
-    } else {
-        None
-    };
-    let program = program
-        .or_else(|| std::env::current_exe().ok())
-        .unwrap_or_else(|| "pgtls".into());
-    vec![program, super::args::KEEPER.into()]
 }
 
 fn scenes(names: &[String]) -> Result<Vec<Scene>, Error> {

@@ -102,9 +102,10 @@ fn dispatch(cli: Cli, output: Output) -> Result<Exit, Error> {
     let Some(command) = command else {
         return wizard::run(&global, accessible, output);
     };
-    if accessible {
+    if accessible && !matches!(command, Command::Demo(_)) {
         return Err(Error::DoesNotFit {
-            what: "--accessible is about the wizard, and a command does not open it".to_owned(),
+            what: "--accessible is about the wizard and the lesson, and this command opens neither"
+                .to_owned(),
             remedy: "leave it away: what a command says is plain lines already".to_owned(),
         });
     }
@@ -122,7 +123,7 @@ fn dispatch(cli: Cli, output: Output) -> Result<Exit, Error> {
         Command::Renew(args) => manage::renew(&global, &args, output),
         Command::Csr(args) => rotate::csr(&global, &args, output),
         Command::Connect(args) => connect::run(&global, &args, output),
-        Command::Demo(args) => demo::run(&global, &args, output),
+        Command::Demo(args) => demo::run(&global, &args, accessible, output),
         Command::KeepLesson { dir } => demo::keep(&dir),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "pgtls", &mut std::io::stdout());

@@ -13,7 +13,7 @@ const REMEDY: &str =
     "name a command: `pgtls up --mode one-way --dir DIR` makes a database, `pgtls --help` lists all";
 
 /// Whether this terminal says that its cursor cannot be moved.
-fn cannot_be_drawn_to() -> bool {
+pub(super) fn cannot_be_drawn_to() -> bool {
     std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 

@@ -52,6 +52,8 @@ pub enum Message {
     Cell(u64, ModeCell),
     /// All of them were made.
     Matrix(u64, Result<Matrix, Failure>),
+    /// Something happened in the lesson.
+    Lesson(super::lesson::Message),
     /// Something that was to be done by the way was done, or not; one sentence.
     Noted(String),
 }
@@ -79,6 +81,8 @@ pub enum Effect {
     Keep(Option<Kept>),
     /// Save the answers as the project's answers file, and write nothing else.
     Save(Job),
+    /// Something of the lesson.
+    Lesson(super::lesson::Order),
     /// Give the terminal back for a while (Ctrl-Z).
     Suspend,
     /// Leave.

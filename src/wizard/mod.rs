@@ -12,6 +12,7 @@
 //! | [`effects`], [`mod@look`] | the engine's journeys on threads of their own |
 //! | [`terminal`] | the terminal and the loop |
 //! | [`linear`] | the same steps as questions on lines |
+//! | [`lesson`], [`record`] | the lesson on the same screen, with the same keys; a recording of it |
 //!
 //! It draws when something has happened, and never else. What a server, a file or a certificate says is made visible
 //! before it is drawn. No secret is in the model. It drives the engine as the command line does, and must not do by
@@ -21,10 +22,12 @@ pub mod effects;
 pub mod field;
 pub mod form;
 pub mod keymap;
+pub mod lesson;
 pub mod linear;
 pub mod look;
 pub mod message;
 pub mod model;
+pub mod record;
 pub mod resume;
 pub mod review;
 pub mod steps;
@@ -39,8 +42,11 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::Error;
 
+use crate::setup::Answers;
+use lesson::Lesson;
 use message::Effect;
 use model::Model;
+use record::Recorder;
 pub use terminal::End;
 use theme::Theme;
 
@@ -69,12 +75,61 @@ pub fn run(dir: &Path, theme: Theme, face: Face) -> Result<End, Error> {
         Face::Screen => {
             // Its own colours are taken off: crossterm's way of doing that would take bold and reversed off too.
             crossterm::style::force_color_output(true);
-            runtime.block_on(terminal::run(model, vec![Effect::Look]))
+            runtime.block_on(terminal::run(model, vec![Effect::Look], None))
         }
         Face::Lines => runtime.block_on(linear::run(model)),
     };
     runtime.shutdown_background();
     end.map_err(|error| broken(&error))
+}
+
+/// How a lesson is shown.
+#[derive(Debug)]
+pub struct Showing {
+    /// The scenes that follow one another, their pace and their programs.
+    pub lesson: Lesson,
+    /// How it is drawn.
+    pub theme: Theme,
+    /// Whether there is a terminal; else only the recorder sees it, and the lesson goes on by itself.
+    pub terminal: bool,
+    /// What keeps the frames.
+    pub recorder: Option<Recorder>,
+}
+
+/// Shows a lesson; gives the recording back.
+pub fn show(showing: Showing) -> Result<(End, Option<Recorder>), Error> {
+    /// The screen that nobody sees.
+    const SIZE: (u16, u16) = (100, 30);
+    let size = if showing.terminal {
+        crossterm::terminal::size().unwrap_or((80, 24))
+    } else {
+        SIZE
+    };
+    let mut model = Model::new(".".into(), "", Answers::default(), showing.theme, size);
+    let first = vec![lesson::begin(&mut model, showing.lesson)];
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| broken(&error))?;
+    let mut recorder = showing.recorder;
+    let end = if showing.terminal {
+        crossterm::style::force_color_output(true);
+        runtime.block_on(terminal::run(model, first, recorder.as_mut()))
+    } else {
+        let recorder = recorder.get_or_insert_default();
+        runtime.block_on(terminal::record(model, first, recorder))
+    };
+    runtime.shutdown_background();
+    let end = end.map_err(|error| {
+        if showing.terminal {
+            broken(&error)
+        } else {
+            Error::Environment {
+                what: error.to_string(),
+            }
+        }
+    })?;
+    Ok((end, recorder))
 }
 
 fn broken(error: &std::io::Error) -> Error {

@@ -14,6 +14,7 @@ use crate::verify::{Probe, Report};
 
 use super::field::{Field, Kind};
 use super::form::{Checked, Form};
+use super::lesson::Lesson;
 use super::message::{Failure, Job, Landed, Question};
 use super::review::{self, Review};
 use super::steps::{self, STEPS};
@@ -58,6 +59,8 @@ pub struct Model {
     pub tab: usize,
     /// One sentence that is shown until the next key.
     pub note: Option<String>,
+    /// The lesson, while it is on the screen.
+    pub lesson: Option<Lesson>,
 }
 
 /// Where the cursor is among the questions of a step.
@@ -249,6 +252,7 @@ impl Model {
             modes: Modes::default(),
             tab: 0,
             note: None,
+            lesson: None,
         };
         model.focus_on(Focus::default());
         model
@@ -311,6 +315,7 @@ impl Model {
     #[must_use]
     pub fn is_typing(&self) -> bool {
         self.popup.is_none()
+            && self.lesson.is_none()
             && self
                 .focused()
                 .is_some_and(|field| matches!(field.spec().kind, Kind::Text | Kind::List))

@@ -17,13 +17,17 @@ use crossterm::{clipboard::CopyToClipboard, execute, queue};
 use futures_util::StreamExt;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::effects::Runner;
-use super::message::{Effect, Message};
+use super::lesson;
+use super::message::{Effect, Message, Reply};
 use super::model::Model;
+use super::record::Recorder;
 use super::resume::Kept;
 use super::update::update;
 use super::view::{Drawn, view};
@@ -60,14 +64,17 @@ impl Screen {
     }
 
     /// Draws the model, and says what can be clicked.
-    fn draw(&mut self, model: &Model) -> io::Result<Drawn> {
+    fn draw(&mut self, model: &Model, recorder: Option<&mut Recorder>) -> io::Result<Drawn> {
         let mut drawn = Drawn::default();
-        self.terminal.draw(|frame| {
+        let done = self.terminal.draw(|frame| {
             drawn = view(model, frame.buffer_mut());
             if let Some(cursor) = drawn.cursor {
                 frame.set_cursor_position(cursor);
             }
         })?;
+        if let Some(recorder) = recorder {
+            recorder.frame(done.buffer);
+        }
         Ok(drawn)
     }
 
@@ -138,7 +145,11 @@ fn restore_on_panic() {
 }
 
 /// Runs the wizard until it ends.
-pub async fn run(mut model: Model, first: Vec<Effect>) -> io::Result<End> {
+pub async fn run(
+    mut model: Model,
+    first: Vec<Effect>,
+    mut recorder: Option<&mut Recorder>,
+) -> io::Result<End> {
     let (sender, mut messages) = mpsc::unbounded_channel();
     let mut runner = Runner::new(model.dir.clone(), sender);
     // Before the terminal is taken, so that no signal is missed in between.
@@ -148,7 +159,7 @@ pub async fn run(mut model: Model, first: Vec<Effect>) -> io::Result<End> {
     let mut resume = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     let mut screen = Screen::take()?;
     let mut events = EventStream::new();
-    let mut drawn = screen.draw(&model)?;
+    let mut drawn = screen.draw(&model, recorder.as_deref_mut())?;
     for effect in first {
         runner.run(effect);
     }
@@ -188,15 +199,62 @@ pub async fn run(mut model: Model, first: Vec<Effect>) -> io::Result<End> {
         if left {
             break End::Left;
         }
-        drawn = screen.draw(&model)?;
+        drawn = screen.draw(&model, recorder.as_deref_mut())?;
     };
     drop(screen);
-    if let End::Signal(_) = end {
+    // A lesson that is all there is answers no question.
+    let alone = model.lesson.as_ref().is_some_and(|lesson| lesson.alone);
+    if matches!(end, End::Signal(_)) && !alone {
         // What was typed on this step is kept too.
         runner.run(Effect::Keep(Kept::of(&model)));
     }
     drop(runner);
     Ok(end)
+}
+
+/// Runs a lesson that goes on by itself, on a screen that nobody sees but the recorder.
+pub async fn record(mut model: Model, first: Vec<Effect>, recorder: &mut Recorder) -> io::Result<End> {
+    let (sender, mut messages) = mpsc::unbounded_channel();
+    let mut runner = Runner::new(model.dir.clone(), sender);
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    for effect in first {
+        runner.run(effect);
+    }
+    let (columns, rows) = model.size;
+    let mut buffer = Buffer::empty(Rect::new(0, 0, columns, rows));
+    loop {
+        buffer.reset();
+        view(&model, &mut buffer);
+        recorder.frame(&buffer);
+        let mut batch = Vec::new();
+        tokio::select! {
+            Some(message) = messages.recv() => batch.push(message),
+            _ = interrupt.recv() => return Ok(End::Signal("Ctrl-C")),
+            _ = terminate.recv() => return Ok(End::Signal("SIGTERM")),
+            _ = hangup.recv() => return Ok(End::Signal("SIGHUP")),
+        }
+        while let Ok(message) = messages.try_recv() {
+            batch.push(message);
+        }
+        for message in batch {
+            // Nobody is there to be asked, or to read what went wrong.
+            match &message {
+                Message::Asked(_) => runner.run(Effect::Answer(Reply::No)),
+                Message::Lesson(lesson::Message::Failed(fault)) => {
+                    return Err(io::Error::other(fault.what.clone()));
+                }
+                _ => {}
+            }
+            for effect in update(&mut model, message) {
+                match effect {
+                    Effect::Quit => return Ok(End::Left),
+                    effect => runner.run(effect),
+                }
+            }
+        }
+    }
 }
 
 /// What an event of the terminal means; a click is at something that was drawn.

@@ -5,6 +5,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use super::lesson;
 use super::model::Model;
 use super::widgets::{Canvas, Hit, clip, footer, popup, rail, width};
 
@@ -57,10 +58,16 @@ fn small(canvas: &mut Canvas<'_>, area: Rect) {
 }
 
 fn whole(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
-    header(model, canvas, Rect { height: 1, ..area });
     canvas.rule(Rect::new(area.x, area.y + 1, area.width, 1));
     canvas.rule(Rect::new(area.x, area.bottom() - 2, area.width, 1));
     footer(model, canvas, Rect::new(area.x, area.bottom() - 1, area.width, 1));
+    if let Some(lesson) = &model.lesson {
+        lesson::view::header(lesson, canvas, Rect { height: 1, ..area });
+        let body = Rect::new(area.x, area.y + 2, area.width, area.height.saturating_sub(4));
+        lesson::view::body(model, lesson, canvas, body);
+        return;
+    }
+    header(model, canvas, Rect { height: 1, ..area });
     let (left, main) = places(area);
     if left.width > 0 {
         rail(model, canvas, left);

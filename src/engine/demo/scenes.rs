@@ -83,13 +83,13 @@ impl Play<'_> {
 
     async fn self_signed(&mut self, title: &str, conninfo: Conninfo) -> Result<Acted, Error> {
         let disguise = self.stage.self_signed()?;
-        let middle = Middle::Impostor(format!("{HOST}, self-signed"));
+        let middle = Middle::Impostor(format!("{HOST}, self-made"));
         self.act(title, conninfo, middle, Some(disguise)).await
     }
 
     async fn wrong_name(&mut self, title: &str, conninfo: Conninfo) -> Result<Acted, Error> {
         let disguise = self.stage.wrong_name()?;
-        let middle = Middle::Impostor(format!("{OTHER_HOST}, by your CA"));
+        let middle = Middle::Impostor(format!("{OTHER_HOST}, your CA"));
         self.act(title, conninfo, middle, Some(disguise)).await
     }
 
@@ -332,18 +332,18 @@ impl Play<'_> {
     async fn renewal(&mut self) -> Verdict {
         let now = OffsetDateTime::now_utc();
         let conninfo = self.stage.conninfo(SslMode::VerifyFull);
-        let first = self.stage.served().await?;
-        self.server(format!(
-            "serves {} until {}",
-            short(&first.serial_hex()),
-            first.not_after().date()
-        ));
         Told::Act {
             title: "A session is opened, and stays open".to_owned(),
             command: Client::command_in_short(&conninfo),
             middle: Middle::Nobody,
         }
         .to(self.tell);
+        let first = self.stage.served().await?;
+        self.server(format!(
+            "serves {} until {}",
+            short(&first.serial_hex()),
+            first.not_after().date()
+        ));
         let mut held = match self.stage.client.hold(&conninfo).await? {
             Ok(held) => held,
             Err(why) => {
@@ -399,11 +399,7 @@ impl Play<'_> {
             None => "the open session is over".to_owned(),
         };
         self.course.evidence.push(says.clone());
-        Told::Client {
-            ok: process.is_some(),
-            says,
-        }
-        .to(self.tell);
+        Told::Server(says).to(self.tell);
         Ok(process)
     }
 

@@ -60,7 +60,7 @@ mod tests {
             for sentence in [&text.says, &text.means, &text.notes] {
                 assert!(sentence.ends_with(['.', '?']), "{sentence}");
             }
-            assert!(text.says.len() <= 100, "{}", text.says);
+            assert!(text.says.len() <= 77, "{}", text.says);
             assert!(text.means.len() <= 120, "{} {}", text.means.len(), text.means);
             assert!(text.big.iter().all(|line| line.len() <= 18), "{:?}", text.big);
             assert_eq!(Scene::named(&text.id), Some(scene));

@@ -3,6 +3,7 @@
 
 mod ask;
 mod journey;
+mod lesson;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::pki::printable;
 use crate::setup::Setup;
 use crate::verify::prove;
 
+use super::lesson::Order;
 use super::look::{Seen, look};
 use super::message::{Effect, Failure, Job, Message, Reply};
 use super::model::ModeCell;
@@ -29,6 +31,8 @@ use super::resume;
 use super::review::Preview;
 use ask::Asker;
 use journey::Journey;
+use lesson::Player;
+pub use lesson::Programs;
 
 /// How long one probe may take.
 const PROBE: Duration = Duration::from_secs(5);
@@ -47,6 +51,8 @@ pub struct Runner {
     /// Keys and certificates that were made for a preview, and for which setup: what was reviewed is what is written.
     made: Made,
     replies: Arc<Mutex<Option<answers::Sender<Reply>>>>,
+    /// The lesson that is played.
+    lesson: Option<Player>,
 }
 
 struct Current {
@@ -72,6 +78,7 @@ impl Runner {
             current: None,
             made: Arc::default(),
             replies: Arc::default(),
+            lesson: None,
         }
     }
 
@@ -105,6 +112,7 @@ impl Runner {
             Effect::Modes(number, conninfo) => self.modes(number, conninfo),
             Effect::Save(job) => self.save(job),
             Effect::Keep(kept) => resume::keep(&self.dir, kept.as_ref()),
+            Effect::Lesson(order) => self.lesson(order),
             Effect::Copy(_) | Effect::Suspend | Effect::Quit => {}
         }
     }
@@ -113,10 +121,32 @@ impl Runner {
     pub fn end(&mut self) {
         self.cancel();
         if let Some(current) = self.current.take() {
-            let until = Instant::now() + Duration::from_secs(20);
-            while !current.thread.is_finished() && Instant::now() < until {
-                std::thread::sleep(Duration::from_millis(5));
+            wait_for(&current.thread);
+        }
+        self.end_lesson();
+    }
+
+    fn lesson(&mut self, order: Order) {
+        match (order, &self.lesson) {
+            (Order::Open(programs), _) => {
+                self.end_lesson();
+                let ask = Asker {
+                    messages: self.messages.clone(),
+                    replies: Arc::clone(&self.replies),
+                };
+                self.lesson = Some(Player::open(programs, ask, &self.messages));
             }
+            (Order::Close, _) => self.end_lesson(),
+            (order, Some(player)) => player.order(order),
+            (_, None) => {}
+        }
+    }
+
+    /// Breaks the lesson off, and waits until nothing of it is left.
+    fn end_lesson(&mut self) {
+        if let Some(player) = self.lesson.take() {
+            self.replies.lock().unwrap_or_else(PoisonError::into_inner).take();
+            wait_for(&player.end());
         }
     }
 
@@ -253,6 +283,14 @@ fn dialled(dir: &std::path::Path, conninfo: Option<String>) -> Result<(Conninfo,
 impl Drop for Runner {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Waits for a thread's end, but not for ever.
+fn wait_for(thread: &JoinHandle<()>) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !thread.is_finished() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -58,6 +58,10 @@ pub enum Action {
     Copy,
     /// Copy the command that does the same.
     CopyCommand,
+    /// Open the lesson.
+    Lesson,
+    /// Letters for the back row, or not.
+    Big,
     /// Leave.
     Quit,
     /// Give the terminal back for a while.
@@ -113,11 +117,16 @@ pub fn help(model: &Model) -> Vec<(String, &'static str)> {
         let names: Vec<_> = keys.iter().take(4).map(|key| name(*key)).collect();
         match (binding.action, help.last_mut()) {
             (Action::Step(1), _) => {
+                let whereto = if model.lesson.is_some() {
+                    "to a scene"
+                } else {
+                    "to a step of the rail"
+                };
                 let keys: Vec<_> = names
                     .iter()
                     .map(|name| format!("{name} … {}", name.replace('1', "8")))
                     .collect();
-                help.push((keys.join("  "), "to a step of the rail"));
+                help.push((keys.join("  "), whereto));
             }
             (Action::Step(_), _) => {}
             (_, Some((before, says))) if *says == binding.says => {
@@ -163,6 +172,8 @@ fn name(Key(code, modifiers): Key) -> String {
         KeyCode::Delete => "Del".to_owned(),
         KeyCode::Home => "Home".to_owned(),
         KeyCode::End => "End".to_owned(),
+        KeyCode::PageUp => "PgUp".to_owned(),
+        KeyCode::PageDown => "PgDn".to_owned(),
         KeyCode::F(number) => format!("F{number}"),
         KeyCode::Char(' ') => "Space".to_owned(),
         KeyCode::Char(c) if modifiers.contains(KeyModifiers::CONTROL) => c.to_ascii_uppercase().to_string(),

@@ -4,6 +4,7 @@ use crossterm::event::{KeyCode, KeyModifiers};
 use tui_input::InputRequest;
 
 use super::super::field::Kind;
+use super::super::lesson::Lesson;
 use super::super::model::{JourneyState, Model, ModesState, Popup, ProofState};
 use super::super::steps::{may_be_mended, place, ways};
 use super::Action;
@@ -62,7 +63,29 @@ const fn also(keys: &'static [Key], action: Action, says: &'static str, when: fn
 }
 
 const fn open(model: &Model) -> bool {
-    model.popup.is_none()
+    model.popup.is_none() && model.lesson.is_none()
+}
+
+const fn in_lesson(model: &Model) -> bool {
+    model.popup.is_none() && model.lesson.is_some()
+}
+
+/// A scene is on, and another may follow.
+fn playing(model: &Model) -> bool {
+    in_lesson(model) && model.lesson.as_ref().is_some_and(Lesson::is_ready)
+}
+
+fn showing(model: &Model) -> bool {
+    playing(model)
+        && model
+            .lesson
+            .as_ref()
+            .is_some_and(|lesson| lesson.outcome.is_none())
+}
+
+/// The lesson cannot be on beside a journey that runs.
+fn at_the_start(model: &Model) -> bool {
+    on(model, "start") && !model.is_busy()
 }
 
 /// Keys that are letters act where no text is typed.
@@ -240,6 +263,66 @@ pub const BINDINGS: &[Binding] = &[
         "close",
         reading,
     ),
+    // The lesson. Clickers for slides send Page Up and Page Down.
+    shown(
+        &[
+            key(KeyCode::Enter),
+            char(' '),
+            key(KeyCode::Right),
+            key(KeyCode::PageDown),
+        ],
+        Action::Continue,
+        "all of it now",
+        showing,
+    ),
+    shown(
+        &[
+            key(KeyCode::Enter),
+            char(' '),
+            key(KeyCode::Right),
+            key(KeyCode::PageDown),
+        ],
+        Action::Continue,
+        "next",
+        playing,
+    ),
+    shown(
+        &[key(KeyCode::Left), key(KeyCode::PageUp), key(KeyCode::Esc)],
+        Action::Back,
+        "back",
+        in_lesson,
+    ),
+    shown(&[char('r')], Action::Again, "again", in_lesson),
+    shown(&[char('b')], Action::Big, "big", playing),
+    shown(
+        &[char('n'), char('w'), key(KeyCode::F(2))],
+        Action::Why,
+        "notes",
+        playing,
+    ),
+    also(
+        &[key(KeyCode::Up), char('k')],
+        Action::Up,
+        "scroll the wire",
+        playing,
+    ),
+    also(
+        &[key(KeyCode::Down), char('j')],
+        Action::Down,
+        "scroll the wire",
+        playing,
+    ),
+    shown(&[char('?'), key(KeyCode::F(1))], Action::Help, "keys", in_lesson),
+    shown(&[char('q'), ctrl('c')], Action::Quit, "leave", in_lesson),
+    also(&[char('1')], Action::Step(1), "to scene 1", in_lesson),
+    also(&[char('2')], Action::Step(2), "to scene 2", in_lesson),
+    also(&[char('3')], Action::Step(3), "to scene 3", in_lesson),
+    also(&[char('4')], Action::Step(4), "to scene 4", in_lesson),
+    also(&[char('5')], Action::Step(5), "to scene 5", in_lesson),
+    also(&[char('6')], Action::Step(6), "to scene 6", in_lesson),
+    also(&[char('7')], Action::Step(7), "to scene 7", in_lesson),
+    also(&[char('8')], Action::Step(8), "to scene 8", in_lesson),
+    shown(&[char('d')], Action::Lesson, "the lesson", at_the_start),
     // Steps of their own.
     shown(&[key(KeyCode::Up), char('k')], Action::Up, "file", in_files),
     shown(&[key(KeyCode::Down), char('j')], Action::Down, "file", in_files),

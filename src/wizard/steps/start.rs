@@ -88,6 +88,10 @@ impl Step for Start {
             (_, true, false) => "no server can run here, but its files can be made",
         };
         say("So", so);
+        say(
+            "New to this?",
+            "d: why sslmode=require is not enough, live, in three minutes",
+        );
         page
     }
 }

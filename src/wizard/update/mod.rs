@@ -12,6 +12,7 @@ use crate::verify::modes::Matrix;
 
 use super::field::Field;
 use super::keymap::{self, Action};
+use super::lesson;
 use super::message::{Effect, Message, Target};
 use super::model::{Focus, JourneyState, ModeCell, Model, ModesState, PartRow, Popup, ProofState};
 use super::resume::Kept;
@@ -33,7 +34,7 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Scroll(lines) => {
             let action = if lines < 0 { Action::Up } else { Action::Down };
             // The wheel moves through what is shown; it does not answer questions.
-            if model.popup.is_none() && model.focused().is_some() {
+            if model.popup.is_none() && model.lesson.is_none() && model.focused().is_some() {
                 return Vec::new();
             }
             act(model, action)
@@ -104,6 +105,7 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             found(model, message);
             Vec::new()
         }
+        Message::Lesson(message) => lesson::take(model, message),
         Message::Noted(note) => {
             model.note = Some(note);
             Vec::new()
@@ -207,6 +209,12 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     if model.popup.is_some() {
         return in_popup(model, action);
     }
+    if model.lesson.is_some() {
+        return lesson::act(model, action);
+    }
+    if action == Action::Lesson {
+        return lesson::open(model);
+    }
     if let Some(effects) = model.step().act(model, action) {
         return effects;
     }
@@ -276,7 +284,9 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::Modes
         | Action::Cancel
         | Action::Copy
-        | Action::CopyCommand => Vec::new(),
+        | Action::CopyCommand
+        | Action::Lesson
+        | Action::Big => Vec::new(),
     }
 }
 
@@ -345,6 +355,12 @@ fn clicked(model: &mut Model, target: Target) -> Vec<Effect> {
     if model.popup.is_some() {
         return match target {
             Target::Button(button) => decide(model, button),
+            _ => Vec::new(),
+        };
+    }
+    if model.lesson.is_some() {
+        return match target {
+            Target::Step(at) => lesson::act(model, Action::Step(at + 1)),
             _ => Vec::new(),
         };
     }

@@ -3,6 +3,8 @@
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use crate::engine::demo::Scene;
+
 use super::super::keymap;
 use super::super::model::Model;
 use super::{Canvas, width};
@@ -15,7 +17,10 @@ pub fn footer(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
         .iter()
         .position(|at| *at == model.at)
         .map_or(0, |place| place + 1);
-    let count = format!("{here} of {} ", shown.len());
+    let count = match &model.lesson {
+        Some(lesson) => format!("{} of {} ", lesson.scene.place() + 1, Scene::ALL.len()),
+        None => format!("{here} of {} ", shown.len()),
+    };
     let room = usize::from(area.width).saturating_sub(width(&count) + 2);
     let mut hints = keymap::hints(model);
     let wide = |hints: &[(String, &str)]| -> usize {

@@ -19,4 +19,4 @@ pub use popup::{buttons, first_button, popup, popup_end};
 pub use questions::questions;
 pub use rail::rail;
 pub use sslmodes::sslmodes;
-pub use text::{brief, clip, pad, visible, width, wrap};
+pub use text::{brief, brief_clock, clip, pad, visible, width, wrap};

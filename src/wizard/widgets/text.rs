@@ -99,6 +99,13 @@ pub fn brief(took: Duration) -> String {
     }
 }
 
+/// Minutes and seconds: `2:07`.
+#[must_use]
+pub fn brief_clock(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs();
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,228 @@
+//! The thread on which a lesson is played. What happens is told at a pace at which it can be read; how long it really took
+//! is told by `pgtls demo --json`.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+
+use crate::engine::demo::{self, Played, Scene, Told, Wanted};
+use crate::engine::{Event, Teller};
+use crate::pki::printable;
+
+use super::super::lesson::{self, Order, notes};
+use super::super::message::{Failure, Message};
+use super::ask::Asker;
+use super::{defect, spawn};
+
+/// How often the time is told.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A lesson that is played.
+pub(super) struct Player {
+    orders: mpsc::UnboundedSender<Order>,
+    thread: JoinHandle<()>,
+}
+
+/// Which programs of PostgreSQL are used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Programs {
+    /// Their directory.
+    pub dir: Option<PathBuf>,
+    /// Their major version.
+    pub version: Option<u16>,
+}
+
+impl Player {
+    /// Begins to set the stage.
+    pub fn open(programs: Programs, ask: Asker, messages: &mpsc::UnboundedSender<Message>) -> Self {
+        let (orders, received) = mpsc::unbounded_channel();
+        let tell = messages.clone();
+        let lost = Message::Lesson(lesson::Message::Failed(defect()));
+        let thread = spawn(messages, lost, move || async move {
+            let clock = clock();
+            Theatre {
+                tell,
+                orders: received,
+                began: Instant::now(),
+                clock,
+            }
+            .run(programs, ask)
+            .await;
+            notes::withdraw();
+        });
+        Self { orders, thread }
+    }
+
+    /// Passes an order on; one that comes too late is none.
+    pub fn order(&self, order: Order) {
+        let _ = self.orders.send(order);
+    }
+
+    /// Breaks it off; what is left of it is waited for by whoever holds the thread.
+    pub fn end(self) -> JoinHandle<()> {
+        let _ = self.orders.send(Order::Close);
+        self.thread
+    }
+}
+
+fn clock() -> Interval {
+    let mut clock = interval(SECOND);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    clock
+}
+
+struct Theatre {
+    tell: mpsc::UnboundedSender<Message>,
+    orders: mpsc::UnboundedReceiver<Order>,
+    began: Instant,
+    clock: Interval,
+}
+
+impl Theatre {
+    fn say(&self, message: lesson::Message) {
+        let _ = self.tell.send(Message::Lesson(message));
+    }
+
+    fn tick(&self) {
+        self.say(lesson::Message::Tick(self.began.elapsed()));
+    }
+
+    async fn run(mut self, programs: Programs, ask: Asker) {
+        let wanted = Wanted {
+            pg_bin: programs.dir,
+            pg_version: programs.version,
+            keeper: demo::keeper(),
+            now: OffsetDateTime::now_utc(),
+        };
+        let progress = self.tell.clone();
+        let teller = Teller::new(move |event| {
+            if let Event::Done { note, .. } = event {
+                let progressed = lesson::Message::Progress(printable(&note));
+                let _ = progress.send(Message::Lesson(progressed));
+            }
+        });
+        let opened = {
+            let mut opening = std::pin::pin!(demo::Lesson::open(&wanted, &ask, &teller));
+            loop {
+                tokio::select! {
+                    biased;
+                    order = self.orders.recv() => if matches!(order, None | Some(Order::Close)) {
+                        return;
+                    },
+                    opened = &mut opening => break opened,
+                    _ = self.clock.tick() => self.tick(),
+                }
+            }
+        };
+        let stage = match opened {
+            Ok(stage) => stage,
+            Err(error) => return self.say(lesson::Message::Failed(Failure::from(&error))),
+        };
+        self.began = Instant::now();
+        self.say(lesson::Message::Opened(stage.client(), stage.server()));
+        let mut next = None;
+        loop {
+            let scene = match next.take() {
+                Some(scene) => scene,
+                None => match self.wait().await {
+                    Some(scene) => scene,
+                    None => return,
+                },
+            };
+            notes::publish(scene);
+            match self.play(&stage, scene).await {
+                Turn::Ended => {}
+                Turn::Another(scene) => next = Some(scene),
+                Turn::Over => return,
+            }
+        }
+    }
+
+    /// The scene that is to be played next; none if it is over.
+    async fn wait(&mut self) -> Option<Scene> {
+        loop {
+            tokio::select! {
+                biased;
+                order = self.orders.recv() => match order? {
+                    Order::Play(scene) => return Some(scene),
+                    Order::Close => return None,
+                    Order::Open(_) | Order::Hurry => {}
+                },
+                _ = self.clock.tick() => self.tick(),
+            }
+        }
+    }
+
+    async fn play(&mut self, stage: &demo::Lesson, scene: Scene) -> Turn {
+        let waiting: Arc<Mutex<VecDeque<Event>>> = Arc::default();
+        let queue = Arc::clone(&waiting);
+        let (wake, mut woken) = mpsc::unbounded_channel();
+        let teller = Teller::new(move |event| {
+            queue
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push_back(event);
+            let _ = wake.send(());
+        });
+        let pop = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let is_empty = || waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let mut playing = std::pin::pin!(stage.play(scene, &teller));
+        let mut played: Option<Played> = None;
+        let mut hurry = false;
+        let mut due = Instant::now();
+        loop {
+            if hurry {
+                while let Some(event) = pop() {
+                    self.say(lesson::Message::Told(event));
+                }
+            }
+            if let Some(done) = played.as_ref().filter(|_| is_empty()) {
+                self.say(lesson::Message::Played(scene, done.holds, done.observed.clone()));
+                return Turn::Ended;
+            }
+            tokio::select! {
+                biased;
+                order = self.orders.recv() => match order {
+                    None | Some(Order::Close) => return Turn::Over,
+                    Some(Order::Play(scene)) => return Turn::Another(scene),
+                    Some(Order::Hurry) => hurry = true,
+                    Some(Order::Open(_)) => {}
+                },
+                done = &mut playing, if played.is_none() => played = Some(done),
+                Some(()) = woken.recv() => {}
+                () = sleep_until(due), if !is_empty() => if let Some(event) = pop() {
+                    due = Instant::now() + pause(&event);
+                    self.say(lesson::Message::Told(event));
+                },
+                _ = self.clock.tick() => self.tick(),
+            }
+        }
+    }
+}
+
+/// What comes after a scene.
+enum Turn {
+    Ended,
+    Another(Scene),
+    Over,
+}
+
+/// How long a thing is looked at before the next one comes.
+fn pause(event: &Event) -> Duration {
+    Duration::from_millis(match event {
+        Event::Lesson(Told::Act { .. }) => 1200,
+        Event::Lesson(Told::Wire(frame)) if frame.readable => 250,
+        Event::Lesson(Told::Wire(_)) => 90,
+        Event::Lesson(Told::Impostor(_)) => 500,
+        Event::Lesson(Told::Server(_)) => 900,
+        Event::Lesson(Told::Client { .. }) => 1500,
+        Event::Cell { .. } => 80,
+        _ => 0,
+    })
+}

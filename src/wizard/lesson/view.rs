@@ -1,0 +1,415 @@
+//! A scene on the screen: one sentence, the drawing, the acts, what passes on the wire and in the impostor's head side by
+//! side, and the outcome at the bottom. Everything that arrives later has its place from the start.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line as Text, Span};
+
+use crate::conninfo::SslMode;
+use crate::engine::demo::{Middle, Scene};
+use crate::verify::modes::{CellOutcome, Meets};
+
+use super::super::model::Model;
+use super::super::theme::Theme;
+use super::super::widgets::{Canvas, Page, Row, brief_clock, clip, pad, visible, width, wrap};
+use super::network::{arrow, network};
+use super::{Act, Lesson, Line, Stage, letters};
+
+/// The modes in the matrix, weakest first.
+const MODES: [SslMode; 6] = [
+    SslMode::Disable,
+    SslMode::Allow,
+    SslMode::Prefer,
+    SslMode::Require,
+    SslMode::VerifyCa,
+    SslMode::VerifyFull,
+];
+
+/// The first line: which scene, who plays, and for how long.
+pub fn header(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let mut spans = vec![Span::styled(" pgtls demo ", theme.bold())];
+    for scene in Scene::ALL {
+        let sign = match &lesson.done[scene.place()] {
+            _ if scene == lesson.scene => ("●", theme.accent()),
+            Some(outcome) => match outcome.holds {
+                Some(true) => ("✓", theme.good()),
+                Some(false) => ("✗", theme.bad()),
+                None => ("?", theme.warn()),
+            },
+            None => ("○", theme.dim()),
+        };
+        spans.push(Span::styled(format!(" {}", sign.0), sign.1));
+    }
+    spans.push(Span::styled(
+        format!("  {}", lesson.scene.text().title),
+        theme.bold(),
+    ));
+    let left: usize = spans.iter().map(|span| width(&span.content)).sum();
+    let facts = match &lesson.stage {
+        Stage::Ready(client, server) => {
+            let server = server.split(" on ").next().unwrap_or(server);
+            format!("{} · {client} · {server}", brief_clock(lesson.elapsed))
+        }
+        _ => brief_clock(lesson.elapsed),
+    };
+    let room = usize::from(area.width).saturating_sub(left + 2);
+    let facts = clip(&facts, room);
+    spans.push(Span::raw(" ".repeat(room.saturating_sub(width(&facts)) + 1)));
+    spans.push(Span::styled(facts, theme.dim()));
+    canvas.line(area, &Text::from(spans));
+}
+
+/// The scene.
+pub fn body(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let area = Rect::new(area.x + 1, area.y, area.width.saturating_sub(2), area.height);
+    match &lesson.stage {
+        Stage::Opening(done) => opening(done, canvas, area),
+        Stage::Failed(fault) => {
+            let columns = usize::from(area.width);
+            let mut page = Page::default();
+            page.blank().text("The lesson could not begin", theme.bad());
+            page.words(&visible(&fault.what), columns, 0, Style::new());
+            for remedy in &fault.remedies {
+                page.words(&visible(remedy), columns, 2, theme.warn());
+            }
+            for line in &fault.log {
+                page.words(&visible(line), columns, 2, theme.dim());
+            }
+            page.paint(canvas, area);
+        }
+        Stage::Ready(..) if lesson.big => big(lesson, canvas, area),
+        Stage::Ready(..) => scene(model, lesson, canvas, area),
+    }
+}
+
+fn opening(done: &[String], canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let columns = usize::from(area.width);
+    let mut page = Page::default();
+    page.row(Row::default());
+    page.words(
+        "Why is sslmode=require not enough? Eight scenes, each played for real on this machine: a PostgreSQL of the lesson's own, \
+         psql, somebody who listens, somebody who pretends.",
+        columns,
+        0,
+        theme.bold(),
+    );
+    page.blank();
+    page.text("Setting the stage; all of it is gone afterwards", theme.dim());
+    for line in done {
+        page.row(Row::new(vec![
+            Span::styled("✓ ", theme.good()),
+            Span::raw(clip(&visible(line), columns.saturating_sub(2))),
+        ]));
+    }
+    page.paint(canvas, area);
+}
+
+/// Rows of the outcome, which is at the bottom from the start.
+const OUTCOME: u16 = 4;
+
+fn scene(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let columns = usize::from(area.width);
+    let air = usize::from(model.is_roomy());
+    let act = lesson.acts.last();
+    let mut page = Page::default();
+    for _ in 0..air {
+        page.row(Row::default());
+    }
+    page.text(lesson.scene.text().says.clone(), theme.bold());
+    page.row(Row::default());
+    if lesson.scene == Scene::Matrix {
+        page.append(matrix(lesson, columns, theme));
+    } else {
+        page.append(network(act, columns, theme));
+        for _ in 0..air {
+            page.row(Row::default());
+        }
+        page.append(acts(lesson, columns, theme));
+        for _ in 0..air {
+            page.row(Row::default());
+        }
+    }
+    let top = u16::try_from(page.height())
+        .unwrap_or(area.height)
+        .min(area.height);
+    page.paint(canvas, Rect { height: top, ..area });
+    let below = Rect::new(
+        area.x,
+        area.y + top,
+        area.width,
+        area.height.saturating_sub(top + OUTCOME),
+    );
+    if let Some(act) = act.filter(|_| lesson.scene != Scene::Matrix) {
+        happening(lesson, act, canvas, below);
+    }
+    let last = Rect::new(
+        area.x,
+        area.bottom().saturating_sub(OUTCOME.min(area.height)),
+        area.width,
+        OUTCOME.min(area.height),
+    );
+    outcome(lesson, canvas, last);
+}
+
+/// The acts so far, one line each, and under the present one what was typed.
+fn acts(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
+    let mut page = Page::default();
+    let count = lesson.acts.len();
+    for (index, act) in lesson.acts.iter().enumerate() {
+        let here = index + 1 == count;
+        let (sign, style) = match (&act.end, here) {
+            (_, true) => ("▸", theme.accent()),
+            (Some((true, _)), _) => ("·", Style::new()),
+            (Some((false, _)), _) => ("✗", Style::new()),
+            (None, _) => ("·", theme.dim()),
+        };
+        let says = match &act.end {
+            Some((true, says)) if !here => format!(": the client printed {says}"),
+            Some((false, says)) if !here => format!(": {says}"),
+            _ => String::new(),
+        };
+        let style_of = if here { theme.bold() } else { theme.dim() };
+        page.row(Row::new(vec![
+            Span::styled(format!("{sign} "), style),
+            Span::styled(
+                clip(
+                    &visible(&format!("{}{says}", act.title)),
+                    columns.saturating_sub(2),
+                ),
+                style_of,
+            ),
+        ]));
+    }
+    if let Some(act) = lesson.acts.last() {
+        page.words(&visible(&act.command), columns, 2, Style::new());
+    }
+    page
+}
+
+/// What passes on the wire, and beside it what the impostor makes of it.
+fn happening(lesson: &Lesson, act: &Act, canvas: &mut Canvas<'_>, area: Rect) {
+    if area.height < 2 {
+        return;
+    }
+    let theme = canvas.theme;
+    let columns = usize::from(area.width);
+    let beside = matches!(act.middle, Middle::Impostor(_) | Middle::Downgrader)
+        || act.lines.iter().any(|line| !matches!(line, Line::Wire(_)));
+    let right = if beside { (columns * 2 / 5).min(60) } else { 0 };
+    let left = columns - right - usize::from(beside) * 2;
+    let room = usize::from(area.height) - 1;
+    let wire: Vec<&Line> = act
+        .lines
+        .iter()
+        .filter(|line| matches!(line, Line::Wire(_)))
+        .collect();
+    let heads: Vec<&Line> = act
+        .lines
+        .iter()
+        .filter(|line| !matches!(line, Line::Wire(_)))
+        .collect();
+    let mut page = Page::default();
+    page.text("What the eavesdropper sees", theme.dim());
+    for line in tail(&wire, room, lesson.scrolled) {
+        if let Line::Wire(frame) = line {
+            let style = match (frame.readable, frame.private) {
+                (true, true) => theme.bad(),
+                (true, false) => Style::new(),
+                (false, _) => theme.dim(),
+            };
+            let name = pad(&frame.name, 20);
+            page.row(Row::new(vec![
+                Span::styled(format!("{} ", arrow(frame.from)), theme.dim()),
+                Span::styled(
+                    clip(
+                        &format!("{name} {}", visible(&frame.content)),
+                        left.saturating_sub(2),
+                    ),
+                    style,
+                ),
+            ]));
+        }
+    }
+    let taken = u16::try_from(left).unwrap_or(area.width);
+    page.paint(canvas, Rect { width: taken, ..area });
+    if !beside {
+        return;
+    }
+    let mut page = Page::default();
+    let title = if matches!(act.middle, Middle::Nobody) {
+        "At the server"
+    } else {
+        "What is done in between"
+    };
+    page.text(title, theme.dim());
+    let lines: Vec<(String, Style)> = heads
+        .iter()
+        .flat_map(|line| {
+            let (says, style) = match line {
+                Line::Wire(_) => (String::new(), Style::new()),
+                Line::Impostor(says) => (says.clone(), theme.warn()),
+                Line::Server(says) => (says.clone(), Style::new()),
+            };
+            wrap(&visible(&says), right)
+                .into_iter()
+                .map(move |line| (line, style))
+        })
+        .collect();
+    let first = lines.len().saturating_sub(room);
+    for (text, style) in lines.into_iter().skip(first) {
+        page.text(text, style);
+    }
+    let at = area.x + taken + 2;
+    page.paint(
+        canvas,
+        Rect::new(at, area.y, area.right().saturating_sub(at), area.height),
+    );
+}
+
+/// The last lines that have room, or those that were scrolled to.
+fn tail<'a>(lines: &[&'a Line], room: usize, scrolled: usize) -> Vec<&'a Line> {
+    let last = lines
+        .len()
+        .saturating_sub(scrolled.min(lines.len().saturating_sub(room)));
+    lines[last.saturating_sub(room)..last].to_vec()
+}
+
+/// What the client got, and what follows.
+fn outcome(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let columns = usize::from(area.width);
+    let mut page = Page::default();
+    if let Some(outcome) = lesson
+        .outcome
+        .as_ref()
+        .filter(|outcome| outcome.holds == Some(true))
+    {
+        let says = wrap(&visible(&outcome.observed), columns.saturating_sub(2));
+        // What was seen may be long; what follows from it may not be lost for it.
+        let most = usize::from(area.height).saturating_sub(2);
+        let cut = says.len() > most;
+        for (index, line) in says.into_iter().take(most).enumerate() {
+            let more = if cut && index + 1 == most { " …" } else { "" };
+            page.text(format!("  {line}{more}"), Style::new());
+        }
+    } else {
+        page.append(last_words(lesson, columns, theme));
+    }
+    if let Some(outcome) = &lesson.outcome {
+        let (sign, style, says) = match outcome.holds {
+            Some(true) => ("▸", theme.accent(), lesson.scene.text().means.as_str()),
+            Some(false) => ("✗", theme.bad(), outcome.observed.as_str()),
+            None => ("?", theme.warn(), outcome.observed.as_str()),
+        };
+        for (index, line) in wrap(&visible(says), columns.saturating_sub(2))
+            .into_iter()
+            .enumerate()
+        {
+            let sign = if index == 0 { sign } else { " " };
+            page.row(Row::new(vec![
+                Span::styled(format!("{sign} "), style),
+                Span::styled(line, style),
+            ]));
+        }
+    }
+    page.paint(canvas, area);
+}
+
+/// The client's last words in the act that is on.
+fn last_words(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
+    let mut page = Page::default();
+    match lesson.acts.last().and_then(|act| act.end.as_ref()) {
+        Some((true, says)) => page.row(Row::new(vec![
+            Span::styled("client  ", theme.dim()),
+            Span::styled(clip(&visible(says), columns.saturating_sub(8)), theme.bold()),
+        ])),
+        Some((false, says)) => page.row(Row::new(vec![
+            Span::styled("client  ", theme.dim()),
+            Span::styled(
+                clip(&format!("✗ {}", visible(says)), columns.saturating_sub(8)),
+                theme.bold(),
+            ),
+        ])),
+        None => page.row(Row::default()),
+    };
+    page
+}
+
+/// The matrix, filling in.
+fn matrix(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
+    let wide = (columns.saturating_sub(13) / Meets::ALL.len()).min(16);
+    let mut page = Page::default();
+    let mut head = vec![Span::styled(pad("sslmode", 13), theme.dim())];
+    head.extend(Meets::ALL.iter().map(|meets| {
+        let name = match meets {
+            Meets::AsItIs => "the server",
+            Meets::SelfSigned => "self-signed",
+            Meets::OtherCa => "other CA",
+            Meets::WrongName => "wrong name",
+            Meets::Plaintext => "no TLS",
+        };
+        Span::styled(pad(name, wide), theme.dim())
+    }));
+    page.row(Row::new(head));
+    for mode in MODES {
+        let mut spans = vec![Span::styled(pad(mode.word(), 13), theme.bold())];
+        // A client without a root file stands for its mode where there is one: so most clients in the world are.
+        let bare = !matches!(mode, SslMode::VerifyCa | SslMode::VerifyFull | SslMode::Disable);
+        for meets in Meets::ALL {
+            let cell = lesson
+                .cells
+                .iter()
+                .find(|(of, root, cell)| *of == mode && cell.meets == meets && *root != bare);
+            let (word, style) = match cell.map(|(_, _, cell)| cell.outcome) {
+                Some(CellOutcome::Connects) => ("connects", theme.good()),
+                Some(CellOutcome::Refuses) => ("refuses", theme.good()),
+                Some(CellOutcome::Unprotected) => ("UNPROTECTED", theme.bad()),
+                Some(CellOutcome::Open) => ("unclear", theme.warn()),
+                Some(CellOutcome::NotTried) => ("not tried", theme.dim()),
+                None => ("·", theme.dim()),
+            };
+            spans.push(Span::styled(pad(word, wide), style));
+        }
+        page.row(Row::new(spans));
+        page.row(Row::default());
+    }
+    page
+}
+
+/// For the back row: the drawing, and the scene in two lines of letters.
+fn big(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let columns = usize::from(area.width);
+    let text = lesson.scene.text();
+    let mut page = Page::default();
+    page.row(Row::default());
+    if lesson.scene == Scene::Matrix {
+        page.append(matrix(lesson, columns, theme));
+    } else {
+        page.append(network(lesson.acts.last(), columns, theme));
+    }
+    page.row(Row::default());
+    match &lesson.outcome {
+        Some(outcome) => {
+            let style = match outcome.holds {
+                Some(true) => theme.accent(),
+                Some(false) => theme.bad(),
+                None => theme.warn(),
+            };
+            for line in &text.big {
+                for row in letters::rows(line, columns, theme) {
+                    page.text(row, style);
+                }
+                page.row(Row::default());
+            }
+        }
+        None => {
+            page.words(&text.says, columns, 0, theme.bold());
+        }
+    }
+    page.paint(canvas, area);
+}

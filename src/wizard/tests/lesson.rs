@@ -1,0 +1,491 @@
+//! The lesson's screens: every scene as it ends, at two sizes, and its keys.
+
+use std::time::Duration;
+
+use super::stage::Stage;
+use crate::conninfo::SslMode;
+use crate::engine::Event;
+use crate::engine::demo::{Frame, Middle, Scene, Side, Told};
+use crate::verify::modes::{Cell, CellOutcome, Meets};
+use crate::wizard::effects::Programs;
+use crate::wizard::lesson::{self, Auto, Lesson, Message as Happens, Order};
+use crate::wizard::message::{Effect, Message};
+
+const SIZES: [(u16, u16); 2] = [(80, 24), (120, 40)];
+const BASE: &str = "psql \"host=db.bank.example dbname=bank user=ann sslmode=";
+const ROOT: &str = " sslrootcert=root.crt\"";
+
+impl Stage {
+    /// A lesson whose stage is set.
+    fn lesson(size: (u16, u16), auto: Option<Auto>) -> Self {
+        let mut stage = Self::new(size);
+        let lesson = Lesson::new(true, Scene::ALL.to_vec(), auto, Programs::default());
+        lesson::begin(&mut stage.model, lesson);
+        stage.happens(Happens::Opened(
+            "psql 17.10".into(),
+            "PostgreSQL 17 on 127.0.0.1 port 5433".into(),
+        ));
+        stage
+    }
+
+    fn happens(&mut self, message: Happens) -> &mut Self {
+        self.send(Message::Lesson(message))
+    }
+
+    fn told(&mut self, told: Told) -> &mut Self {
+        self.happens(Happens::Told(Event::Lesson(told)))
+    }
+
+    fn act(&mut self, title: &str, command: &str, middle: Middle) -> &mut Self {
+        self.told(Told::Act {
+            title: title.into(),
+            command: command.into(),
+            middle,
+        })
+    }
+
+    fn wire(&mut self, frames: &[(char, &str, &str)]) -> &mut Self {
+        for (from, name, content) in frames {
+            let readable = !name.starts_with("TLS");
+            self.told(Told::Wire(Frame {
+                from: if *from == '>' { Side::Client } else { Side::Server },
+                name: (*name).into(),
+                content: (*content).into(),
+                readable,
+                private: ["Query", "DataRow", "PasswordMessage"].contains(name),
+            }));
+        }
+        self
+    }
+
+    fn impostor(&mut self, says: &[&str]) -> &mut Self {
+        for says in says {
+            self.told(Told::Impostor(format!("impostor: {says}")));
+        }
+        self
+    }
+
+    fn client(&mut self, ok: bool, says: &str) -> &mut Self {
+        self.told(Told::Client {
+            ok,
+            says: says.into(),
+        })
+    }
+
+    fn played(&mut self, scene: Scene) -> &mut Self {
+        let seen = scene.text().expected.clone();
+        self.happens(Happens::Played(scene, Some(true), seen))
+    }
+
+    /// Everything that happens in a scene, in the words of a real one.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one scene after the other, which is how it is read"
+    )]
+    fn plays(&mut self, scene: Scene) -> &mut Self {
+        let own = || Middle::Impostor("db.bank.example, self-made".into());
+        let other = || Middle::Impostor("mail.bank.example, your CA".into());
+        match scene {
+            Scene::Plaintext => {
+                self.act("Without TLS", &format!("{BASE}disable\""), Middle::Nobody)
+                    .wire(&PLAIN)
+                    .client(true, "4217");
+            }
+            Scene::Prefer => {
+                let command = format!("{BASE}prefer\"");
+                self.act("The wire left alone", &command, Middle::Nobody)
+                    .wire(&ASKED)
+                    .wire(&SEALED)
+                    .client(true, "4217");
+                self.act("Somebody answers no", &command, Middle::Downgrader)
+                    .wire(&[('>', "SSLRequest", "may we speak TLS?"), ('<', "N", "no")])
+                    .wire(&PLAIN[..1])
+                    .wire(&[
+                        ('<', "Authentication", "your password, in clear, please"),
+                        ('>', "PasswordMessage", "the password, in clear: 26 characters"),
+                    ])
+                    .wire(&PLAIN[4..])
+                    .impostor(&THEFT[1..])
+                    .client(true, "13");
+            }
+            Scene::Require => {
+                self.act(
+                    "A certificate of its own making",
+                    &format!("{BASE}require\""),
+                    own(),
+                )
+                .wire(&ASKED)
+                .wire(&SEALED)
+                .impostor(&THEFT)
+                .client(true, "13");
+                let bound = format!("{BASE}require channel_binding=require\"");
+                self.act("The same, with channel_binding=require", &bound, own())
+                    .wire(&ASKED)
+                    .wire(&SEALED[..4])
+                    .impostor(&THEFT[..2])
+                    .client(
+                        false,
+                        "channel binding required but not supported by server's authentication request",
+                    );
+            }
+            Scene::VerifyCa => {
+                let command = format!("{BASE}verify-ca{ROOT}");
+                self.act("A certificate of its own making", &command, own())
+                    .wire(&ASKED)
+                    .impostor(&["the client broke the handshake off with TLS alert 48 (unknown_ca)"])
+                    .client(false, "SSL error: certificate verify failed");
+                self.act(
+                    "A certificate of the same CA, for another machine",
+                    &command,
+                    other(),
+                )
+                .wire(&ASKED)
+                .wire(&SEALED)
+                .impostor(&THEFT)
+                .client(true, "13");
+            }
+            Scene::VerifyFull => {
+                let command = format!("{BASE}verify-full{ROOT}");
+                self.act("A certificate of its own making", &command, own())
+                    .wire(&ASKED)
+                    .impostor(&["the client broke the handshake off with TLS alert 48 (unknown_ca)"])
+                    .client(false, "SSL error: certificate verify failed");
+                self.act("A certificate of the same CA, for another machine", &command, other())
+                    .wire(&ASKED)
+                    .wire(&SEALED[..2])
+                    .impostor(&THEFT[..1])
+                    .client(
+                        false,
+                        "server certificate for \"mail.bank.example\" does not match host name \"db.bank.example\"",
+                    );
+                self.act("The true server", &command, Middle::Nobody)
+                    .wire(&ASKED)
+                    .wire(&SEALED)
+                    .client(true, "4217");
+            }
+            Scene::MutualTls => {
+                self.act(
+                    "The theft, by the impostor of scene 3",
+                    &format!("{BASE}require\""),
+                    own(),
+                )
+                .wire(&ASKED)
+                .wire(&SEALED)
+                .impostor(&THEFT)
+                .client(true, "13");
+                self.told(Told::Server(
+                    "pg_hba.conf now asks for a certificate too: scram-sha-256 clientcert=verify-full".into(),
+                ));
+                self.act(
+                    "The thief, with the right password",
+                    &format!("{BASE}require\""),
+                    Middle::Nobody,
+                )
+                .wire(&ASKED)
+                .wire(&SEALED[..4])
+                .client(false, "FATAL: connection requires a valid client certificate");
+                let forged = format!("{BASE}require sslcert=client.crt sslkey=client.key\"");
+                self.act(
+                    "The thief, with a certificate of his own making",
+                    &forged,
+                    Middle::Nobody,
+                )
+                .wire(&ASKED)
+                .wire(&SEALED[..4])
+                .client(false, "SSL error: tlsv1 alert unknown ca");
+                let command =
+                    format!("{BASE}verify-full sslrootcert=root.crt sslcert=client.crt sslkey=client.key\"");
+                self.act("Ann, with password and certificate", &command, Middle::Nobody)
+                    .wire(&ASKED)
+                    .wire(&SEALED)
+                    .client(true, "4217");
+            }
+            Scene::Renewal => {
+                let command = format!("{BASE}verify-full{ROOT}");
+                self.act("A session is opened, and stays open", &command, Middle::Nobody);
+                self.told(Told::Server(
+                    "serves certificate 59:8e:51:82… until 2027-11-27".into(),
+                ))
+                .told(Told::Server(
+                    "the open session answers, from server process 812".into(),
+                ));
+                self.told(Told::Server(
+                    "serves certificate 42:6c:28:30…, which ended on 2026-11-24".into(),
+                ));
+                self.act("A new client", &command, Middle::Nobody)
+                    .wire(&ASKED)
+                    .client(false, "SSL error: certificate verify failed")
+                    .told(Told::Server(
+                        "the open session answers, from server process 812".into(),
+                    ));
+                self.told(Told::Server(
+                    "serves certificate 56:53:18:a4… until 2027-02-23, after a reload".into(),
+                ));
+                self.act("A new client", &command, Middle::Nobody)
+                    .wire(&ASKED)
+                    .wire(&SEALED)
+                    .client(true, "4217")
+                    .told(Told::Server(
+                        "the open session answers, from server process 812".into(),
+                    ));
+            }
+            Scene::Matrix => {
+                self.act(
+                    "Every mode in every situation",
+                    &format!("{BASE}verify-full{ROOT}"),
+                    Middle::Nobody,
+                );
+                for (mode, stops) in MODES {
+                    for (meets, stopped) in Meets::ALL.into_iter().zip(stops.chars()) {
+                        self.happens(Happens::Told(cell(mode, meets, stopped)));
+                    }
+                }
+            }
+        }
+        self.played(scene)
+    }
+}
+
+/// What each mode does, in the order of [`Meets::ALL`]: connects, refuses, unprotected.
+const MODES: [(SslMode, &str); 6] = [
+    (SslMode::Disable, "UUUUU"),
+    (SslMode::Allow, "UUUUU"),
+    (SslMode::Prefer, "CUUUU"),
+    (SslMode::Require, "CUUUR"),
+    (SslMode::VerifyCa, "CRRUR"),
+    (SslMode::VerifyFull, "CRRRR"),
+];
+
+fn cell(sslmode: SslMode, meets: Meets, what: char) -> Event {
+    Event::Cell {
+        sslmode,
+        root_file: !matches!(sslmode, SslMode::Allow | SslMode::Prefer | SslMode::Require),
+        cell: Cell {
+            meets,
+            outcome: match what {
+                'C' => CellOutcome::Connects,
+                'R' => CellOutcome::Refuses,
+                _ => CellOutcome::Unprotected,
+            },
+            observed: String::new(),
+            evidence: Vec::new(),
+            took: Duration::ZERO,
+        },
+    }
+}
+
+const PLAIN: [(char, &str, &str); 9] = [
+    ('>', "StartupMessage", "user=ann database=bank"),
+    ('<', "Authentication", "SCRAM-SHA-256"),
+    ('>', "SASLResponse", "a proof, not the password"),
+    ('<', "Authentication", "Ok"),
+    ('<', "ReadyForQuery", ""),
+    ('>', "Query", "SELECT balance FROM accounts WHERE owner = 'ann'"),
+    ('<', "DataRow", "4217"),
+    ('<', "CommandComplete", "SELECT 1"),
+    ('>', "Terminate", ""),
+];
+
+const ASKED: [(char, &str, &str); 4] = [
+    ('>', "SSLRequest", "may we speak TLS?"),
+    ('<', "S", "yes"),
+    (
+        '>',
+        "TLS ClientHello",
+        "16 03 01 01 3b 01 00 01 37 03 03 8c d1 0f 7a 90 3e …",
+    ),
+    (
+        '<',
+        "TLS ServerHello",
+        "16 03 03 00 7a 02 00 00 76 03 03 68 b7 af 1c 2d fe …",
+    ),
+];
+
+const SEALED: [(char, &str, &str); 6] = [
+    (
+        '<',
+        "TLS data",
+        "17 03 03 02 fa 5d 55 9c 76 8b 93 cf 61 03 ab 22 b8 …",
+    ),
+    (
+        '>',
+        "TLS data",
+        "17 03 03 00 45 e3 a1 5a 48 ac f9 1f 0c c6 15 c2 5a …",
+    ),
+    (
+        '<',
+        "TLS data",
+        "17 03 03 00 b3 8d fd e2 cc a5 20 97 81 37 bb 1b 0e …",
+    ),
+    (
+        '>',
+        "TLS data",
+        "17 03 03 00 13 bb 8e c6 82 c6 10 cc 12 89 db b7 13 …",
+    ),
+    (
+        '<',
+        "TLS data",
+        "17 03 03 00 55 39 ed ae 0a 05 34 00 15 a4 d8 9f a0 …",
+    ),
+    (
+        '>',
+        "TLS data",
+        "17 03 03 00 16 77 6b 11 12 5b 00 81 6e 69 22 69 2f …",
+    ),
+];
+
+const THEFT: [&str; 7] = [
+    "the client completed TLSv1.3 with it",
+    "read user ann, database bank",
+    "asked for the password, and read it: 26 characters",
+    "logged in to the server with it",
+    "read the query SELECT balance FROM accounts WHERE owner = 'ann'",
+    "read the answer 4217",
+    "made 13 of 4217",
+];
+
+#[test]
+fn every_scene_at_two_sizes() {
+    for size in SIZES {
+        let mut stage = Stage::lesson(size, None);
+        for scene in Scene::ALL {
+            assert!(
+                matches!(stage.effects.as_slice(), [Effect::Lesson(Order::Play(played))] if *played == scene),
+                "{:?}",
+                stage.effects
+            );
+            stage.plays(scene);
+            stage.shot(&format!("lesson_{}", scene.name()));
+            stage.keys("Enter");
+        }
+    }
+}
+
+#[test]
+fn the_back_row_can_read_it_too() {
+    for size in SIZES {
+        let mut stage = Stage::lesson(size, None);
+        stage.keys("3");
+        stage.plays(Scene::Require);
+        stage.keys("b");
+        stage.shot("lesson_big");
+    }
+}
+
+#[test]
+fn nothing_is_lost_on_a_small_screen_or_without_signs() {
+    let mut stage = Stage::lesson((60, 18), None);
+    stage.keys("5");
+    stage.plays(Scene::VerifyFull);
+    stage.shot("lesson_small");
+    let mut stage = Stage::lesson((80, 24), None);
+    stage.model.theme.unicode = false;
+    stage.keys("3");
+    stage.plays(Scene::Require);
+    assert!(stage.text().is_ascii(), "{}", stage.text());
+    stage.shot("lesson_ascii");
+}
+
+#[test]
+fn a_presenter_goes_where_he_wants() {
+    let mut stage = Stage::lesson((80, 24), None);
+    // What is still to be shown comes at once, and only then the next scene.
+    stage.keys("Enter");
+    assert!(matches!(stage.effects.as_slice(), [Effect::Lesson(Order::Hurry)]));
+    stage.plays(Scene::Plaintext);
+    stage.keys("Space");
+    assert!(stage.text().contains("2 of 8"), "{}", stage.text());
+    stage.keys("7");
+    assert!(matches!(
+        stage.effects.as_slice(),
+        [Effect::Lesson(Order::Play(Scene::Renewal))]
+    ));
+    // The end of a scene that was left does not end the one that is shown.
+    stage.played(Scene::Prefer);
+    assert!(stage.model.lesson.as_ref().unwrap().outcome.is_none());
+    stage.keys("r");
+    assert!(matches!(
+        stage.effects.as_slice(),
+        [Effect::Lesson(Order::Play(Scene::Renewal))]
+    ));
+    stage.keys("Left");
+    assert!(stage.text().contains("6 of 8"), "{}", stage.text());
+    stage.keys("n");
+    assert!(stage.text().contains("stolen for real"), "{}", stage.text());
+    stage.keys("Esc ?");
+    for says in ["all of it now", "back", "again", "notes", "to a scene", "leave"] {
+        assert!(stage.text().contains(says), "{says}: {}", stage.text());
+    }
+    stage.keys("Esc q");
+    assert!(matches!(stage.effects.as_slice(), [Effect::Quit]));
+}
+
+#[test]
+fn it_goes_on_by_itself_where_it_is_told_to() {
+    let auto = |again| {
+        Some(Auto {
+            pause: Duration::from_secs(5),
+            again,
+        })
+    };
+    let tick = |stage: &mut Stage, seconds| {
+        stage.happens(Happens::Tick(Duration::from_secs(seconds)));
+    };
+    let mut stage = Stage::lesson((80, 24), auto(true));
+    tick(&mut stage, 100);
+    assert!(stage.effects.is_empty(), "the scene is not over");
+    stage.plays(Scene::Plaintext);
+    tick(&mut stage, 104);
+    assert!(stage.effects.is_empty(), "it is still looked at");
+    tick(&mut stage, 105);
+    assert!(matches!(
+        stage.effects.as_slice(),
+        [Effect::Lesson(Order::Play(Scene::Prefer))]
+    ));
+    stage.keys("8");
+    stage.plays(Scene::Matrix);
+    tick(&mut stage, 120);
+    assert!(matches!(
+        stage.effects.as_slice(),
+        [Effect::Lesson(Order::Play(Scene::Plaintext))]
+    ));
+    let mut once = Stage::lesson((80, 24), auto(false));
+    once.keys("8");
+    once.plays(Scene::Matrix);
+    tick(&mut once, 120);
+    assert!(matches!(once.effects.as_slice(), [Effect::Quit]));
+}
+
+#[test]
+fn the_wizard_opens_it_and_is_there_again_afterwards() {
+    let mut stage = Stage::new((80, 24));
+    stage.keys("d");
+    assert!(matches!(
+        stage.effects.as_slice(),
+        [Effect::Lesson(Order::Open(_))]
+    ));
+    stage.happens(Happens::Progress("15.18 in /usr/lib/postgresql/15/bin".into()));
+    assert!(stage.text().contains("Setting the stage"), "{}", stage.text());
+    stage.keys("q");
+    assert!(matches!(stage.effects.as_slice(), [Effect::Lesson(Order::Close)]));
+    assert!(stage.text().contains("What do you want?"), "{}", stage.text());
+    // Late news of a lesson that was left are nothing.
+    stage.played(Scene::Plaintext);
+    assert!(stage.model.lesson.is_none());
+}
+
+#[test]
+fn a_lesson_that_cannot_begin_says_why() {
+    let mut stage = Stage::new((80, 24));
+    stage.keys("d");
+    stage.happens(Happens::Failed(super::stage::fault()));
+    let screen = stage.text();
+    assert!(screen.contains("port 5433 on 127.0.0.1 is in use"), "{screen}");
+    stage.keys("r");
+    assert!(matches!(
+        stage.effects.as_slice(),
+        [Effect::Lesson(Order::Open(_))]
+    ));
+    stage.keys("Esc");
+    assert!(stage.model.lesson.is_none());
+}
