@@ -373,7 +373,7 @@ fn on_the_screen_with_notes_beside_it() {
     screen.send(" ");
     screen.expect("channel binding required but not supported");
     screen.expect("require takes any certificate");
-    notes.expect("But nobody asked whose key it is");
+    notes.expect("3 of 8  require");
     screen.send("b");
     screen.expect("█");
     screen.send("b8");
