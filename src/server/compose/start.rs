@@ -85,6 +85,8 @@ impl Compose {
         }
         let container = self.container().await?.ok_or_else(|| failure(&ended))?;
         if ran.is_some_and(|ran| ran.id == container.id) {
+            // A run that was killed may have left it in the middle of its first start.
+            self.ready(&container, port, begun, events).await?;
             return Ok(Running { container, guard });
         }
         guard.0 = Some(self.clone());
