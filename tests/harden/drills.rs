@@ -100,6 +100,14 @@ fn what_cannot_hold_is_never_in_force() {
         .mode()
         & 0o777;
     assert_eq!(mode, 0o600);
+
+    // What is somebody else's to write.
+    let sign = live.server.data.join("patroni.dynamic.json");
+    fs::write(&sign, "{}").unwrap();
+    fails(&live, "require", &[], 3, "patronictl edit-config");
+    fs::remove_file(&sign).unwrap();
+    live.server.sql("create role rds_superuser");
+    fails(&live, "require", &[], 3, "rds.force_ssl");
 }
 
 #[test]

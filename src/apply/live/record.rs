@@ -141,3 +141,20 @@ impl Moment {
         Some(Self { boot, at })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_over_when_it_has_passed_or_the_machine_was_started_again() {
+        let soon = Moment::after(600).unwrap();
+        assert!(!soon.is_over() && soon.left() > 500);
+        assert!(Moment::after(0).unwrap().is_over());
+        let before = Moment {
+            boot: "another start".to_owned(),
+            ..soon
+        };
+        assert!(before.is_over() && before.left() == 0);
+    }
+}
