@@ -130,7 +130,7 @@ fn mentions(text: &str, key: &str) -> bool {
         line.trim()
             .trim_start_matches(['"', '\''])
             .strip_prefix(key)
-            .is_some_and(|rest| rest.trim_start_matches(['"', '\'']).starts_with(':'))
+            .is_some_and(|rest| rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':'))
     })
 }
 
