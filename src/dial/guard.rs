@@ -21,6 +21,9 @@ const SCRAM_PLUS: &str = "SCRAM-SHA-256-PLUS";
 const LONGEST_RESULT_MESSAGE: usize = 1 << 20;
 pub(super) const MOST_RESULT_BYTES: usize = 8 << 20;
 
+/// What a message costs in memory beside its body, about: a result of the smallest ones would take many times its bytes.
+const COST_OF_A_MESSAGE: usize = 64;
+
 /// libpq's `channel_binding`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ChannelBinding {
@@ -206,8 +209,7 @@ impl Guard {
         };
         let Header { kind, body } = Header::parse(header, limit)?;
         if self.ready {
-            // With the header: messages without a body cost, too.
-            let whole = header.len() + body;
+            let whole = COST_OF_A_MESSAGE + body;
             let before = self.watch.result_bytes.fetch_add(whole, Ordering::Relaxed);
             if before.saturating_add(whole) > MOST_RESULT_BYTES {
                 return Err(Halt::TooLarge);

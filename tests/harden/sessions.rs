@@ -61,9 +61,9 @@ fn watch_it_with_tls(live: &Live) {
         live.server.port
     );
     // A second later than the last one without.
-    let begun = live.server.sql("select extract(epoch from now())::bigint").stdout;
+    let begun = live.server.sql("select floor(extract(epoch from now()))").stdout;
     wait_until(Duration::from_secs(60), || {
-        live.server.sql("select extract(epoch from now())::bigint").stdout != begun
+        live.server.sql("select floor(extract(epoch from now()))").stdout != begun
     });
     let session = Job::new("psql")
         .args(["-X", "-c", "select pg_sleep(100)"])

@@ -172,7 +172,11 @@ pub fn processes_in(dir: &Path) -> Vec<String> {
         let arguments = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let arguments = String::from_utf8_lossy(&arguments).replace('\0', " ");
         let works_there = fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(dir));
-        if works_there || arguments.contains(&*text) {
+        // `…/tmp-12` is not below `…/tmp-1`.
+        let names_it = arguments
+            .match_indices(&*text)
+            .any(|(at, _)| !arguments[at + text.len()..].starts_with(|next: char| next.is_alphanumeric()));
+        if works_there || names_it {
             found.push(format!("{name} {arguments}"));
         }
     }

@@ -107,12 +107,15 @@ impl Side {
 }
 
 impl Moment {
-    /// That many seconds from now; `None` where this system has no such clock.
+    /// That many seconds from now, and never less: the clock counts whole ones. `None` where this system has no such clock.
     #[must_use]
     pub fn after(seconds: u64) -> Option<Self> {
         let now = Self::now()?;
         Some(Self {
-            at: now.at.saturating_add(seconds),
+            at: now
+                .at
+                .saturating_add(seconds)
+                .saturating_add(u64::from(seconds > 0)),
             ..now
         })
     }

@@ -110,6 +110,17 @@ fn opening(done: &[String], canvas: &mut Canvas<'_>, area: Rect) {
 /// Rows of the outcome, which is at the bottom from the start.
 const OUTCOME: u16 = 4;
 
+/// The same once it is there: what was seen may take more of them.
+fn rows_of_outcome(lesson: &Lesson, columns: usize) -> u16 {
+    let lines = |text: &str| wrap(&visible(text), columns.saturating_sub(2)).len();
+    let wanted = lesson.outcome.as_ref().map_or(0, |outcome| {
+        lines(&outcome.observed) + lines(&lesson.scene.text().means)
+    });
+    u16::try_from(wanted)
+        .unwrap_or(u16::MAX)
+        .clamp(OUTCOME, 2 * OUTCOME)
+}
+
 fn scene(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     let columns = usize::from(area.width);
@@ -137,21 +148,17 @@ fn scene(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
         .unwrap_or(area.height)
         .min(area.height);
     page.paint(canvas, Rect { height: top, ..area });
+    let rows = rows_of_outcome(lesson, columns).min(area.height);
     let below = Rect::new(
         area.x,
         area.y + top,
         area.width,
-        area.height.saturating_sub(top + OUTCOME),
+        area.height.saturating_sub(top + rows),
     );
     if let Some(act) = act.filter(|_| lesson.scene != Scene::Matrix) {
         happening(lesson, act, canvas, below);
     }
-    let last = Rect::new(
-        area.x,
-        area.bottom().saturating_sub(OUTCOME.min(area.height)),
-        area.width,
-        OUTCOME.min(area.height),
-    );
+    let last = Rect::new(area.x, area.bottom().saturating_sub(rows), area.width, rows);
     outcome(lesson, canvas, last);
 }
 
@@ -290,7 +297,8 @@ fn outcome(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
     {
         let says = wrap(&visible(&outcome.observed), columns.saturating_sub(2));
         // What was seen may be long; what follows from it may not be lost for it.
-        let most = usize::from(area.height).saturating_sub(2);
+        let means = wrap(&lesson.scene.text().means, columns.saturating_sub(2)).len();
+        let most = usize::from(area.height).saturating_sub(means);
         let cut = says.len() > most;
         for (index, line) in says.into_iter().take(most).enumerate() {
             let more = if cut && index + 1 == most { " …" } else { "" };
