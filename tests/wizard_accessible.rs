@@ -225,7 +225,7 @@ fn a_server_that_went_away_is_noticed_and_started_again() {
     enter_until(&mut pty, "Verified: verify-full");
     let asked = |pty: &Pty, times: usize| {
         pty.until("what to do is asked", |screen| {
-            screen.matches("\"again\" tries every promise again:").count() == times
+            screen.matches("\"again\" tries every promise again").count() == times
         });
     };
     asked(&pty, 1);
