@@ -377,7 +377,8 @@ fn where_it_runs_is_changed_and_the_old_server_stops() {
     works(&it);
     let state = docker.run(&["ps", "-q", "--filter", &format!("name={}", it.name())]);
     assert_eq!(state.stdout, "");
-    it.pgtls(&["down"]).run().expect_status(0);
+    // The sandbox's data goes here: a later `down --volumes` is about the container's.
+    it.pgtls(&["down", "--volumes", "--yes"]).run().expect_status(0);
     // The compose file went with the first change: whose the volume is, somebody has to say.
     let unasked = it.up("one-way", "postgres:17", &[]);
     assert_eq!(unasked.status, Some(2), "{}", unasked.stderr);
