@@ -241,3 +241,47 @@ async fn converse(client: TcpStream, plot: Plot, server: SocketAddr, tell: heard
     };
     tell.tell(Overheard::Ended(ended));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It teaches, it is no tool for attacks: whatever else is given as the server is refused before anything listens.
+    #[test]
+    fn it_stands_in_front_of_loopback_and_of_nothing_else() {
+        let tcp = |addresses: &[&str]| Address::Tcp {
+            host: "db.example.org".to_owned(),
+            addresses: addresses
+                .iter()
+                .filter_map(|address| address.parse().ok())
+                .collect(),
+        };
+        for near in [
+            &["127.0.0.1:5432"][..],
+            &["127.9.9.9:5432"],
+            &["[::1]:5432", "127.0.0.1:5432"],
+        ] {
+            assert!(loopback(&tcp(near)).is_ok(), "{near:?}");
+        }
+        for far in [
+            &["192.0.2.1:5432"][..],
+            &["0.0.0.0:5432"],
+            &["[::]:5432"],
+            &["10.0.0.5:5432"],
+            &["169.254.0.1:5432"],
+            &["[fe80::1]:5432"],
+            &["[::ffff:192.0.2.1]:5432"],
+            // A name that is also somewhere else.
+            &["127.0.0.1:5432", "192.0.2.1:5432"],
+            &["192.0.2.1:5432", "[::1]:5432"],
+            &[],
+        ] {
+            assert!(
+                matches!(loopback(&tcp(far)), Err(ImpostorError::NotLoopback(_))),
+                "{far:?}"
+            );
+        }
+        let socket = Address::unix(std::path::Path::new("/run/postgresql"), 5432);
+        assert!(matches!(loopback(&socket), Err(ImpostorError::NotLoopback(_))));
+    }
+}
