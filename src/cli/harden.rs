@@ -181,6 +181,7 @@ fn turned_away(proposal: &Proposal) -> Option<(String, &'static str)> {
 fn nothing(why: String) -> Tried {
     Tried {
         probes: Vec::new(),
+        is_taken_back: true,
         failure: Some(why),
         confirm_within: None,
         notes: Vec::new(),
@@ -229,10 +230,12 @@ fn tell_end(proposal: &Proposal, tried: &Tried, output: Output) {
                 Some(false),
                 &format!("The stage {} is not in force", proposal.stage),
             );
-            output.failure(
-                why,
-                &["the server's files and settings are as they were".to_owned()],
-            );
+            let after = if tried.is_taken_back {
+                "the server's files and settings are as they were"
+            } else {
+                "`pgtls harden` without --stage says where the server stands"
+            };
+            output.failure(why, &[after.to_owned()]);
         }
         (None, Some(seconds)) => {
             output.promise(

@@ -175,7 +175,7 @@ fn a_try_lasts_only_if_it_is_confirmed_in_time() {
     live.ends_as(&before, true, "confirmed, then undone");
 
     // Nobody confirms.
-    live.in_force("require", &["--confirm-within", "5"]);
+    live.in_force("require", &["--confirm-within", "1"]);
     live.ends_as(&before, true, "not confirmed");
     let late = confirm().expect_status(1);
     assert!(late.stderr.contains("too late"), "{}", late.stderr);

@@ -145,6 +145,7 @@ impl Live {
             }
             let record = Record {
                 name: name.to_owned(),
+                mark,
                 data: data.to_path_buf(),
                 until: None,
                 journal,
@@ -298,7 +299,18 @@ impl Trial {
         if !self.live.is(self.number, TRY) {
             return Ok(None);
         }
-        self.live.load(self.number, TRY).map(Some)
+        let there = self.live.load(self.number, TRY)?;
+        Ok((there.record.mark == self.record.mark).then_some(there))
+    }
+
+    /// Whether nobody has decided over it yet. What lies under its number may be a later change, which a watchdog that
+    /// is about to end must not take back; a record that cannot be read is no reason not to go back.
+    fn stands(&self) -> bool {
+        self.live.is(self.number, TRY)
+            && self
+                .live
+                .load(self.number, TRY)
+                .map_or(true, |there| there.record.mark == self.record.mark)
     }
 
     /// Puts the new files beside the old ones, and gives those their second names. An error leaves nothing behind.
@@ -318,17 +330,21 @@ impl Trial {
         self.sync()
     }
 
-    /// Writes down until when it may be confirmed.
-    pub fn wait_until(&mut self, until: Moment) -> Result<()> {
+    /// Writes down until when it may be confirmed; `false` if it was taken back already.
+    pub fn wait_until(&mut self, until: Moment) -> Result<bool> {
         let _lock = self.live.lock()?;
+        if !self.stands() {
+            return Ok(false);
+        }
         self.record.until = Some(until);
-        write_record(&self.live.place_of(self.number, TRY), &self.record, false)
+        write_record(&self.live.place_of(self.number, TRY), &self.record, false)?;
+        Ok(true)
     }
 
     /// Keeps the change; `false` if it was taken back already.
     pub fn keep(&self) -> Result<bool> {
         let lock = self.live.lock()?;
-        if !self.live.is(self.number, TRY) {
+        if !self.stands() {
             return Ok(false);
         }
         if self.record.undoes.is_some() {
@@ -348,7 +364,7 @@ impl Trial {
     /// whatever could be put back is, and the rest can be tried again.
     pub fn go_back(&self, tell_server: impl FnOnce()) -> Result<Option<Taken>> {
         let _lock = self.live.lock()?;
-        if !self.live.is(self.number, TRY) {
+        if !self.stands() {
             return Ok(None);
         }
         let mut taken = Taken {
@@ -488,4 +504,56 @@ fn write_record(dir: &Path, record: &Record, is_new: bool) -> Result<()> {
     file::create(&staged, &bytes, 0o600, None)?;
     fs::rename(&staged, &path).map_err(|error| Error::io("write", &path, error))?;
     file::sync(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::super::record::Wanted;
+    use super::*;
+    use crate::apply::Project;
+
+    /// A watchdog looks every now and then: what it comes back to may be another change under the same number.
+    #[test]
+    fn a_change_decides_over_no_other_that_was_given_its_number() {
+        let (kit, server) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let path = server.path().canonicalize().unwrap().join("pg_hba.conf");
+        fs::write(&path, "old").unwrap();
+        let project = Project::create(kit.path()).unwrap();
+        let live = Live::of(kit.path());
+        let change = |before: &str, after: &str| LiveChange {
+            path: path.clone(),
+            before: Some(Zeroizing::new(before.as_bytes().to_vec())),
+            after: Some(Wanted {
+                content: Zeroizing::new(after.as_bytes().to_vec()),
+                mode: 0o600,
+                owner: None,
+            }),
+        };
+        let begin = |changes: &[LiveChange], undoes| {
+            let trial = live
+                .begin(&project, "require", server.path(), changes, undoes)
+                .unwrap();
+            trial.stage(changes).unwrap();
+            trial.place().unwrap();
+            trial
+        };
+        let first = begin(&[change("old", "new")], None);
+        let mut watched = live.unfinished().unwrap().unwrap();
+        assert!(watched.again().unwrap().is_some() && first.keep().unwrap());
+        let undo = begin(&[change("new", "old")], Some(first.number()));
+        assert!(undo.keep().unwrap());
+
+        let second = begin(&[change("old", "newer")], None);
+        assert_eq!(second.number(), first.number(), "the case that this is about");
+        assert!(watched.again().unwrap().is_none());
+        assert!(!watched.wait_until(Moment::after(0).unwrap()).unwrap());
+        assert!(!watched.keep().unwrap());
+        assert!(watched.go_back(|| panic!("nothing changed")).unwrap().is_none());
+        assert_eq!(fs::read(&path).unwrap(), b"newer");
+        assert!(second.again().unwrap().is_some());
+        assert!(second.go_back(|| ()).unwrap().is_some());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+    }
 }

@@ -43,6 +43,9 @@ impl std::fmt::Debug for LiveChange {
 pub struct Record {
     /// What it is, in a word: the stage.
     pub name: String,
+    /// Tells this change from every other: numbers are given again.
+    #[serde(default)]
+    pub(super) mark: String,
     /// The data directory of the server, whose `postmaster.pid` names the process that reads the files.
     pub data: PathBuf,
     /// Until when it may be confirmed; `None`: the run that made it decides.

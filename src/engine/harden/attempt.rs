@@ -47,6 +47,7 @@ pub async fn attempt(
     let mut tried = Tried {
         probes: Vec::new(),
         failure: None,
+        is_taken_back: true,
         confirm_within: None,
         notes: Vec::new(),
     };
@@ -98,13 +99,16 @@ pub async fn attempt(
             let is_kept = trial.keep()?;
             watchdog.dismiss();
             if !is_kept {
+                tried.is_taken_back = false;
                 tried.failure = Some("the watchdog took it back meanwhile".to_owned());
             }
         }
         (Ok(()), Some(seconds)) => {
             let until = Moment::after(seconds);
             let waits = match until {
-                Some(until) => trial.wait_until(until).is_ok() && watchdog.wait_for_confirmation(),
+                Some(until) => {
+                    trial.wait_until(until).is_ok_and(|stands| stands) && watchdog.wait_for_confirmation()
+                }
                 None => false,
             };
             if waits {
@@ -128,13 +132,19 @@ async fn back(survey: &mut Survey, trial: &Trial, why: &str, tried: &mut Tried) 
     let loaded = load_time(survey).await;
     let taken = trial.go_back(|| _ = server::reload(&data))?;
     tried.failure = Some(why.to_owned());
-    if let Some(taken) = taken {
-        for path in taken.kept {
-            tried.notes.push(format!(
-                "somebody changed a file meanwhile; what they made of it is {}",
-                path.display()
-            ));
-        }
+    let Some(taken) = taken else {
+        tried.is_taken_back = false;
+        tried.notes.push(
+            "somebody else decided over this change meanwhile: its watchdog, or another run of pgtls"
+                .to_owned(),
+        );
+        return Ok(());
+    };
+    for path in taken.kept {
+        tried.notes.push(format!(
+            "somebody changed a file meanwhile; what they made of it is {}",
+            path.display()
+        ));
     }
     // The signal is enough; that it was heard is worth a moment.
     if loaded.is_some() {

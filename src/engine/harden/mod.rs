@@ -50,8 +50,10 @@ pub struct Hardening {
 pub struct Tried {
     /// What was proven, and what was not.
     pub probes: Vec<Probe>,
-    /// `None`: the stage is in force and proven; else why not, after which everything was taken back.
+    /// `None`: the stage is in force and proven; else why not.
     pub failure: Option<String>,
+    /// Whether it was this run that took everything back after a failure; not where somebody else decided meanwhile.
+    pub is_taken_back: bool,
     /// Seconds that are left to confirm it.
     pub confirm_within: Option<u64>,
     /// What should be known.
