@@ -199,6 +199,14 @@ struct Course {
     captured: Vec<String>,
 }
 
+/// How often a port is looked for that nobody takes before the server has it.
+const TRIES: u32 = 5;
+
+fn is_port_taken(error: &Error) -> bool {
+    let Error::Server(error) = error else { return false };
+    error.diagnosis().is_some_and(|found| found.slug == "port-taken")
+}
+
 /// A lesson under way. Dropping it stops the server and removes everything.
 #[derive(Debug)]
 pub struct Lesson {
@@ -208,8 +216,18 @@ pub struct Lesson {
 impl Lesson {
     /// Starts the server. PostgreSQL's programs are fetched where there are none and the person agrees.
     pub async fn open(wanted: &Wanted, ask: &dyn Ask, tell: &Teller) -> Result<Self, Error> {
-        let stage = Box::pin(Stage::open(wanted, ask, tell)).await?;
-        Ok(Self { stage })
+        let mut tries = 1;
+        loop {
+            match Box::pin(Stage::open(wanted, ask, tell)).await {
+                Ok(stage) => return Ok(Self { stage }),
+                // Nobody asked for this port: it was free, and somebody took it before the server could.
+                Err(error) if tries < TRIES && is_port_taken(&error) => {
+                    tell.notice("another program took the port in between; once more, with another");
+                    tries += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// The client that connects, such as `psql 15.18`.
