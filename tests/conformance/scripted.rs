@@ -16,6 +16,8 @@ pub const SCRIPTS: &[(&str, Script)] = &[
     ("stuffed-bytes", |stream| {
         read(stream);
         write(stream, b"Sstuffed");
+        // libpq looks at it once the handshake is over: it is heard out, so that it meets an end and no reset.
+        read(stream);
     }),
     ("not-postgres", |stream| {
         read(stream);
