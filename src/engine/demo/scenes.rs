@@ -175,7 +175,7 @@ impl Play<'_> {
             deaf && stolen && changed && walled,
             format!(
                 "the eavesdropper read {}; the impostor {}, and the client printed {} (the truth is {BALANCE}); with \
-                 channel_binding=require it {}",
+                 channel_binding=require it was {}",
                 if deaf { "nothing" } else { "along" },
                 if stolen {
                     "read password, query and answer"
@@ -183,7 +183,11 @@ impl Play<'_> {
                     "got no password"
                 },
                 acted.last_words(),
-                if walled { "was refused" } else { "was not refused" },
+                if walled {
+                    format!("refused: {}", wall.last_words())
+                } else {
+                    "not refused".to_owned()
+                },
             ),
         );
         Ok(())
