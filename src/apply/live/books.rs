@@ -363,10 +363,49 @@ impl Trial {
     /// Puts every file back, and has the server follow (`tell_server`); `None` if it was decided already. After an error,
     /// whatever could be put back is, and the rest can be tried again.
     pub fn go_back(&self, tell_server: impl FnOnce()) -> Result<Option<Taken>> {
+        if !self.live.dir.is_dir() {
+            return self.go_back_without_books(tell_server);
+        }
         let _lock = self.live.lock()?;
         if !self.stands() {
             return Ok(None);
         }
+        let taken = self.restore()?;
+        // The names are back; a disk that cannot sync them now does so later.
+        let _ = self.sync();
+        // Before it is written down as done: whoever is killed in between leaves it to be done again.
+        tell_server();
+        for number in self.live.numbers(BACK)? {
+            let _ = fs::remove_dir_all(self.live.place_of(number, BACK));
+        }
+        self.live.turn(self.number, TRY, BACK)?;
+        let back = self.live.place_of(self.number, BACK);
+        // Old keys have no business there.
+        for at in 0..self.record.files.len() {
+            let _ = file::remove(&back.join(format!("old-{at}")));
+        }
+        Ok(Some(taken))
+    }
+
+    /// The project was removed while the change waited: nobody can keep it any more. Where the old files still have their
+    /// second names it was not decided, and what is known of it here is enough.
+    fn go_back_without_books(&self, tell_server: impl FnOnce()) -> Result<Option<Taken>> {
+        let is_undecided = self
+            .record
+            .files
+            .iter()
+            .any(|item| item.before.is_some() && item.saved.exists());
+        if !is_undecided {
+            return Ok(None);
+        }
+        let taken = self.restore()?;
+        let _ = self.sync();
+        tell_server();
+        Ok(Some(taken))
+    }
+
+    /// Every file as it was; after an error, whatever could be put back is.
+    fn restore(&self) -> Result<Taken> {
         let mut taken = Taken {
             files: Vec::new(),
             kept: Vec::new(),
@@ -384,20 +423,7 @@ impl Trial {
         if let Some(error) = first {
             return Err(error);
         }
-        // The names are back; a disk that cannot sync them now does so later.
-        let _ = self.sync();
-        // Before it is written down as done: whoever is killed in between leaves it to be done again.
-        tell_server();
-        for number in self.live.numbers(BACK)? {
-            let _ = fs::remove_dir_all(self.live.place_of(number, BACK));
-        }
-        self.live.turn(self.number, TRY, BACK)?;
-        let back = self.live.place_of(self.number, BACK);
-        // Old keys have no business there.
-        for at in 0..self.record.files.len() {
-            let _ = file::remove(&back.join(format!("old-{at}")));
-        }
-        Ok(Some(taken))
+        Ok(taken)
     }
 
     /// The changes that undo this one, and the files that somebody edited since.
@@ -555,5 +581,16 @@ mod tests {
         assert!(second.again().unwrap().is_some());
         assert!(second.go_back(|| ()).unwrap().is_some());
         assert_eq!(fs::read(&path).unwrap(), b"old");
+
+        // The project is removed: what was kept stays, what waits goes back, and whoever asks again is not kept waiting.
+        let kept = begin(&[change("old", "kept")], None);
+        assert!(kept.keep().unwrap());
+        let waits = begin(&[change("kept", "waits")], None);
+        fs::remove_dir_all(kit.path().join(BOOKS)).unwrap();
+        assert!(kept.go_back(|| panic!("it was kept")).unwrap().is_none());
+        let mut is_told = false;
+        assert!(waits.go_back(|| is_told = true).unwrap().is_some());
+        assert!(is_told && waits.go_back(|| panic!("it is done")).unwrap().is_none());
+        assert_eq!(fs::read(&path).unwrap(), b"kept");
     }
 }
