@@ -80,7 +80,7 @@ pub enum Command {
     /// Write the files, so that it can be undone.
     Apply(ApplyArgs),
     /// Take back the last write.
-    Undo,
+    Undo(UndoArgs),
     /// Stop what `up` started.
     Down {
         /// Delete the database's data too.
@@ -308,6 +308,14 @@ pub struct AuditArgs {
     pub timeout: f64,
 }
 
+/// `undo`.
+#[derive(Debug, Args)]
+pub struct UndoArgs {
+    /// A superuser's way in, where a stage of `harden` was put in force over SQL and the one that did it no longer does.
+    #[arg(long, value_name = "CONNINFO")]
+    pub admin: Option<String>,
+}
+
 /// `harden`.
 #[derive(Debug, Args)]
 #[command(
@@ -316,6 +324,8 @@ pub struct AuditArgs {
         Each shows the difference of the server's own files and every session that would be turned away, then tries it under \
         a watchdog: reload, probes, a new login of the admin; whatever fails is taken back at once. `pgtls undo --dir DIR` \
         takes the last stage back.\n\n\
+        Where the server's files are not on this machine, on and floor go over SQL (ALTER SYSTEM); the watchdog holds a session \
+        of its own from before the change. What only files can do becomes a bundle for the server's administrator.\n\n\
         Exit status: 0 the stage is in force and proven · 1 it is not, and everything is as it was · 3 this machine or this \
         server does not allow it"
 )]

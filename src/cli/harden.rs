@@ -8,10 +8,10 @@ use time::OffsetDateTime;
 use crate::conninfo::Environment;
 use crate::engine::harden::{self, Hardening, Proposal, Survey, Tried};
 use crate::engine::{self, Error, Means};
-use crate::harden::{Impact, Stage};
+use crate::harden::{Altered, Impact, Stage};
 use crate::verify::Probe;
 
-use super::args::{Global, HardenArgs, HardenStage};
+use super::args::{Global, HardenArgs, HardenStage, UndoArgs};
 use super::output::{Output, object};
 use super::prompt::Prompt;
 use super::verify::{given, timeout};
@@ -24,6 +24,8 @@ struct Report<'a> {
     server: ServerRow,
     in_force: bool,
     files: Vec<FileRow>,
+    /// Altered over SQL, where the files are out of reach.
+    settings: &'a [Altered],
     impact: &'a Impact,
     probes: &'a [Probe],
     /// Seconds to confirm it in.
@@ -83,7 +85,9 @@ pub fn run(global: &Global, args: &HardenArgs, output: Output) -> Result<Exit, E
             tell_json(&proposal, &survey, &nothing(why), output);
             return Ok(Exit::Broken);
         }
-        if let (Err(why), false) = (&survey.reach, proposal.is_empty()) {
+        if let (Err(why), false) = (&survey.reach, proposal.is_empty())
+            && !proposal.is_within_reach(&survey)
+        {
             return bundle(&survey, &proposal, why, output);
         }
         if !proposal.is_empty() && !prompt.confirm("Try it?") {
@@ -201,6 +205,9 @@ fn show(proposal: &Proposal, survey: &Survey, output: Output) {
     for file in &proposal.files {
         output.diff(&file.diff);
     }
+    for one in proposal.settings.iter().flatten() {
+        output.diff(&altered(one, survey));
+    }
     if proposal.is_empty() {
         output.say("The server's files say all of it already");
     }
@@ -217,6 +224,21 @@ fn show(proposal: &Proposal, survey: &Survey, output: Output) {
             output.say(format_args!("  {}", affected.sentence()));
         }
     }
+}
+
+/// A setting as a difference: value and source now, and then.
+fn altered(one: &Altered, survey: &Survey) -> String {
+    let (value, source) = survey.in_force.get(&one.name).cloned().unwrap_or_default();
+    let place = one
+        .place
+        .as_ref()
+        .map_or(source, |place| crate::pki::printable(place));
+    format!(
+        "--- {name} ({place})\n+++ {name} (ALTER SYSTEM)\n-{name} = '{value}'\n+{name} = '{after}'\n",
+        name = one.name,
+        value = crate::pki::printable(&value),
+        after = crate::pki::printable(&one.after)
+    )
 }
 
 fn tell_end(proposal: &Proposal, tried: &Tried, output: Output) {
@@ -282,6 +304,7 @@ fn tell_json(proposal: &Proposal, survey: &Survey, tried: &Tried, output: Output
                 diff: file.diff.clone(),
             })
             .collect(),
+        settings: proposal.settings.as_deref().unwrap_or_default(),
         impact: &proposal.impact,
         probes: &tried.probes,
         confirm_within: tried.confirm_within,
@@ -443,7 +466,7 @@ fn confirm(global: &Global, output: Output) -> Result<Exit, Error> {
 
 /// The process that takes a change back when nobody keeps it.
 pub fn watchdog(global: &Global) -> Result<Exit, Error> {
-    crate::server::keep_watch(&global.dir)?;
+    harden::keep_watch(&global.dir)?;
     Ok(Exit::Holds)
 }
 
@@ -452,6 +475,7 @@ struct Undone {
     dir: String,
     stage: String,
     files: Vec<UndoneRow>,
+    settings: Vec<String>,
     kept: Vec<String>,
     reloaded: bool,
     remaining: usize,
@@ -464,8 +488,13 @@ struct UndoneRow {
 }
 
 /// Takes the last stage back; `None` where there is none.
-pub fn undo(global: &Global, output: Output) -> Result<Option<Exit>, Error> {
-    let Some(undone) = harden::undo_stage(&global.dir, &output.teller())? else {
+pub fn undo(global: &Global, args: &UndoArgs, output: Output) -> Result<Option<Exit>, Error> {
+    let admin = args
+        .admin
+        .as_deref()
+        .map(|text| given(text, output))
+        .transpose()?;
+    let Some(undone) = harden::undo_stage_as(&global.dir, admin.as_ref(), &output.teller())? else {
         return Ok(None);
     };
     if output.json() {
@@ -480,6 +509,7 @@ pub fn undo(global: &Global, output: Output) -> Result<Option<Exit>, Error> {
                     exists: path.exists(),
                 })
                 .collect(),
+            settings: undone.settings,
             kept: undone
                 .kept
                 .iter()
@@ -493,6 +523,9 @@ pub fn undo(global: &Global, output: Output) -> Result<Option<Exit>, Error> {
     for path in &undone.files {
         let word = if path.exists() { "restored" } else { "removed" };
         output.say(format_args!("  {word:<8} {}", path.display()));
+    }
+    for name in &undone.settings {
+        output.say(format_args!("  restored {name}"));
     }
     output.remark(if undone.reloaded {
         "the server has been told to read them"

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use crate::engine::{self, Error, Renew, Secrets, Stage};
 use crate::setup::CertificateSource;
 
-use super::args::{CaStage, Global, RenewArgs};
+use super::args::{CaStage, Global, RenewArgs, UndoArgs};
 use super::output::{Output, object};
 use super::plan::FileRow;
 use super::prompt::Prompt;
@@ -27,8 +27,8 @@ struct UndoneRow {
 }
 
 /// Takes back the last write, of a server's own files first.
-pub fn undo(global: &Global, output: Output) -> Result<Exit, Error> {
-    if let Some(exit) = super::harden::undo(global, output)? {
+pub fn undo(global: &Global, args: &UndoArgs, output: Output) -> Result<Exit, Error> {
+    if let Some(exit) = super::harden::undo(global, args, output)? {
         return Ok(exit);
     }
     let undone = drive(engine::undo(&global.dir, &output.teller()))?;

@@ -113,7 +113,7 @@ fn dispatch(cli: Cli, output: Output) -> Result<Exit, Error> {
         Command::Up(args) => up::run(&global, &args, output),
         Command::Plan(args) => plan::plan(&global, &args, output),
         Command::Apply(args) => plan::apply(&global, &args, output),
-        Command::Undo => manage::undo(&global, output),
+        Command::Undo(args) => manage::undo(&global, &args, output),
         Command::Down { volumes } => manage::down(&global, volumes, output),
         Command::Verify(args) => verify::run(&global, args, output),
         Command::Harden(args) => harden::run(&global, &args, output),

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::{Prevented, Stage, Wish};
 use crate::conf::hba::Rules;
 use crate::conf::ident::Maps;
-use crate::conf::settings::{Origin, Settings, boolean};
+use crate::conf::settings::{Origin, Setting, Settings, boolean};
 use crate::conf::simulate::{Simulator, World};
 use crate::conf::{Dialect, Files, Unreadable};
 
@@ -35,6 +37,23 @@ pub struct Draft<'a> {
     changed: BTreeMap<PathBuf, Vec<u8>>,
     /// What is wanted of the settings, in the order in which it was asked for.
     wanted: Vec<(String, String)>,
+    /// Whether settings go to `postgresql.auto.conf`.
+    pub(super) over_sql: bool,
+}
+
+/// A setting that `ALTER SYSTEM` changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Altered {
+    /// Its name.
+    pub name: String,
+    /// Its value by the server's files; `None`: they do not name it.
+    pub was: Option<String>,
+    /// Where that stands.
+    pub place: Option<String>,
+    /// Its value in `postgresql.auto.conf`, which an undo puts back; `None`: it is not there.
+    pub auto: Option<String>,
+    /// What it shall be.
+    pub after: String,
 }
 
 impl Files for Draft<'_> {
@@ -58,6 +77,7 @@ impl<'a> Draft<'a> {
             server,
             changed: BTreeMap::new(),
             wanted: Vec::new(),
+            over_sql: false,
         };
         if let Some(fault) = draft.settings()?.faults().first() {
             return Err(Prevented::Broken {
@@ -125,6 +145,48 @@ impl<'a> Draft<'a> {
     #[must_use]
     pub fn wanted(&self) -> &[(String, String)] {
         &self.wanted
+    }
+
+    /// `postgresql.auto.conf`.
+    pub(super) fn auto(&self) -> PathBuf {
+        self.server.data.join("postgresql.auto.conf")
+    }
+
+    /// The settings that have to be altered, in an order in which each beginning of it is a configuration that the server
+    /// takes; `None` where more than `postgresql.auto.conf` changes.
+    pub fn altered(&self) -> Result<Option<Vec<Altered>>, Prevented> {
+        let auto = self.auto();
+        if self.changes().any(|(path, ..)| path != auto) {
+            return Ok(None);
+        }
+        let server = self.server;
+        let before = Settings::load(&server.conf, Some(&server.data), &*server.files)
+            .map_err(|why| unreadable(&server.conf, &why))?;
+        let text = |setting: &Setting| String::from_utf8_lossy(&setting.value).into_owned();
+        let now = self.settings()?;
+        let mut altered: Vec<Altered> = Vec::new();
+        for (name, after) in &self.wanted {
+            let in_auto = |settings: &Settings| {
+                let mut all = settings.all().iter().rev();
+                all.find(|setting| setting.origin == Origin::Auto && setting.name == *name)
+                    .map(text)
+            };
+            let (auto, then) = (in_auto(&before), in_auto(&now));
+            if auto == then || altered.iter().any(|one| one.name == *name) {
+                continue;
+            }
+            let was = before.effective(name);
+            altered.push(Altered {
+                name: name.clone(),
+                was: was.map(text),
+                place: was.and_then(|was| was.place.as_ref()).map(ToString::to_string),
+                auto,
+                after: after.clone(),
+            });
+        }
+        // No lowest version without a highest above it.
+        altered.sort_by_key(|one| one.name != "ssl_max_protocol_version");
+        Ok(Some(altered))
     }
 
     /// The changed files: path, old bytes, new bytes.

@@ -16,7 +16,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use diff::unified;
-pub use draft::{Draft, ServerFiles};
+pub use draft::{Altered, Draft, ServerFiles};
 pub use impact::{Affected, Impact, impact};
 pub use place::{Managed, managed, patroni};
 pub use seen::{Seen, Sightings, TlsSeen, Watched};
@@ -99,6 +99,8 @@ pub struct Wish {
     pub maps: Vec<(String, String)>,
     /// Whether TLS 1.2 is turned away too.
     pub only_tls13: bool,
+    /// Whether settings go where `ALTER SYSTEM` writes them, `postgresql.auto.conf`.
+    pub over_sql: bool,
 }
 
 /// Why a stage cannot be planned.
@@ -144,6 +146,7 @@ pub enum Prevented {
 /// The stage as changes over the server's files.
 pub fn plan<'a>(server: &'a ServerFiles, wish: &Wish) -> Result<Draft<'a>, Prevented> {
     let mut draft = Draft::new(server)?;
+    draft.over_sql = wish.over_sql;
     settings::turn_on(&mut draft, wish)?;
     if wish.stage.requires_tls() {
         rules::require_tls(&mut draft)?;

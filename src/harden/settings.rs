@@ -1,8 +1,8 @@
 //! `postgresql.conf`: a setting is changed where the line stands that decides over it.
 
 use super::{Draft, Prevented, Stage, Wish};
-use crate::conf::Edits;
 use crate::conf::settings::{Document, Origin, boolean};
+use crate::conf::{Edits, Files, Unreadable};
 
 /// TLS with that certificate, and that CA for clients.
 pub fn turn_on(draft: &mut Draft<'_>, wish: &Wish) -> Result<(), Prevented> {
@@ -52,13 +52,19 @@ fn set(draft: &mut Draft<'_>, name: &str, value: &str) -> Result<(), Prevented> 
                 });
             }
             match &found.place {
+                _ if draft.over_sql => draft.auto(),
                 Some(place) => place.file.to_path_buf(),
                 None => draft.server.conf.clone(),
             }
         }
+        None if draft.over_sql => draft.auto(),
         None => draft.server.conf.clone(),
     };
-    let document = Document::parse(draft.bytes(&file)?);
+    let bytes = match draft.read(&file) {
+        Err(Unreadable::Missing) if draft.over_sql => Vec::new(),
+        _ => draft.bytes(&file)?,
+    };
+    let document = Document::parse(bytes);
     let edits = Edits::new(document.set(name, value).into_iter().collect());
     if let Some(bytes) = edits.and_then(|edits| edits.apply(document.bytes())) {
         draft.put(&file, bytes);

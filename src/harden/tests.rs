@@ -32,6 +32,7 @@ fn wish(stage: Stage) -> Wish {
         proof: ClientProof::Beside,
         maps: Vec::new(),
         only_tls13: false,
+        over_sql: false,
     }
 }
 

@@ -56,4 +56,4 @@ pub use process::Conversation;
 pub use psql::{Psql, PsqlFiles, Said};
 pub use sandbox::{Reload, SUPERUSER, Sandbox, Server, Status};
 pub use temporary::{Temporary, keep_until_the_end};
-pub use watchdog::{Watchdog, keep_watch};
+pub use watchdog::{Lookout, Watchdog, handed_over, keep_watch, not_ready, watched};

@@ -7,5 +7,6 @@ mod support;
 
 mod drills;
 mod live;
+mod over_sql;
 mod sessions;
 mod stages;

@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::file;
-use super::record::{Item, LiveChange, Moment, Record, Side};
+use super::record::{Alteration, Item, LiveChange, Moment, Record, Side};
 use crate::apply::error::{Error, Result};
 use crate::apply::project::Locked;
 use crate::apply::{BOOKS, last_elsewhere};
@@ -25,6 +25,30 @@ pub struct Trial {
     live: Live,
     number: u32,
     record: Record,
+}
+
+/// A change as it is planned.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan<'a> {
+    /// What it is, in a word.
+    pub name: &'a str,
+    /// The data directory of the server.
+    pub data: &'a Path,
+    /// Its files.
+    pub files: &'a [LiveChange],
+    /// Or its settings.
+    pub alteration: Option<&'a Alteration>,
+    /// The number of the change that this one takes back.
+    pub undoes: Option<u32>,
+}
+
+/// The right to decide over a change, which nobody else has meanwhile.
+#[derive(Debug)]
+#[must_use]
+pub struct Decision<'a> {
+    trial: &'a Trial,
+    /// `None`: the books are gone, and nobody else can decide.
+    lock: Option<File>,
 }
 
 /// What going back came to.
@@ -77,14 +101,8 @@ impl Live {
     /// Writes down a change with all that going back needs. Nothing of the server's is touched.
     ///
     /// `project` is held, so that nobody else is at it.
-    pub fn begin(
-        &self,
-        project: &Locked,
-        name: &str,
-        data: &Path,
-        changes: &[LiveChange],
-        undoes: Option<u32>,
-    ) -> Result<Trial> {
+    pub fn begin(&self, project: &Locked, plan: &Plan<'_>) -> Result<Trial> {
+        let changes = plan.files;
         self.make()?;
         let _lock = self.lock()?;
         let journal = last_elsewhere(project)?;
@@ -144,12 +162,13 @@ impl Live {
                 });
             }
             let record = Record {
-                name: name.to_owned(),
+                name: plan.name.to_owned(),
                 mark,
-                data: data.to_path_buf(),
+                data: plan.data.to_path_buf(),
                 until: None,
                 journal,
-                undoes,
+                undoes: plan.undoes,
+                alteration: plan.alteration.cloned(),
                 files,
             };
             write_record(&dir, &record, true)?;
@@ -294,6 +313,12 @@ impl Trial {
         self.number
     }
 
+    /// Whether the project still has the books of it.
+    #[must_use]
+    pub fn has_books(&self) -> bool {
+        self.live.dir.is_dir()
+    }
+
     /// The same change as it is now; `None` once it is decided.
     pub fn again(&self) -> Result<Option<Self>> {
         if !self.live.is(self.number, TRY) {
@@ -363,28 +388,34 @@ impl Trial {
     /// Puts every file back, and has the server follow (`tell_server`); `None` if it was decided already. After an error,
     /// whatever could be put back is, and the rest can be tried again.
     pub fn go_back(&self, tell_server: impl FnOnce()) -> Result<Option<Taken>> {
-        if !self.live.dir.is_dir() {
+        if !self.has_books() {
             return self.go_back_without_books(tell_server);
         }
-        let _lock = self.live.lock()?;
-        if !self.stands() {
+        let Some(decision) = self.decide()? else {
             return Ok(None);
-        }
+        };
         let taken = self.restore()?;
         // The names are back; a disk that cannot sync them now does so later.
         let _ = self.sync();
         // Before it is written down as done: whoever is killed in between leaves it to be done again.
         tell_server();
-        for number in self.live.numbers(BACK)? {
-            let _ = fs::remove_dir_all(self.live.place_of(number, BACK));
-        }
-        self.live.turn(self.number, TRY, BACK)?;
-        let back = self.live.place_of(self.number, BACK);
-        // Old keys have no business there.
-        for at in 0..self.record.files.len() {
-            let _ = file::remove(&back.join(format!("old-{at}")));
-        }
+        decision.taken_back()?;
         Ok(Some(taken))
+    }
+
+    /// The right to decide over it; `None` if it was decided already. Nobody else decides while it is held.
+    pub fn decide(&self) -> Result<Option<Decision<'_>>> {
+        if !self.has_books() {
+            return Ok(Some(Decision {
+                trial: self,
+                lock: None,
+            }));
+        }
+        let lock = self.live.lock()?;
+        Ok(self.stands().then_some(Decision {
+            trial: self,
+            lock: Some(lock),
+        }))
     }
 
     /// The project was removed while the change waited: nobody can keep it any more. Where the old files still have their
@@ -497,6 +528,26 @@ impl Trial {
     }
 }
 
+impl Decision<'_> {
+    /// Everything is as it was before the change, and that is written down.
+    pub fn taken_back(self) -> Result<()> {
+        if self.lock.is_none() {
+            return Ok(());
+        }
+        let Trial { live, number, record } = self.trial;
+        for older in live.numbers(BACK)? {
+            let _ = fs::remove_dir_all(live.place_of(older, BACK));
+        }
+        live.turn(*number, TRY, BACK)?;
+        let back = live.place_of(*number, BACK);
+        // Old keys have no business there.
+        for at in 0..record.files.len() {
+            let _ = file::remove(&back.join(format!("old-{at}")));
+        }
+        Ok(())
+    }
+}
+
 /// A name beside a file that neither `include_dir` nor a shell's `*` takes up.
 fn beside(path: &Path, mark: &str, what: &str) -> PathBuf {
     let mut name = OsString::from(".");
@@ -558,9 +609,14 @@ mod tests {
             }),
         };
         let begin = |changes: &[LiveChange], undoes| {
-            let trial = live
-                .begin(&project, "require", server.path(), changes, undoes)
-                .unwrap();
+            let plan = Plan {
+                name: "require",
+                data: server.path(),
+                files: changes,
+                alteration: None,
+                undoes,
+            };
+            let trial = live.begin(&project, &plan).unwrap();
             trial.stage(changes).unwrap();
             trial.place().unwrap();
             trial

@@ -13,12 +13,15 @@
 //! | `NNNNNN.kept/` | a change that was confirmed, so that it can be undone |
 //! | `NNNNNN.back/` | the last change that was taken back, for whoever asks what became of it |
 //!
+//! A change of settings over SQL (`ALTER SYSTEM`) has the same books: what it was before is in its record, and whoever goes
+//! back holds the [`Decision`] while a session of theirs sets it again.
+//!
 //! A directory is moved from one name to the next in one step; that step is the decision.
 
 mod books;
 mod file;
 mod record;
 
-pub use books::{Live, Taken, Trial};
+pub use books::{Decision, Live, Plan, Taken, Trial};
 pub use file::copy_aside;
-pub use record::{LiveChange, Moment, Record, Wanted};
+pub use record::{Alteration, AutoSetting, LiveChange, Moment, Record, Wanted};

@@ -56,7 +56,50 @@ pub struct Record {
     /// The number of the change that this one takes back.
     #[serde(default)]
     pub undoes: Option<u32>,
+    /// What is changed over SQL; no file is then.
+    #[serde(default)]
+    pub alteration: Option<Alteration>,
     pub(super) files: Vec<Item>,
+}
+
+/// Settings of a server whose files are out of reach, changed with `ALTER SYSTEM`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alteration {
+    /// How the server is reached; without a password.
+    pub conninfo: String,
+    /// Which server that is: no other is changed by whoever comes back with the same words.
+    pub server: String,
+    /// How long one question may take, milliseconds.
+    pub timeout: u64,
+    /// In the order in which they are set: a server that is started in between takes any beginning of it.
+    pub settings: Vec<AutoSetting>,
+}
+
+/// What `postgresql.auto.conf` says of a setting; `None`: nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AutoSetting {
+    /// Its name.
+    pub name: String,
+    /// Before the change.
+    pub before: Option<String>,
+    /// After it.
+    pub after: Option<String>,
+}
+
+impl Alteration {
+    /// The change that takes this one back.
+    #[must_use]
+    pub fn inverse(&self) -> Self {
+        let settings = self.settings.iter().rev().map(|setting| AutoSetting {
+            name: setting.name.clone(),
+            before: setting.after.clone(),
+            after: setting.before.clone(),
+        });
+        Self {
+            settings: settings.collect(),
+            ..self.clone()
+        }
+    }
 }
 
 /// A moment on a clock that nobody sets: seconds since this machine was started.

@@ -1,29 +1,19 @@
 //! The try: write, reload, prove; and back, if any of it does not come to its end.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::apply::live::{Live, Moment, Trial};
+use crate::apply::live::{Live, Moment, Plan, Trial};
 use crate::apply::{self, Policy, compare_beside};
 use crate::conf::settings::boolean;
-use crate::conninfo::Keyword;
-use crate::dial::{
-    Deadline, FirstAnswer, HandshakeFault, Lost, NothingVerified, QueryFailure, SslAnswer, StartupFailure,
-    Stream, TlsSettings, TlsVersion, handshake, open, ssl_request, startup_over,
-};
-use crate::engine::audit::as_psql;
-use crate::engine::{Error, Event, Step, Teller, manage, target};
-use crate::harden::Stage;
+use crate::dial::QueryFailure;
+use crate::engine::{Error, Step, Teller};
 use crate::server::{self, Watchdog};
-use crate::setup::Mode;
-use crate::verify::{self, Outcome, Probe, ProbeId, Target, prove};
 
-use super::kit::{proof_conninfo, show_certificate};
-use super::survey::{settings, tcp_address};
+use super::over_sql::{self, Login, Side};
+use super::proof::proof;
+use super::survey::settings;
 use super::{Hardening, Proposal, Survey, Tried};
 
-/// How often a probe is asked that finds nothing out.
-const ATTEMPTS: u32 = 3;
 /// How long the server may take to read its files again.
 const RELOAD: Duration = Duration::from_secs(30);
 
@@ -66,9 +56,24 @@ pub async fn attempt(
         step.done("proven");
         return Ok(tried);
     }
+    let alteration = match &proposal.settings {
+        Some(altered) => Some(over_sql::change(hardening, survey, altered).await?),
+        None => None,
+    };
     let data = survey.map.here(&survey.server.data);
-    let mut trial = Live::of(dir).begin(&project, proposal.stage.name(), &data, &proposal.changes, None)?;
-    let mut watchdog = match Watchdog::start(dir) {
+    let plan = Plan {
+        name: proposal.stage.name(),
+        data: &data,
+        files: &proposal.changes,
+        alteration: alteration.as_ref(),
+        undoes: None,
+    };
+    let trial = Live::of(dir).begin(&project, &plan)?;
+    let started = match &alteration {
+        Some(_) => Watchdog::start_with(dir, Some(&Login::of(hardening).handed())),
+        None => Watchdog::start(dir),
+    };
+    let mut watchdog = match started {
         Ok(watchdog) => watchdog,
         Err(error) => {
             trial.go_back(|| ())?;
@@ -76,14 +81,7 @@ pub async fn attempt(
         }
     };
     let outcome = Box::pin(async {
-        trial
-            .stage(&proposal.changes)
-            .and_then(|()| trial.place())
-            .map_err(|error| error.to_string())?;
-        step.done(format!(
-            "{} of the server's files written",
-            proposal.changes.len()
-        ));
+        step.done(write(survey, proposal, &trial).await?);
         reload(survey, proposal, tell).await?;
         let step = tell.begin(Step::Verify);
         Box::pin(proof(hardening, survey, proposal, &mut tried.probes, tell)).await?;
@@ -94,7 +92,48 @@ pub async fn attempt(
         Ok(())
     })
     .await;
-    match (outcome, hardening.confirm_within) {
+    decide(
+        hardening.confirm_within,
+        survey,
+        trial,
+        watchdog,
+        outcome,
+        &mut tried,
+    )
+    .await?;
+    Ok(tried)
+}
+
+/// Writes the files, or alters the settings; gives what was done, in words.
+async fn write(survey: &mut Survey, proposal: &Proposal, trial: &Trial) -> Result<String, String> {
+    let Some(change) = &trial.record().alteration else {
+        trial
+            .stage(&proposal.changes)
+            .and_then(|()| trial.place())
+            .map_err(|error| error.to_string())?;
+        return Ok(format!(
+            "{} of the server's files written",
+            proposal.changes.len()
+        ));
+    };
+    let limit = survey.limit();
+    over_sql::put(&mut survey.session, &limit, change, Side::After).await?;
+    Ok(format!(
+        "{} of the server's settings altered",
+        change.settings.len()
+    ))
+}
+
+/// Keeps it, lets it wait to be confirmed, or takes it back.
+async fn decide(
+    confirm_within: Option<u64>,
+    survey: &mut Survey,
+    mut trial: Trial,
+    watchdog: Watchdog,
+    outcome: Result<(), String>,
+    tried: &mut Tried,
+) -> Result<(), Error> {
+    match (outcome, confirm_within) {
         (Ok(()), None) => {
             let is_kept = trial.keep()?;
             watchdog.dismiss();
@@ -115,30 +154,47 @@ pub async fn attempt(
                 tried.confirm_within = Some(seconds);
             } else {
                 let why = "nobody would have taken it back in time: the deadline could not be set";
-                back(survey, &trial, why, &mut tried).await?;
+                // The watchdog has lost us, and goes back as well.
+                back(survey, &trial, why, tried).await?;
             }
         }
         (Err(why), _) => {
-            back(survey, &trial, &why, &mut tried).await?;
-            watchdog.dismiss();
+            if back(survey, &trial, &why, tried).await? {
+                watchdog.dismiss();
+            }
         }
     }
-    Ok(tried)
+    Ok(())
 }
 
-/// Takes it back at once, and sees that the server follows.
-async fn back(survey: &mut Survey, trial: &Trial, why: &str, tried: &mut Tried) -> Result<(), Error> {
+/// Takes it back at once, and sees that the server follows; `false` if that is left to the watchdog.
+async fn back(survey: &mut Survey, trial: &Trial, why: &str, tried: &mut Tried) -> Result<bool, Error> {
+    tried.failure = Some(why.to_owned());
     let data = trial.record().data.clone();
     let loaded = load_time(survey).await;
-    let taken = trial.go_back(|| _ = server::reload(&data))?;
-    tried.failure = Some(why.to_owned());
+    let taken = match &trial.record().alteration {
+        Some(change) => {
+            let limit = survey.limit();
+            match over_sql::take_back(trial, change, &mut survey.session, &limit).await {
+                Ok(taken) => taken,
+                Err(error) => {
+                    tried.is_taken_back = false;
+                    tried.notes.push(format!(
+                        "this session could not take it back ({error}); the watchdog does, over its own"
+                    ));
+                    return Ok(false);
+                }
+            }
+        }
+        None => trial.go_back(|| _ = server::reload(&data))?,
+    };
     let Some(taken) = taken else {
         tried.is_taken_back = false;
         tried.notes.push(
             "somebody else decided over this change meanwhile: its watchdog, or another run of pgtls"
                 .to_owned(),
         );
-        return Ok(());
+        return Ok(true);
     };
     for path in taken.kept {
         tried.notes.push(format!(
@@ -153,7 +209,7 @@ async fn back(survey: &mut Survey, trial: &Trial, why: &str, tried: &mut Tried) 
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// When the server last read its files, as the held session knows it.
@@ -245,203 +301,4 @@ async fn reload(survey: &mut Survey, proposal: &Proposal, tell: &Teller) -> Resu
     }
     step.done("the server has read its files again");
     Ok(())
-}
-
-/// What must be seen for a stage to be in force.
-const fn promises(stage: Stage) -> &'static [ProbeId] {
-    use ProbeId as P;
-    match stage {
-        Stage::On | Stage::Watch => &[
-            P::Reach,
-            P::SslOffered,
-            P::Handshake,
-            P::Chain,
-            P::HostName,
-            P::Validity,
-        ],
-        Stage::Require => &[
-            P::Reach,
-            P::SslOffered,
-            P::Handshake,
-            P::Chain,
-            P::HostName,
-            P::Validity,
-            P::PlaintextRefused,
-        ],
-        Stage::Mtls => &[
-            P::Reach,
-            P::SslOffered,
-            P::Handshake,
-            P::Chain,
-            P::HostName,
-            P::Validity,
-            P::PlaintextRefused,
-            P::ForeignCertificateRefused,
-        ],
-        Stage::Floor => &[
-            P::Reach,
-            P::SslOffered,
-            P::Handshake,
-            P::Chain,
-            P::HostName,
-            P::Validity,
-            P::OldTlsRefused,
-        ],
-    }
-}
-
-/// The proof: the certificate that is served, the probes, a new login of the admin, and the one that is held.
-async fn proof(
-    hardening: &Hardening,
-    survey: &mut Survey,
-    proposal: &Proposal,
-    probes: &mut Vec<Probe>,
-    tell: &Teller,
-) -> Result<(), String> {
-    let words = |error: Error| error.to_string();
-    let (ip, port) = tcp_address(survey).map_err(words)?;
-    if let Some(wanted) = &proposal.leaf {
-        let served = manage::presented(&ip.to_string(), port, survey.deadline())
-            .await
-            .map_err(words)?;
-        if served.first() != Some(wanted) {
-            return Err(
-                "the server still serves another certificate: it did not take the new one, and its log says why".to_owned(),
-            );
-        }
-    }
-    let is_mtls = proposal.stage == Stage::Mtls;
-    let mut admin = hardening.conninfo.clone();
-    as_psql(&mut admin, &hardening.env);
-    let conninfo =
-        proof_conninfo(&proposal.project, &admin, survey, proposal.own_root, is_mtls).map_err(words)?;
-    let mut means = hardening.means.clone();
-    means.expect = Some(if is_mtls { Mode::Mtls } else { Mode::OneWay });
-    let dialled = target(conninfo, &hardening.env, &means).await.map_err(words)?;
-    let wanted = promises(proposal.stage);
-    for left in (0..ATTEMPTS).rev() {
-        let report = Box::pin(prove(&dialled, &|probe| tell.tell(Event::Probe(probe.clone())))).await;
-        *probes = report
-            .probes
-            .into_iter()
-            .filter(|probe| wanted.contains(&probe.id))
-            .collect();
-        let Some(failed) = probes.iter().find(|probe| probe.outcome != Outcome::Holds) else {
-            break;
-        };
-        // A full server, or a lost packet, says nothing: it is asked again.
-        if left > 0 && failed.outcome != Outcome::Broken {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            continue;
-        }
-        let evidence = failed.evidence.first().map(|line| format!(" ({line})"));
-        return Err(format!(
-            "{} is not proven: {}{}",
-            failed.id.name(),
-            failed.observed,
-            evidence.unwrap_or_default()
-        ));
-    }
-    if proposal
-        .wanted
-        .contains(&("ssl_min_protocol_version".to_owned(), "TLSv1.3".to_owned()))
-    {
-        only_tls13(&dialled).await?;
-    }
-    if is_mtls {
-        let list = survey
-            .setting("ssl_crl_file")
-            .filter(|file| !file.is_empty())
-            .map(|file| format!("; {file} (ssl_crl_file) must hold a list of the project's CA too"));
-        let explain = |why: String| why + list.as_deref().unwrap_or_default();
-        certificate_wanted(&dialled).await.map_err(explain)?;
-        // The admin may have none of the project's: then somebody else's stands for all of that CA.
-        if dialled.identity.is_none()
-            && let Some(kit) = proposal.project.kits.iter().find(|kit| kit.cn.is_some())
-        {
-            let mut conninfo =
-                proof_conninfo(&proposal.project, &admin, survey, proposal.own_root, false).map_err(words)?;
-            conninfo.set(Keyword::User, kit.role.clone());
-            show_certificate(&mut conninfo, &proposal.project, &kit.role);
-            let other = target(conninfo, &hardening.env, &means).await.map_err(words)?;
-            certificate_wanted(&other).await.map_err(explain)?;
-        }
-        if survey.own.address.is_some() {
-            show_certificate(&mut admin, &proposal.project, &survey.own.user);
-        }
-    }
-    // As the admin will come in next time.
-    let again = target(admin, &hardening.env, &hardening.means)
-        .await
-        .map_err(words)?;
-    let session = verify::enter(&again)
-        .await
-        .map_err(|why| format!("the admin cannot log in any more: {why}"))?;
-    session.close(survey.deadline()).await;
-    survey
-        .ask("asking over the session that is held", "SELECT 1 AS one")
-        .await
-        .map_err(words)?;
-    Ok(())
-}
-
-/// A hello that offers TLS 1.2 at most is turned away.
-async fn only_tls13(target: &Target) -> Result<(), String> {
-    let mut settings = TlsSettings::new(Arc::new(NothingVerified)).with_sni_for(&target.host);
-    settings.max_version = TlsVersion::Tls12;
-    let deadline = Deadline::after(target.timeout);
-    let stream = accepted(target, deadline).await?;
-    match handshake(stream, &settings, deadline).await {
-        Ok(_) => Err("TLS 1.2 is still spoken".to_owned()),
-        Err(failure) => match failure.fault {
-            HandshakeFault::Lost(Lost::Alert(_)) => Ok(()),
-            fault => Err(format!("whether TLS 1.2 is turned away cannot be told: {fault}")),
-        },
-    }
-}
-
-/// With the kit's certificate the server goes on, without it the login is turned away. Where neither goes on, nobody of
-/// that role comes in from here, and that alone shows nothing.
-async fn certificate_wanted(target: &Target) -> Result<(), String> {
-    let plain = TlsSettings::new(Arc::new(NothingVerified)).with_sni_for(&target.host);
-    let Some(identity) = &target.identity else {
-        return Ok(());
-    };
-    match first_answer(target, &plain.clone().with_identity(identity.clone())).await? {
-        Ok(FirstAnswer::AuthenticationRequest(_) | FirstAnswer::Admitted) => {}
-        Ok(FirstAnswer::Refused(_)) => return Ok(()),
-        // Such as a revocation list that knows nothing of the new CA.
-        Err(error) => {
-            return Err(format!(
-                "the server turns a client certificate of the project away: {error}"
-            ));
-        }
-    }
-    match first_answer(target, &plain).await? {
-        Ok(FirstAnswer::Refused(_)) => Ok(()),
-        Ok(_) => Err("a login without a client certificate is still let on".to_owned()),
-        Err(error) => Err(format!("a login without a client certificate: {error}")),
-    }
-}
-
-async fn accepted(target: &Target, deadline: Deadline) -> Result<Stream, String> {
-    let mut stream = open(&target.address, deadline)
-        .await
-        .map_err(|error| error.to_string())?;
-    match ssl_request(&mut stream, deadline).await {
-        Ok(SslAnswer::Accepts) => Ok(stream),
-        _ => Err("the server offers no TLS".to_owned()),
-    }
-}
-
-async fn first_answer(
-    target: &Target,
-    settings: &TlsSettings,
-) -> Result<Result<FirstAnswer, StartupFailure>, String> {
-    let deadline = Deadline::after(target.timeout);
-    let stream = accepted(target, deadline).await?;
-    let session = handshake(stream, settings, deadline)
-        .await
-        .map_err(|failure| failure.to_string())?;
-    Ok(startup_over(session, &target.user, &target.dbname, deadline).await)
 }

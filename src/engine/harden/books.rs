@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::apply::live::{Live, Record, copy_aside};
-use crate::apply::{Project, last_elsewhere};
+use crate::apply::live::{Live, Plan, Record, Taken, Trial, copy_aside};
+use crate::apply::{Locked, Project, last_elsewhere};
+use crate::conninfo::Conninfo;
 use crate::engine::{Error, Teller, prepare};
 use crate::server;
+
+use super::over_sql::{self, Side};
 
 /// What an undo of a stage came to.
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub struct Undone {
     pub stage: String,
     /// The files that are as they were.
     pub files: Vec<PathBuf>,
+    /// The settings that are as they were, where they were altered over SQL.
+    pub settings: Vec<String>,
     /// Copies of what somebody had made of them since.
     pub kept: Vec<PathBuf>,
     /// Whether the server was told to read them.
@@ -39,7 +44,7 @@ pub fn confirm(dir: &Path) -> Result<Record, Error> {
     let record = trial.record().clone();
     let in_time = record.until.as_ref().is_some_and(|until| !until.is_over());
     if !in_time {
-        trial.go_back(|| _ = server::reload(&record.data))?;
+        take_back(&dir, &trial, None, || _ = server::reload(&record.data))?;
     }
     if !in_time || !trial.keep()? {
         return Err(too_late(&record));
@@ -80,9 +85,9 @@ pub fn settle(dir: &Path, tell: &Teller) -> Result<(), Error> {
             remedy: "`pgtls harden --confirm` keeps it, `pgtls undo` takes it back".to_owned(),
         });
     }
-    if trial.go_back(|| _ = server::reload(&record.data))?.is_some() {
+    if take_back(&dir, &trial, None, || _ = server::reload(&record.data))?.is_some() {
         tell.notice(format!(
-            "an earlier run ended in the middle of the stage {}: the server's files are as they were before it",
+            "an earlier run ended in the middle of the stage {}: the server's files and settings are as they were before it",
             crate::pki::printable(&record.name)
         ));
     }
@@ -92,6 +97,11 @@ pub fn settle(dir: &Path, tell: &Teller) -> Result<(), Error> {
 /// Takes the last stage back, reload included: the one that waits to be confirmed, else the last that was kept. `None`
 /// where there is none, or where something later in the project's own journal is to be undone first.
 pub fn undo_stage(dir: &Path, tell: &Teller) -> Result<Option<Undone>, Error> {
+    undo_stage_as(dir, None, tell)
+}
+
+/// The same with a way in of the person's own, where the stage was put in force over SQL.
+pub fn undo_stage_as(dir: &Path, admin: Option<&Conninfo>, tell: &Teller) -> Result<Option<Undone>, Error> {
     let dir = prepare::absolute(dir);
     let live = Live::of(&dir);
     if live.unfinished()?.is_none() && live.last()?.is_none() {
@@ -102,12 +112,13 @@ pub fn undo_stage(dir: &Path, tell: &Teller) -> Result<Option<Undone>, Error> {
     if let Some(trial) = live.unfinished()? {
         let record = trial.record().clone();
         let mut reloaded = false;
-        if let Some(taken) = trial.go_back(|| reloaded = server::reload(&record.data))? {
+        if let Some(taken) = take_back(&dir, &trial, admin, || reloaded = server::reload(&record.data))? {
             return Ok(Some(Undone {
+                reloaded: reloaded || record.alteration.is_some(),
+                settings: settings(&record),
                 stage: record.name,
                 files: taken.files,
                 kept: taken.kept,
-                reloaded,
                 remaining: live.kept()?.len(),
             }));
         }
@@ -116,6 +127,9 @@ pub fn undo_stage(dir: &Path, tell: &Teller) -> Result<Option<Undone>, Error> {
     let record = last.record().clone();
     if last_elsewhere(&project)? > record.journal {
         return Ok(None);
+    }
+    if record.alteration.is_some() {
+        return undo_alteration(&dir, &project, &live, &last, admin, tell).map(Some);
     }
     let (changes, edited) = last.inverse()?;
     let mut kept = Vec::new();
@@ -129,7 +143,14 @@ pub fn undo_stage(dir: &Path, tell: &Teller) -> Result<Option<Undone>, Error> {
         kept.push(copy);
     }
     let name = format!("undo of {}", record.name);
-    let undo = live.begin(&project, &name, &record.data, &changes, Some(last.number()))?;
+    let plan = Plan {
+        name: &name,
+        data: &record.data,
+        files: &changes,
+        alteration: None,
+        undoes: Some(last.number()),
+    };
+    let undo = live.begin(&project, &plan)?;
     let written = undo.stage(&changes).and_then(|()| undo.place());
     if let Err(error) = written {
         undo.go_back(|| ())?;
@@ -140,8 +161,74 @@ pub fn undo_stage(dir: &Path, tell: &Teller) -> Result<Option<Undone>, Error> {
     Ok(Some(Undone {
         stage: record.name,
         files: changes.into_iter().map(|change| change.path).collect(),
+        settings: Vec::new(),
         kept,
         reloaded,
         remaining: live.kept()?.len(),
     }))
+}
+
+/// Takes back what is undecided, the way it came.
+fn take_back(
+    dir: &Path,
+    trial: &Trial,
+    admin: Option<&Conninfo>,
+    reload: impl FnOnce(),
+) -> Result<Option<Taken>, Error> {
+    match &trial.record().alteration {
+        Some(change) => over_sql::take_back_anew(dir, trial, change, admin),
+        None => Ok(trial.go_back(reload)?),
+    }
+}
+
+fn settings(record: &Record) -> Vec<String> {
+    let all = record.alteration.iter().flat_map(|change| &change.settings);
+    all.map(|setting| setting.name.clone()).collect()
+}
+
+/// Alters the settings back over a new login.
+fn undo_alteration(
+    dir: &Path,
+    project: &Locked,
+    live: &Live,
+    last: &Trial,
+    admin: Option<&Conninfo>,
+    tell: &Teller,
+) -> Result<Undone, Error> {
+    let record = last.record();
+    let change = record.alteration.clone().unwrap_or_default();
+    for since in over_sql::altered_since(dir, &change, admin)? {
+        tell.notice(format!(
+            "{} was altered since: {}",
+            since.name,
+            match &since.after {
+                Some(value) => format!("it was '{}'", crate::pki::printable(value)),
+                None => "postgresql.auto.conf did not name it any more".to_owned(),
+            }
+        ));
+    }
+    let inverse = change.inverse();
+    let name = format!("undo of {}", record.name);
+    let plan = Plan {
+        name: &name,
+        data: &record.data,
+        files: &[],
+        alteration: Some(&inverse),
+        undoes: Some(last.number()),
+    };
+    let undo = live.begin(project, &plan)?;
+    if let Err(error) = over_sql::put_anew(dir, &inverse, admin, Side::After) {
+        // What was altered before it failed is put in force again; where that fails too, the next run does it.
+        over_sql::take_back_anew(dir, &undo, &inverse, admin)?;
+        return Err(error);
+    }
+    undo.keep()?;
+    Ok(Undone {
+        stage: record.name.clone(),
+        files: Vec::new(),
+        settings: settings(record),
+        kept: Vec::new(),
+        reloaded: true,
+        remaining: live.kept()?.len(),
+    })
 }

@@ -7,8 +7,13 @@
 mod attempt;
 mod books;
 mod bundle;
+mod certificates;
+mod keeper;
 mod kit;
+mod over_sql;
+mod proof;
 mod propose;
+mod reach;
 mod survey;
 mod watch;
 
@@ -21,8 +26,9 @@ use crate::verify::Probe;
 use super::{Means, Request};
 
 pub use attempt::attempt;
-pub use books::{Undone, confirm, settle, undo_stage};
+pub use books::{Undone, confirm, settle, undo_stage, undo_stage_as};
 pub use bundle::bundle;
+pub use keeper::keep_watch;
 pub use propose::{Proposal, propose};
 pub use survey::{Survey, survey};
 pub use watch::{Look, watch};

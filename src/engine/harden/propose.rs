@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -10,17 +9,14 @@ use crate::apply::live::{LiveChange, Wanted};
 use crate::conf::hba::shown;
 use crate::conf::simulate::{Channel, Connection, Outcome, Simulator, outcome};
 use crate::conninfo::{Keyword, SslMode};
-use crate::dial::{
-    Address, Judgement, NothingVerified, SslAnswer, TlsSettings, Verified, handshake, open, ssl_request,
-};
 use crate::engine::Error;
-use crate::harden::{Draft, Impact, Prevented, Stage, TlsSeen, Watched, Wish, impact, plan, unified};
-use crate::judge::TrustStore;
+use crate::harden::{
+    Altered, Draft, Impact, Prevented, Stage, TlsSeen, Watched, Wish, impact, plan, unified,
+};
 use crate::pki::Certificate;
-use crate::setup::CertificateSource;
 
-use super::kit::{self, Project, as_named, free_name};
-use super::survey::tcp_address;
+use super::certificates::{NewFile, certificates};
+use super::kit::{self, Project};
 use super::{FileDiff, Hardening, Survey, watch};
 
 /// A stage, worked out.
@@ -40,6 +36,8 @@ pub struct Proposal {
     /// Text files and certificates by the server's own names, to see that it reads them.
     pub(super) read_back: Vec<(PathBuf, Zeroizing<Vec<u8>>)>,
     pub(super) wanted: Vec<(String, String)>,
+    /// The settings that are altered over SQL, where the files are out of reach and no file has to change.
+    pub settings: Option<Vec<Altered>>,
     /// Whether the certificate is to be proven by the project's root, or by what the admin's own connection trusts.
     pub(super) own_root: bool,
     /// The certificate that must be served afterwards; `None`: the one that is served now.
@@ -50,7 +48,13 @@ impl Proposal {
     /// Whether the server's files say all of it already.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
+        self.changes.is_empty() && self.settings.as_ref().is_none_or(Vec::is_empty)
+    }
+
+    /// Whether it can be put in force from here: over the server's files, or over SQL.
+    #[must_use]
+    pub fn is_within_reach(&self, survey: &Survey) -> bool {
+        survey.reach.is_ok() || self.settings.is_some()
     }
 
     /// The project directory.
@@ -105,8 +109,14 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
         proof: project.proof,
         maps: project.maps(),
         only_tls13: only_tls13(&watched, survey),
+        over_sql: survey.reach.is_err() && certificates.files.is_empty() && may_alter(survey),
     };
     let draft = plan(&survey.server, &wish).map_err(|why| prevented(&why))?;
+    let settings = if wish.over_sql {
+        draft.altered().map_err(|why| prevented(&why))?
+    } else {
+        None
+    };
     let impact = impact(&draft, &wish, &survey.world, &watched).map_err(|why| prevented(&why))?;
     own_way_in(hardening, survey, &draft, &project)?;
     let mut proposal = Proposal {
@@ -116,6 +126,7 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
         notes: project.gathered.notes.clone(),
         replaces: certificates.replaces,
         wanted: draft.wanted().to_vec(),
+        settings,
         leaf: (!certificates.keep).then(|| project.gathered.credentials.server.leaf().clone()),
         own_root: certificates.own_root,
         read_back: Vec::new(),
@@ -131,6 +142,14 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
             proposal.change(survey, file, here, before, diff);
         }
     }
+    if let Some(altered) = &proposal.settings {
+        proposal.notes.extend(over_sql_notes(survey, altered));
+        proposal.keep_notes(certificates.keep);
+        return Ok(proposal);
+    }
+    if survey.reach.is_err() {
+        proposal.notes.push(not_over_sql(survey, hardening.stage));
+    }
     for (path, old, new) in draft.changes() {
         let here = real(survey, path);
         let diff = format!(
@@ -145,15 +164,45 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
         };
         proposal.change(survey, file, here, old, diff);
     }
-    if certificates.keep && !proposal.own_root {
-        proposal
-            .notes
-            .push("the certificate in force holds under your own root, and stays".to_owned());
-    }
+    proposal.keep_notes(certificates.keep);
     Ok(proposal)
 }
 
+/// Whether settings can be altered over SQL
+/// (<https://www.postgresql.org/docs/current/runtime-config-compatible.html#GUC-ALLOW-ALTER-SYSTEM>).
+fn may_alter(survey: &Survey) -> bool {
+    survey.setting("allow_alter_system") != Some("off")
+}
+
+/// Why the server's administrator has to do it.
+fn not_over_sql(survey: &Survey, stage: Stage) -> String {
+    match stage {
+        Stage::On | Stage::Floor if !may_alter(survey) => "allow_alter_system is off: whoever set it has the settings of this             server made elsewhere, and ALTER SYSTEM is refused".to_owned(),
+        Stage::On | Stage::Floor => "over SQL alone a certificate cannot be brought there: with one that is there already             (ssl_cert_file, ssl_key_file), and sslrootcert=FILE with its root in the connection string, this stage needs             no file".to_owned(),
+        _ => "rules (pg_hba.conf) and certificates cannot be changed over SQL".to_owned(),
+    }
+}
+
+fn over_sql_notes(survey: &Survey, altered: &[Altered]) -> Vec<String> {
+    if altered.is_empty() {
+        return Vec::new();
+    }
+    let names: Vec<_> = altered.iter().map(|one| one.name.as_str()).collect();
+    vec![format!(
+        "going back takes a session: the watchdog holds one from before the change, which a reload does not end; should the          server be restarted meanwhile and not start, take {} out of {}",
+        names.join(", "),
+        survey.server.data.join("postgresql.auto.conf").display()
+    )]
+}
+
 impl Proposal {
+    fn keep_notes(&mut self, keep: bool) {
+        if keep && !self.own_root {
+            self.notes
+                .push("the certificate in force holds under your own root, and stays".to_owned());
+        }
+    }
+
     fn change(
         &mut self,
         survey: &Survey,
@@ -178,82 +227,6 @@ impl Proposal {
             }),
         });
     }
-}
-
-/// A file of the server's, by the name that the server has for it.
-struct NewFile {
-    path: PathBuf,
-    content: Zeroizing<Vec<u8>>,
-    mode: u32,
-}
-
-/// What becomes of the certificates.
-struct Certificates {
-    /// The one in force is good.
-    keep: bool,
-    /// It is known by the project's own root.
-    own_root: bool,
-    /// Why the one in force should not be replaced.
-    replaces: Option<String>,
-    pair: Option<(String, String)>,
-    client_ca: Option<String>,
-    files: Vec<NewFile>,
-}
-
-async fn certificates(stage: Stage, survey: &Survey, project: &Project) -> Result<Certificates, Error> {
-    let credentials = &project.gathered.credentials;
-    let served = served(survey, &credentials.server_roots).await?;
-    let is_given = matches!(project.setup.certificates, CertificateSource::Given { .. });
-    // What is served and holds is kept, unless it is ours and another was made, or another was given.
-    let keep = match &served {
-        Some((leaf, Trust::Project)) => leaf == credentials.server.leaf(),
-        Some((_, Trust::Admin)) => !is_given,
-        Some((_, Trust::Nobody)) | None => false,
-    };
-    let replaces = match &served {
-        Some((leaf, Trust::Nobody)) if !is_given => verified_elsewhere(leaf, survey),
-        _ => None,
-    };
-    let mut files = Vec::new();
-    let mut put = |name: &str, content: Vec<u8>, mode: u32| {
-        let (path, named) = as_named(survey, name);
-        files.push(NewFile {
-            path,
-            content: Zeroizing::new(content),
-            mode,
-        });
-        named
-    };
-    let pair = (!keep).then(|| {
-        let chain = credentials.server.chain_pem().into_bytes();
-        let key = credentials.server.key().to_pem().as_bytes().to_vec();
-        let names = ["server.crt", "server.key"].map(|name| {
-            let content = if name == "server.crt" { &chain } else { &key };
-            free_name(survey, name, content)
-        });
-        // Both under plain names, or neither.
-        let names = if names[0] == "server.crt" && names[1] == "server.key" {
-            names
-        } else {
-            ["pgtls-server.crt", "pgtls-server.key"].map(str::to_owned)
-        };
-        (put(&names[0], chain, 0o644), put(&names[1], key, 0o600))
-    });
-    let client_ca = match stage {
-        Stage::Mtls => client_ca(survey, &credentials.client_roots)?.map(|bundle| {
-            let name = free_name(survey, "root.crt", &bundle);
-            put(&name, bundle, 0o644)
-        }),
-        _ => None,
-    };
-    Ok(Certificates {
-        own_root: !(keep && matches!(&served, Some((_, Trust::Admin)))),
-        keep,
-        replaces,
-        pair,
-        client_ca,
-        files,
-    })
 }
 
 /// The file itself, where the name is a link; out of reach it is the name that counts.
@@ -285,110 +258,6 @@ fn described(path: &Path, content: &[u8], mode: u32) -> String {
         Err(_) => out.push_str("+private key\n"),
     }
     out
-}
-
-/// By what a served certificate is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trust {
-    /// The project's own root.
-    Project,
-    /// What the admin's connection string names.
-    Admin,
-    /// By nothing that is known here.
-    Nobody,
-}
-
-/// Why a certificate that nothing here leads to should stay: somebody's CA issued it, and their clients verify it.
-fn verified_elsewhere(leaf: &Certificate, survey: &Survey) -> Option<String> {
-    let now = survey.target.now;
-    let is_valid = leaf.not_before() <= now && now <= leaf.not_after();
-    (is_valid && !leaf.is_self_issued()).then(|| {
-        format!(
-            "the certificate in force was issued by {}, and clients that verify it would not know the one in its place; to keep it \
-             add sslrootcert=FILE with that CA's root to the connection string",
-            crate::pki::printable(leaf.issuer())
-        )
-    })
-}
-
-/// The certificate that is served now, and by what it holds: chain, name and dates.
-async fn served(survey: &Survey, roots: &[Certificate]) -> Result<Option<(Certificate, Trust)>, Error> {
-    if survey.setting("ssl") != Some("on") {
-        return Ok(None);
-    }
-    let own: Vec<_> = roots.iter().map(|root| root.der().to_vec()).collect();
-    let own = TrustStore::new(&own, &[]).map(Arc::new).unwrap_or_default();
-    let (ip, port) = tcp_address(survey)?;
-    let dialled = match &survey.target.address {
-        Address::Tcp { .. } => survey.target.host.clone(),
-        Address::Unix(_) => "localhost".to_owned(),
-    };
-    let verified = |store: &Arc<TrustStore>, host: Option<String>| -> Arc<dyn Judgement> {
-        Arc::new(Verified {
-            trust: Arc::clone(store),
-            host,
-            now: survey.target.now,
-        })
-    };
-    // By our own root it is the very certificate that counts; the admin's own must carry the name as well.
-    for (trust, judgement) in [
-        (Trust::Project, verified(&own, None)),
-        (
-            Trust::Admin,
-            verified(&survey.target.trust, Some(dialled.clone())),
-        ),
-        (Trust::Nobody, Arc::new(NothingVerified)),
-    ] {
-        let address = Address::known(&dialled, std::net::SocketAddr::new(ip, port));
-        let settings = TlsSettings::new(judgement).with_sni_for(&dialled);
-        let deadline = survey.deadline();
-        let Ok(mut stream) = open(&address, deadline).await else {
-            return Ok(None);
-        };
-        if !matches!(ssl_request(&mut stream, deadline).await, Ok(SslAnswer::Accepts)) {
-            return Ok(None);
-        }
-        if let Ok(session) = handshake(stream, &settings, deadline).await
-            && let Some(leaf) = session.facts().presented.first()
-            && let Ok(leaf) = Certificate::from_der(leaf)
-        {
-            return Ok(Some((leaf, trust)));
-        }
-    }
-    Ok(None)
-}
-
-/// The CAs for clients: those that the server trusts already, and ours; `None` where it trusts ours.
-fn client_ca(survey: &Survey, ours: &[Certificate]) -> Result<Option<Vec<u8>>, Error> {
-    let present = survey.setting("ssl_ca_file").filter(|file| !file.is_empty());
-    let mut all = Vec::new();
-    if let Some(file) = present {
-        let wrong = |why: String| Error::File {
-            what: "the CAs for clients (ssl_ca_file)",
-            path: survey.server.data.join(file),
-            why,
-            remedy: "mend it first: clients are judged by it".to_owned(),
-        };
-        let bytes = survey
-            .client_ca
-            .as_ref()
-            .ok_or_else(|| wrong("it cannot be read".to_owned()))?;
-        all = Certificate::from_pem(bytes).map_err(|error| wrong(error.to_string()))?;
-    }
-    if !all.is_empty() && ours.iter().all(|one| all.contains(one)) {
-        return Ok(None);
-    }
-    for one in ours {
-        if !all.contains(one) {
-            all.push(one.clone());
-        }
-    }
-    Ok(Some(
-        all.iter()
-            .map(Certificate::to_pem)
-            .collect::<String>()
-            .into_bytes(),
-    ))
 }
 
 /// Whether TLS 1.2 can be turned away: somebody was seen, and everybody speaks 1.3.

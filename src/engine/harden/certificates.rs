@@ -1,0 +1,235 @@
+//! What becomes of the server's certificate and of the CAs for its clients.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::dial::{
+    Address, Judgement, NothingVerified, SslAnswer, TlsSettings, Verified, handshake, open, ssl_request,
+};
+use crate::engine::Error;
+use crate::harden::Stage;
+use crate::judge::TrustStore;
+use crate::pki::Certificate;
+use crate::setup::CertificateSource;
+
+use super::Survey;
+use super::kit::{Project, as_named, free_name};
+use super::survey::tcp_address;
+
+/// A file of the server's, by the name that the server has for it.
+pub struct NewFile {
+    pub path: PathBuf,
+    pub content: Zeroizing<Vec<u8>>,
+    pub mode: u32,
+}
+
+/// What becomes of the certificates.
+pub struct Certificates {
+    /// The one in force is good.
+    pub keep: bool,
+    /// It is known by the project's own root.
+    pub own_root: bool,
+    /// Why the one in force should not be replaced.
+    pub replaces: Option<String>,
+    /// `ssl_cert_file` and `ssl_key_file`.
+    pub pair: Option<(String, String)>,
+    /// `ssl_ca_file`.
+    pub client_ca: Option<String>,
+    /// What has to be put there.
+    pub files: Vec<NewFile>,
+}
+
+/// Works it out: what is served and holds stays.
+pub async fn certificates(stage: Stage, survey: &Survey, project: &Project) -> Result<Certificates, Error> {
+    let credentials = &project.gathered.credentials;
+    let served = match present(survey) {
+        Some(chain) => Some(judged(survey, &credentials.server_roots, &chain)),
+        None => served(survey, &credentials.server_roots).await?,
+    };
+    let is_given = matches!(project.setup.certificates, CertificateSource::Given { .. });
+    // What is served and holds is kept, unless it is ours and another was made, or another was given.
+    let keep = match &served {
+        Some((leaf, Trust::Project)) => leaf == credentials.server.leaf(),
+        Some((_, Trust::Admin)) => !is_given,
+        Some((_, Trust::Nobody)) | None => false,
+    };
+    let replaces = match &served {
+        Some((leaf, Trust::Nobody)) if !is_given => verified_elsewhere(leaf, survey),
+        _ => None,
+    };
+    let mut files = Vec::new();
+    let mut put = |name: &str, content: Vec<u8>, mode: u32| {
+        let (path, named) = as_named(survey, name);
+        files.push(NewFile {
+            path,
+            content: Zeroizing::new(content),
+            mode,
+        });
+        named
+    };
+    let pair = (!keep).then(|| {
+        let chain = credentials.server.chain_pem().into_bytes();
+        let key = credentials.server.key().to_pem().as_bytes().to_vec();
+        let names = ["server.crt", "server.key"].map(|name| {
+            let content = if name == "server.crt" { &chain } else { &key };
+            free_name(survey, name, content)
+        });
+        // Both under plain names, or neither.
+        let names = if names[0] == "server.crt" && names[1] == "server.key" {
+            names
+        } else {
+            ["pgtls-server.crt", "pgtls-server.key"].map(str::to_owned)
+        };
+        (put(&names[0], chain, 0o644), put(&names[1], key, 0o600))
+    });
+    let client_ca = match stage {
+        Stage::Mtls => client_ca(survey, &credentials.client_roots)?.map(|bundle| {
+            let name = free_name(survey, "root.crt", &bundle);
+            put(&name, bundle, 0o644)
+        }),
+        _ => None,
+    };
+    Ok(Certificates {
+        own_root: !(keep && matches!(&served, Some((_, Trust::Admin)))),
+        keep,
+        replaces,
+        pair,
+        client_ca,
+        files,
+    })
+}
+
+/// By what a served certificate is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// The project's own root.
+    Project,
+    /// What the admin's connection string names.
+    Admin,
+    /// By nothing that is known here.
+    Nobody,
+}
+
+/// Why a certificate that nothing here leads to should stay: somebody's CA issued it, and their clients verify it.
+fn verified_elsewhere(leaf: &Certificate, survey: &Survey) -> Option<String> {
+    let now = survey.target.now;
+    let is_valid = leaf.not_before() <= now && now <= leaf.not_after();
+    (is_valid && !leaf.is_self_issued()).then(|| {
+        format!(
+            "the certificate in force was issued by {}, and clients that verify it would not know the one in its place; to keep it \
+             add sslrootcert=FILE with that CA's root to the connection string",
+            crate::pki::printable(leaf.issuer())
+        )
+    })
+}
+
+/// The certificate that would be served: the server has a pair already, which is out of reach, and TLS is off.
+fn present(survey: &Survey) -> Option<Vec<Certificate>> {
+    if survey.setting("ssl") != Some("off") {
+        return None;
+    }
+    let chain = Certificate::from_pem(survey.pair.as_ref()?).ok()?;
+    (!chain.is_empty()).then_some(chain)
+}
+
+/// By what a chain that is not served yet would hold.
+fn judged(survey: &Survey, roots: &[Certificate], chain: &[Certificate]) -> (Certificate, Trust) {
+    let presented: Vec<_> = chain.iter().map(|one| one.der().to_vec().into()).collect();
+    let trust = ways(survey, roots)
+        .into_iter()
+        .find(|(_, judgement)| judgement.judge(&presented).is_ok())
+        .map_or(Trust::Nobody, |(trust, _)| trust);
+    (chain[0].clone(), trust)
+}
+
+/// The certificate that is served now, and by what it holds: chain, name and dates.
+async fn served(survey: &Survey, roots: &[Certificate]) -> Result<Option<(Certificate, Trust)>, Error> {
+    if survey.setting("ssl") != Some("on") {
+        return Ok(None);
+    }
+    let (ip, port) = tcp_address(survey)?;
+    let dialled = dialled(survey);
+    for (trust, judgement) in ways(survey, roots) {
+        let address = Address::known(&dialled, std::net::SocketAddr::new(ip, port));
+        let settings = TlsSettings::new(judgement).with_sni_for(&dialled);
+        let deadline = survey.deadline();
+        let Ok(mut stream) = open(&address, deadline).await else {
+            return Ok(None);
+        };
+        if !matches!(ssl_request(&mut stream, deadline).await, Ok(SslAnswer::Accepts)) {
+            return Ok(None);
+        }
+        if let Ok(session) = handshake(stream, &settings, deadline).await
+            && let Some(leaf) = session.facts().presented.first()
+            && let Ok(leaf) = Certificate::from_der(leaf)
+        {
+            return Ok(Some((leaf, trust)));
+        }
+    }
+    Ok(None)
+}
+
+/// What can be said for a certificate, the best first.
+fn ways(survey: &Survey, roots: &[Certificate]) -> [(Trust, Arc<dyn Judgement>); 3] {
+    let own: Vec<_> = roots.iter().map(|root| root.der().to_vec()).collect();
+    let own = TrustStore::new(&own, &[]).map(Arc::new).unwrap_or_default();
+    let verified = |store: &Arc<TrustStore>, host: Option<String>| -> Arc<dyn Judgement> {
+        Arc::new(Verified {
+            trust: Arc::clone(store),
+            host,
+            now: survey.target.now,
+        })
+    };
+    // By our own root it is the very certificate that counts; the admin's own must carry the name as well.
+    [
+        (Trust::Project, verified(&own, None)),
+        (
+            Trust::Admin,
+            verified(&survey.target.trust, Some(dialled(survey))),
+        ),
+        (Trust::Nobody, Arc::new(NothingVerified)),
+    ]
+}
+
+/// The name that the admin dials; beside a socket that of this machine.
+fn dialled(survey: &Survey) -> String {
+    match &survey.target.address {
+        Address::Tcp { .. } => survey.target.host.clone(),
+        Address::Unix(_) => "localhost".to_owned(),
+    }
+}
+
+/// The CAs for clients: those that the server trusts already, and ours; `None` where it trusts ours.
+fn client_ca(survey: &Survey, ours: &[Certificate]) -> Result<Option<Vec<u8>>, Error> {
+    let present = survey.setting("ssl_ca_file").filter(|file| !file.is_empty());
+    let mut all = Vec::new();
+    if let Some(file) = present {
+        let wrong = |why: String| Error::File {
+            what: "the CAs for clients (ssl_ca_file)",
+            path: survey.server.data.join(file),
+            why,
+            remedy: "mend it first: clients are judged by it".to_owned(),
+        };
+        let bytes = survey
+            .client_ca
+            .as_ref()
+            .ok_or_else(|| wrong("it cannot be read".to_owned()))?;
+        all = Certificate::from_pem(bytes).map_err(|error| wrong(error.to_string()))?;
+    }
+    if !all.is_empty() && ours.iter().all(|one| all.contains(one)) {
+        return Ok(None);
+    }
+    for one in ours {
+        if !all.contains(one) {
+            all.push(one.clone());
+        }
+    }
+    Ok(Some(
+        all.iter()
+            .map(Certificate::to_pem)
+            .collect::<String>()
+            .into_bytes(),
+    ))
+}

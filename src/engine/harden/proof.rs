@@ -1,0 +1,221 @@
+//! What must be seen for a stage to be in force: the certificate that is served, the probes, a new login of the admin.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::conninfo::Keyword;
+use crate::dial::{
+    Deadline, FirstAnswer, HandshakeFault, Lost, NothingVerified, SslAnswer, StartupFailure, Stream,
+    TlsSettings, TlsVersion, handshake, open, ssl_request, startup_over,
+};
+use crate::engine::audit::as_psql;
+use crate::engine::{Error, Event, Teller, manage, target};
+use crate::harden::Stage;
+use crate::setup::Mode;
+use crate::verify::{self, Outcome, Probe, ProbeId, Target, prove};
+
+use super::kit::{proof_conninfo, show_certificate};
+use super::survey::tcp_address;
+use super::{Hardening, Proposal, Survey};
+
+/// How often a probe is asked that finds nothing out.
+const ATTEMPTS: u32 = 3;
+
+/// What must be seen for a stage to be in force.
+const fn promises(stage: Stage) -> &'static [ProbeId] {
+    use ProbeId as P;
+    match stage {
+        Stage::On | Stage::Watch => &[
+            P::Reach,
+            P::SslOffered,
+            P::Handshake,
+            P::Chain,
+            P::HostName,
+            P::Validity,
+        ],
+        Stage::Require => &[
+            P::Reach,
+            P::SslOffered,
+            P::Handshake,
+            P::Chain,
+            P::HostName,
+            P::Validity,
+            P::PlaintextRefused,
+        ],
+        Stage::Mtls => &[
+            P::Reach,
+            P::SslOffered,
+            P::Handshake,
+            P::Chain,
+            P::HostName,
+            P::Validity,
+            P::PlaintextRefused,
+            P::ForeignCertificateRefused,
+        ],
+        Stage::Floor => &[
+            P::Reach,
+            P::SslOffered,
+            P::Handshake,
+            P::Chain,
+            P::HostName,
+            P::Validity,
+            P::OldTlsRefused,
+        ],
+    }
+}
+
+/// The proof: the certificate that is served, the probes, a new login of the admin, and the one that is held.
+pub(super) async fn proof(
+    hardening: &Hardening,
+    survey: &mut Survey,
+    proposal: &Proposal,
+    probes: &mut Vec<Probe>,
+    tell: &Teller,
+) -> Result<(), String> {
+    let words = |error: Error| error.to_string();
+    let (ip, port) = tcp_address(survey).map_err(words)?;
+    if let Some(wanted) = &proposal.leaf {
+        let served = manage::presented(&ip.to_string(), port, survey.deadline())
+            .await
+            .map_err(words)?;
+        if served.first() != Some(wanted) {
+            return Err(
+                "the server still serves another certificate: it did not take the new one, and its log says why".to_owned(),
+            );
+        }
+    }
+    let is_mtls = proposal.stage == Stage::Mtls;
+    let mut admin = hardening.conninfo.clone();
+    as_psql(&mut admin, &hardening.env);
+    let conninfo =
+        proof_conninfo(&proposal.project, &admin, survey, proposal.own_root, is_mtls).map_err(words)?;
+    let mut means = hardening.means.clone();
+    means.expect = Some(if is_mtls { Mode::Mtls } else { Mode::OneWay });
+    let dialled = target(conninfo, &hardening.env, &means).await.map_err(words)?;
+    let wanted = promises(proposal.stage);
+    for left in (0..ATTEMPTS).rev() {
+        let report = Box::pin(prove(&dialled, &|probe| tell.tell(Event::Probe(probe.clone())))).await;
+        *probes = report
+            .probes
+            .into_iter()
+            .filter(|probe| wanted.contains(&probe.id))
+            .collect();
+        let Some(failed) = probes.iter().find(|probe| probe.outcome != Outcome::Holds) else {
+            break;
+        };
+        // A full server, or a lost packet, says nothing: it is asked again.
+        if left > 0 && failed.outcome != Outcome::Broken {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            continue;
+        }
+        let evidence = failed.evidence.first().map(|line| format!(" ({line})"));
+        return Err(format!(
+            "{} is not proven: {}{}",
+            failed.id.name(),
+            failed.observed,
+            evidence.unwrap_or_default()
+        ));
+    }
+    if proposal
+        .wanted
+        .contains(&("ssl_min_protocol_version".to_owned(), "TLSv1.3".to_owned()))
+    {
+        only_tls13(&dialled).await?;
+    }
+    if is_mtls {
+        let list = survey
+            .setting("ssl_crl_file")
+            .filter(|file| !file.is_empty())
+            .map(|file| format!("; {file} (ssl_crl_file) must hold a list of the project's CA too"));
+        let explain = |why: String| why + list.as_deref().unwrap_or_default();
+        certificate_wanted(&dialled).await.map_err(explain)?;
+        // The admin may have none of the project's: then somebody else's stands for all of that CA.
+        if dialled.identity.is_none()
+            && let Some(kit) = proposal.project.kits.iter().find(|kit| kit.cn.is_some())
+        {
+            let mut conninfo =
+                proof_conninfo(&proposal.project, &admin, survey, proposal.own_root, false).map_err(words)?;
+            conninfo.set(Keyword::User, kit.role.clone());
+            show_certificate(&mut conninfo, &proposal.project, &kit.role);
+            let other = target(conninfo, &hardening.env, &means).await.map_err(words)?;
+            certificate_wanted(&other).await.map_err(explain)?;
+        }
+        if survey.own.address.is_some() {
+            show_certificate(&mut admin, &proposal.project, &survey.own.user);
+        }
+    }
+    // As the admin will come in next time.
+    let again = target(admin, &hardening.env, &hardening.means)
+        .await
+        .map_err(words)?;
+    let session = verify::enter(&again)
+        .await
+        .map_err(|why| format!("the admin cannot log in any more: {why}"))?;
+    session.close(survey.deadline()).await;
+    survey
+        .ask("asking over the session that is held", "SELECT 1 AS one")
+        .await
+        .map_err(words)?;
+    Ok(())
+}
+
+/// A hello that offers TLS 1.2 at most is turned away.
+async fn only_tls13(target: &Target) -> Result<(), String> {
+    let mut settings = TlsSettings::new(Arc::new(NothingVerified)).with_sni_for(&target.host);
+    settings.max_version = TlsVersion::Tls12;
+    let deadline = Deadline::after(target.timeout);
+    let stream = accepted(target, deadline).await?;
+    match handshake(stream, &settings, deadline).await {
+        Ok(_) => Err("TLS 1.2 is still spoken".to_owned()),
+        Err(failure) => match failure.fault {
+            HandshakeFault::Lost(Lost::Alert(_)) => Ok(()),
+            fault => Err(format!("whether TLS 1.2 is turned away cannot be told: {fault}")),
+        },
+    }
+}
+
+/// With the kit's certificate the server goes on, without it the login is turned away. Where neither goes on, nobody of
+/// that role comes in from here, and that alone shows nothing.
+async fn certificate_wanted(target: &Target) -> Result<(), String> {
+    let plain = TlsSettings::new(Arc::new(NothingVerified)).with_sni_for(&target.host);
+    let Some(identity) = &target.identity else {
+        return Ok(());
+    };
+    match first_answer(target, &plain.clone().with_identity(identity.clone())).await? {
+        Ok(FirstAnswer::AuthenticationRequest(_) | FirstAnswer::Admitted) => {}
+        Ok(FirstAnswer::Refused(_)) => return Ok(()),
+        // Such as a revocation list that knows nothing of the new CA.
+        Err(error) => {
+            return Err(format!(
+                "the server turns a client certificate of the project away: {error}"
+            ));
+        }
+    }
+    match first_answer(target, &plain).await? {
+        Ok(FirstAnswer::Refused(_)) => Ok(()),
+        Ok(_) => Err("a login without a client certificate is still let on".to_owned()),
+        Err(error) => Err(format!("a login without a client certificate: {error}")),
+    }
+}
+
+async fn accepted(target: &Target, deadline: Deadline) -> Result<Stream, String> {
+    let mut stream = open(&target.address, deadline)
+        .await
+        .map_err(|error| error.to_string())?;
+    match ssl_request(&mut stream, deadline).await {
+        Ok(SslAnswer::Accepts) => Ok(stream),
+        _ => Err("the server offers no TLS".to_owned()),
+    }
+}
+
+async fn first_answer(
+    target: &Target,
+    settings: &TlsSettings,
+) -> Result<Result<FirstAnswer, StartupFailure>, String> {
+    let deadline = Deadline::after(target.timeout);
+    let stream = accepted(target, deadline).await?;
+    let session = handshake(stream, settings, deadline)
+        .await
+        .map_err(|failure| failure.to_string())?;
+    Ok(startup_over(session, &target.user, &target.dbname, deadline).await)
+}
