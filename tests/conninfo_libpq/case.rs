@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use pgtls::conninfo::{Conninfo, Environment, Keyword, Resolved, resolve};
+use pgtls::conninfo::{Conninfo, Endpoint, Environment, Host, Keyword, Resolved, resolve};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -20,7 +22,7 @@ pub struct Case<'a> {
 
 impl Case<'_> {
     /// Lays the files out in a fresh home and lets both resolve; a description of the difference, if any.
-    fn difference(&self, witness: &mut Witness) -> Option<String> {
+    pub fn difference(&self, witness: &mut Witness) -> Option<String> {
         let home = tempfile::tempdir().unwrap();
         let at_home = |text: &str| text.replace('~', home.path().to_str().unwrap());
         for (name, mode, content) in self.files {
@@ -43,6 +45,8 @@ impl Case<'_> {
         let why = match (&ours, theirs.get("ok")) {
             (Ok(ours), Some(options)) => unlike(ours, options, &theirs),
             (Err(_), None) => None,
+            // A port that is no number ends libpq's attempt when its turn comes; it ends our list of servers.
+            (Ok(ours), None) if is_end(ours.hosts.last(), &theirs) => None,
             (Ok(_), None) => Some("libpq refuses, we do not".to_owned()),
             (Err(error), Some(_)) => Some(format!("libpq accepts, we say: {error}")),
         };
@@ -69,9 +73,32 @@ fn environment(home: &Path, variables: &BTreeMap<String, String>) -> Environment
     }
 }
 
-/// The first thing that is not the same. libpq reports the server it tried last.
+fn is_end(last: Option<&Host>, theirs: &Value) -> bool {
+    let said = theirs["error"]
+        .as_str()
+        .unwrap_or_default()
+        .lines()
+        .last()
+        .unwrap_or_default();
+    last.is_some_and(|host| host.fault.is_some()) && said.starts_with("invalid integer value")
+}
+
+/// Whether somebody is there: a server of this machine's own, on the default port.
+fn answers(host: &Host) -> bool {
+    match host.endpoint() {
+        Endpoint::Socket(path) => UnixStream::connect(path).is_ok(),
+        Endpoint::Name(name) => TcpStream::connect((name, host.port)).is_ok(),
+        Endpoint::Address(address) => TcpStream::connect((address.ip, host.port)).is_ok(),
+    }
+}
+
+/// The first thing that is not the same. libpq reports the server it tried last: the first that answers, else the last.
 fn unlike(ours: &Resolved, options: &Value, theirs: &Value) -> Option<String> {
-    let last = ours.hosts.last().unwrap();
+    let reached = ours
+        .hosts
+        .iter()
+        .find(|host| host.fault.is_none() && answers(host));
+    let last = reached.or(ours.hosts.last()).unwrap();
     let password = ours
         .password_for(last)
         .map_or("", |password| password.expose_secret());

@@ -9,6 +9,7 @@
 
 mod case;
 mod files;
+mod generated;
 mod judging;
 mod table;
 mod witness;
