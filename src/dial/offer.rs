@@ -180,3 +180,156 @@ fn with_length(bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
     [&length[..], bytes].concat()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::process::Command;
+    use std::time::Duration;
+
+    use rustls::CipherSuite;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::dial::tls::{cipher_name, provider};
+    use crate::dial::{Address, open};
+
+    /// `openssl ciphers -V`: numbers and names of every suite that it knows.
+    fn by_openssl(list: &str) -> Vec<(u16, String)> {
+        let listed = Command::new("openssl")
+            .args(["ciphers", "-V", "-s", list])
+            .output()
+            .unwrap();
+        assert!(listed.status.success(), "{listed:?}");
+        let line = |line: &str| {
+            let mut words = line.split_whitespace();
+            let (high, low) = words.next()?.split_once(',')?;
+            let byte = |hex: &str| u8::from_str_radix(hex.strip_prefix("0x")?, 16).ok();
+            let number = u16::from_be_bytes([byte(high)?, byte(low)?]);
+            Some((number, words.nth(1)?.to_owned()))
+        };
+        String::from_utf8(listed.stdout)
+            .unwrap()
+            .lines()
+            .filter_map(line)
+            .collect()
+    }
+
+    #[test]
+    fn we_offer_what_openssl_offers_by_default_in_its_order() {
+        let ours: Vec<_> = SUITES
+            .iter()
+            .map(|(number, name)| (*number, (*name).to_owned()))
+            .collect();
+        assert_eq!(ours, by_openssl("DEFAULT@SECLEVEL=2"));
+    }
+
+    #[test]
+    fn what_is_agreed_on_is_named_as_openssl_names_it() {
+        let all: BTreeMap<_, _> = by_openssl("ALL:COMPLEMENTOFALL@SECLEVEL=0").into_iter().collect();
+        for suite in &provider().cipher_suites {
+            let known = all.get(&u16::from(suite.suite())).map(String::as_str);
+            assert_eq!(known, Some(cipher_name(suite.suite())));
+        }
+        assert_eq!(
+            name(u16::from(CipherSuite::TLS13_AES_128_GCM_SHA256)),
+            "TLS_AES_128_GCM_SHA256"
+        );
+        assert_eq!(name(0x1399), "cipher suite 0x1399");
+    }
+
+    /// RFC 8446 section 4.1.2: every length is that of what follows, and only what is allowed is offered.
+    #[test]
+    fn the_hello_is_well_formed_and_offers_only_these_versions() {
+        let two = |bytes: &[u8]| usize::from(u16::from_be_bytes(*bytes.first_chunk().unwrap()));
+        for (tls12, tls13) in [(true, true), (true, false), (false, true)] {
+            let hello = client_hello(&[7; 64], tls12, tls13);
+            assert_eq!(
+                (&hello[..3], two(&hello[3..])),
+                (&[22, 3, 1][..], hello.len() - 5)
+            );
+            assert_eq!((&hello[5..7], two(&hello[7..])), (&[1, 0][..], hello.len() - 9));
+            let suites = two(&hello[44..]);
+            let offered: Vec<_> = hello[46..46 + suites].chunks(2).map(two).collect();
+            assert_eq!(offered.iter().any(|suite| suite >> 8 == 0x13), tls13);
+            assert_eq!(offered.iter().any(|suite| suite >> 8 == 0xc0), tls12);
+            let mut rest = &hello[46 + suites + 2..];
+            assert_eq!(two(rest), rest.len() - 2);
+            rest = &rest[2..];
+            let mut extensions = BTreeMap::new();
+            while !rest.is_empty() {
+                let (kind, length) = (two(rest), two(&rest[2..]));
+                extensions.insert(kind, &rest[4..4 + length]);
+                rest = &rest[4 + length..];
+            }
+            let versions: &[u8] = match (tls12, tls13) {
+                (true, true) => &[4, 3, 4, 3, 3],
+                (true, false) => &[2, 3, 3],
+                _ => &[2, 3, 4],
+            };
+            assert_eq!(extensions[&43], versions);
+            assert_eq!(extensions[&16], b"\0\x0b\x0apostgresql");
+        }
+    }
+
+    /// What a server that says this, and closes, is taken for.
+    async fn answer(said: Vec<u8>) -> Result<Offer, Lost> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Address::known("localhost", listener.local_addr().unwrap());
+        let deadline = Deadline::after(Duration::from_secs(20));
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            stream.write_all(&said).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        };
+        let client = async {
+            let stream = open(&address, deadline).await.unwrap();
+            openssl_offer(stream, true, true, deadline).await
+        };
+        tokio::join!(server, client).1
+    }
+
+    fn server_hello(session: &[u8], suite: u16) -> Vec<u8> {
+        let mut message = vec![2, 0, 0, 0, 3, 3];
+        message.extend([9; 32]);
+        message.push(u8::try_from(session.len()).unwrap());
+        message.extend(session);
+        message.extend(suite.to_be_bytes());
+        [&[22, 3, 3][..], &with_length(&message)].concat()
+    }
+
+    #[tokio::test]
+    async fn the_first_answer_decides_and_nothing_else_is_taken_for_one() {
+        let taken = |name: &str| Ok(Offer::Taken(name.to_owned()));
+        assert_eq!(
+            answer(server_hello(&[], 0xc013)).await,
+            taken("ECDHE-RSA-AES128-SHA")
+        );
+        assert_eq!(
+            answer(server_hello(&[1; 32], 0x1301)).await,
+            taken("TLS_AES_128_GCM_SHA256")
+        );
+        assert_eq!(
+            answer(vec![21, 3, 3, 0, 2, 2, 40]).await,
+            Ok(Offer::Refused(Alert(40)))
+        );
+        assert_eq!(answer(Vec::new()).await, Ok(Offer::Closed));
+        // Half a record, a record too short to be an answer, a session name longer than the record, another message.
+        assert_eq!(answer(vec![22, 3, 3, 0, 80, 2, 0]).await, Ok(Offer::Closed));
+        let mut overlong = server_hello(&[], 0xc013);
+        overlong[5 + 38] = 200;
+        let mut other = server_hello(&[], 0xc013);
+        other[5] = 4;
+        for garbage in [
+            vec![22, 3, 3, 0, 1, 2],
+            b"HTTP/1.1 400 Bad Request".to_vec(),
+            overlong,
+            other,
+        ] {
+            assert!(matches!(answer(garbage).await, Ok(Offer::Garbage(_))));
+        }
+    }
+}

@@ -16,8 +16,10 @@ pub(super) use accept::accept_any_client;
 pub use failure::{HandshakeFailure, HandshakeFault};
 pub use identity::{ClientIdentity, IdentityError};
 pub use judgement::{Judged, Judgement, NothingVerified, Refusal, Verified};
+#[cfg(test)]
+pub(super) use names::cipher as cipher_name;
 pub(super) use names::protocol as protocol_name;
 pub(super) use session::ALPN;
-pub use session::{TlsFacts, TlsSession, handshake};
+pub use session::{Handshake, TlsFacts, TlsSession, handshake};
 pub(super) use settings::provider;
 pub use settings::{Negotiation, TlsSettings, TlsVersion, sni_name};

@@ -12,7 +12,7 @@ pub(in crate::dial) fn protocol(version: ProtocolVersion) -> &'static str {
 }
 
 /// The cipher suite as `pg_stat_ssl.cipher` shows it; the suites are those that rustls speaks.
-pub(super) fn cipher(suite: CipherSuite) -> &'static str {
+pub(in crate::dial) fn cipher(suite: CipherSuite) -> &'static str {
     match suite {
         CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
         CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
@@ -38,5 +38,28 @@ pub(super) fn group(group: NamedGroup) -> &'static str {
         NamedGroup::X25519MLKEM768 => "X25519MLKEM768",
         NamedGroup::secp256r1MLKEM768 => "SecP256r1MLKEM768",
         _ => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dial::tls::provider;
+
+    /// The names of the suites are compared with the openssl program beside `dial::offer`, which has more of them.
+    #[test]
+    fn whatever_we_may_agree_on_has_a_name() {
+        for suite in &provider().cipher_suites {
+            assert_ne!(cipher(suite.suite()), "unknown", "{suite:?}");
+        }
+        for supported in &provider().kx_groups {
+            assert_ne!(group(supported.name()), "unknown", "{supported:?}");
+        }
+        assert_eq!(protocol(ProtocolVersion::TLSv1_2), "TLSv1.2");
+        assert_eq!(protocol(ProtocolVersion::TLSv1_3), "TLSv1.3");
+        // Whatever else there may be is not guessed at.
+        assert_eq!(protocol(ProtocolVersion::TLSv1_1), "unknown");
+        assert_eq!(group(NamedGroup::FFDHE2048), "unknown");
+        assert_eq!(cipher(CipherSuite::TLS_RSA_WITH_AES_128_CBC_SHA), "unknown");
     }
 }

@@ -204,3 +204,198 @@ fn system() -> Root {
         from: "the system's roots".to_owned(),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use std::fs;
+    use std::process::Command;
+
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
+        KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
+    };
+    use time::OffsetDateTime;
+
+    use crate::conninfo::{Conninfo, Environment, resolve};
+    use crate::judge::{self, Purpose, judge_chain};
+    use crate::verify::Cause;
+
+    use super::*;
+
+    /// Two CAs in one root file, a server certificate of the first, and each one's list, of which the first revokes it.
+    struct World {
+        home: tempfile::TempDir,
+        leaf: Vec<u8>,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let home = tempfile::tempdir().unwrap();
+            let now = OffsetDateTime::now_utc();
+            let mut roots = String::new();
+            let mut leaf = Vec::new();
+            for name in ["first", "second"] {
+                let key = KeyPair::generate().unwrap();
+                let mut params = CertificateParams::new(Vec::new()).unwrap();
+                params.distinguished_name.push(DnType::CommonName, name);
+                params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+                params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+                roots += &params.self_signed(&key).unwrap().pem();
+                let issuer = Issuer::new(params, key);
+                if name == "first" {
+                    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+                    params.serial_number = Some(SerialNumber::from(7));
+                    let key = KeyPair::generate().unwrap();
+                    leaf = params.signed_by(&key, &issuer).unwrap().der().to_vec();
+                }
+                let revoked = RevokedCertParams {
+                    serial_number: SerialNumber::from(7),
+                    revocation_time: now,
+                    reason_code: None,
+                    invalidity_date: None,
+                };
+                let list = CertificateRevocationListParams {
+                    this_update: now - time::Duration::HOUR,
+                    next_update: now + time::Duration::DAY,
+                    crl_number: SerialNumber::from(1),
+                    issuing_distribution_point: None,
+                    revoked_certs: vec![revoked],
+                    key_identifier_method: KeyIdMethod::Sha256,
+                };
+                let pem = list.signed_by(&issuer).unwrap().pem().unwrap();
+                fs::write(home.path().join(format!("{name}.crl")), pem).unwrap();
+            }
+            let world = Self { home, leaf };
+            world.write("root.crt", &roots);
+            fs::create_dir(world.path(".postgresql")).unwrap();
+            fs::create_dir(world.path("empty")).unwrap();
+            world.write("nothing.crl", "");
+            world
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.home.path().join(name)
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::write(self.path(name), text).unwrap();
+        }
+
+        /// What is read under these words, where `~` stands for the home directory; and what is noted.
+        fn read(&self, words: &str) -> (Result<Option<Root>, FileFault>, Vec<String>) {
+            let words = words.replace('~', self.home.path().to_str().unwrap());
+            let env = Environment {
+                home: Some(self.home.path().to_owned()),
+                user: Some("me".to_owned()),
+                ..Environment::default()
+            };
+            let resolved = resolve(Conninfo::parse(&format!("host=db {words}")).unwrap(), &env).unwrap();
+            let mut notes = Vec::new();
+            (read(&resolved, &mut notes), notes)
+        }
+
+        /// What becomes of the revoked certificate; and how much was noted.
+        fn verdict(&self, words: &str) -> (Option<judge::Cause>, usize) {
+            let (root, notes) = self.read(&format!("sslmode=verify-ca sslrootcert=~/root.crt {words}"));
+            let store = root.unwrap().unwrap().store;
+            let chain = [self.leaf.as_slice().into()];
+            let judged = judge_chain(&chain, &store, Purpose::Server, OffsetDateTime::now_utc());
+            (judged.err().map(|refusal| refusal.cause), notes.len())
+        }
+    }
+
+    /// libpq-ssl, "Client Verification of Server Certificates": "if a root CA file exists", `require` is `verify-ca`; only
+    /// the two strict modes cannot do without.
+    #[test]
+    fn a_root_file_is_used_where_it_is_and_missed_where_it_must_be() {
+        let world = World::new();
+        for (sslmode, is_strict) in [
+            ("prefer", false),
+            ("require", false),
+            ("verify-ca", true),
+            ("verify-full", true),
+        ] {
+            let (there, _) = world.read(&format!("sslmode={sslmode} sslrootcert=~/root.crt"));
+            assert_eq!(there.unwrap().unwrap().store.len(), 2);
+            for missing in ["sslrootcert=~/none.crt", ""] {
+                let (outcome, _) = world.read(&format!("sslmode={sslmode} {missing}"));
+                let cause = outcome
+                    .map(|root| assert!(root.is_none()))
+                    .err()
+                    .map(|fault| fault.cause);
+                assert_eq!(
+                    cause,
+                    is_strict.then_some(Cause::RootMissing),
+                    "{sslmode} {missing}"
+                );
+            }
+            let (empty, _) = world.read(&format!("sslmode={sslmode} sslrootcert=~/nothing.crl"));
+            assert_eq!(empty.err().map(|fault| fault.cause), Some(Cause::RootUnreadable));
+        }
+        world.write(
+            ".postgresql/root.crt",
+            &fs::read_to_string(world.path("root.crt")).unwrap(),
+        );
+        assert!(world.read("sslmode=require").0.unwrap().is_some());
+    }
+
+    /// libpq-connect, `sslcrl` and `sslcrldir`; `X509_STORE_load_locations(3)`: the file first, and without it nothing.
+    #[test]
+    fn lists_are_asked_where_libpq_asks_them() {
+        use judge::Cause::{CrlMissing, Revoked};
+        let world = World::new();
+        // Lists in the root file itself are never asked.
+        assert_eq!(world.verdict(""), (None, 0));
+        assert_eq!(world.verdict("sslcrl=~/first.crl"), (Some(Revoked), 0));
+        // Whole chain: the list of another CA is none of this one's.
+        assert_eq!(world.verdict("sslcrl=~/second.crl"), (Some(CrlMissing), 0));
+        // What cannot be read is passed over, and takes the directory with it; we say so.
+        for unusable in [
+            "sslcrl=~/none.crl",
+            "sslcrl=~/nothing.crl",
+            "sslcrl=~/none.crl sslcrldir=~/empty",
+        ] {
+            assert_eq!(world.verdict(unusable), (None, 1), "{unusable}");
+        }
+        // A directory counts even if it is empty or missing.
+        assert_eq!(world.verdict("sslcrldir=~/empty"), (Some(CrlMissing), 0));
+        assert_eq!(world.verdict("sslcrldir=~/none"), (Some(CrlMissing), 0));
+        // The default file: used where it is, nothing said where it is not; never beside a directory that is named.
+        fs::copy(world.path("first.crl"), world.path(".postgresql/root.crl")).unwrap();
+        assert_eq!(world.verdict(""), (Some(Revoked), 0));
+        world.write(".postgresql/root.crl", "");
+        assert_eq!(world.verdict(""), (None, 1));
+        assert_eq!(world.verdict("sslcrldir=~/empty"), (Some(CrlMissing), 0));
+    }
+
+    /// `openssl-rehash(1)`: `HASH.rN` counted from 0 without a gap; several directories with colons between.
+    #[test]
+    fn a_directory_is_read_by_the_names_that_openssl_gives() {
+        use judge::Cause::{CrlMissing, Revoked};
+        let world = World::new();
+        fs::create_dir(world.path("lists")).unwrap();
+        fs::copy(world.path("first.crl"), world.path("lists/first.crl")).unwrap();
+        // A name that says nothing is not opened.
+        assert_eq!(world.verdict("sslcrldir=~/lists").0, Some(CrlMissing));
+        let done = Command::new("openssl")
+            .arg("rehash")
+            .arg(world.path("lists"))
+            .status();
+        assert!(done.unwrap().success());
+        assert_eq!(world.verdict("sslcrldir=~/lists").0, Some(Revoked));
+        assert_eq!(world.verdict("sslcrldir=~/empty:~/lists").0, Some(Revoked));
+        let hashed = fs::read_dir(world.path("lists"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.extension().is_some_and(|end| end == "r0"))
+            .unwrap();
+        let mine = hashed.file_stem().unwrap().to_str().unwrap();
+        assert_eq!(mine.len(), 8);
+        // Behind a gap it is not found, nor under another issuer's hash.
+        fs::rename(&hashed, hashed.with_extension("r1")).unwrap();
+        assert_eq!(world.verdict("sslcrldir=~/lists").0, Some(CrlMissing));
+        fs::rename(hashed.with_extension("r1"), world.path("lists/0123abcd.r0")).unwrap();
+        assert_eq!(world.verdict("sslcrldir=~/lists").0, Some(CrlMissing));
+    }
+}
