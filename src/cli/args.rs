@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use crate::engine::demo::KEEPER;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::later::Later;
+
 /// Put TLS on PostgreSQL, and prove that it holds.
 #[derive(Debug, Parser)]
 #[command(
@@ -74,11 +76,11 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Plan, write, start PostgreSQL, and prove every promise.
-    Up(UpArgs),
+    Up(Later<UpArgs>),
     /// Show every file with its difference against the disk; write nothing.
-    Plan(SetupArgs),
+    Plan(Later<SetupArgs>),
     /// Write the files, so that it can be undone.
-    Apply(ApplyArgs),
+    Apply(Later<ApplyArgs>),
     /// Take back the last write.
     Undo(UndoArgs),
     /// Stop what `up` started.
@@ -88,24 +90,24 @@ pub enum Command {
         volumes: bool,
     },
     /// Prove what a server promises: what must work, and what must be refused.
-    Verify(VerifyArgs),
+    Verify(Later<VerifyArgs>),
     /// Grade a running server, reading only: settings, rules, certificates, roles, sessions, clients.
-    Audit(AuditArgs),
+    Audit(Later<AuditArgs>),
     /// Harden a running server in stages: show, try, prove, and go back by itself unless all of it holds.
-    Harden(Box<HardenArgs>),
+    Harden(Later<Box<HardenArgs>>),
     /// Watch over a change of a server's files; started by `harden` alone.
     #[command(hide = true)]
     Watchdog,
     /// Show what a certificate file holds, or what a PostgreSQL server presents.
-    Inspect(InspectArgs),
+    Inspect(Later<InspectArgs>),
     /// Put new certificates in force without stopping the server, and prove that they are served.
-    Renew(RenewArgs),
+    Renew(Later<RenewArgs>),
     /// Ask a CA of your own for a certificate: make the key and the request; the key stays here.
-    Csr(CsrArgs),
+    Csr(Later<CsrArgs>),
     /// Print how to connect: a snippet for a driver or tool, ready to run.
-    Connect(ConnectArgs),
+    Connect(Later<ConnectArgs>),
     /// Show why sslmode=require is not enough: real servers, clients and impostors, live, gone afterwards.
-    Demo(DemoArgs),
+    Demo(Later<DemoArgs>),
     /// Removes what a killed lesson left: waits for the end of standard input first. For the lesson's own use.
     #[command(name = KEEPER, hide = true)]
     KeepLesson {

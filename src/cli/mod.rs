@@ -6,6 +6,7 @@ mod connect;
 mod demo;
 mod harden;
 mod inspect;
+mod later;
 mod manage;
 mod modes;
 mod output;
@@ -115,7 +116,7 @@ fn dispatch(cli: Cli, output: Output) -> Result<Exit, Error> {
         Command::Apply(args) => plan::apply(&global, &args, output),
         Command::Undo(args) => manage::undo(&global, &args, output),
         Command::Down { volumes } => manage::down(&global, volumes, output),
-        Command::Verify(args) => verify::run(&global, args, output),
+        Command::Verify(args) => verify::run(&global, args.0, output),
         Command::Harden(args) => harden::run(&global, &args, output),
         Command::Watchdog => harden::watchdog(&global),
         Command::Audit(args) => audit::run(&global, &args, output),

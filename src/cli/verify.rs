@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::conninfo::{Conninfo, Environment, Keyword};
 use crate::engine::{self, Depth, Error, Means, Sweep};
 use crate::setup::Mode;
-use crate::verify::{Dated, Report, connect, dates, prove};
+use crate::verify::{Dated, Report, Target, connect, dates, prove};
 
 use super::args::{Expect, Global, Probes, VerifyArgs};
 use super::output::{Output, object};
@@ -67,7 +67,7 @@ fn ask(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error>
     if args.modes {
         return super::modes::run(conninfo, &env, &means, output);
     }
-    let (report, mut dated) = looked(conninfo, &env, &means, args.probes)?;
+    let (target, report) = looked(conninfo, &env, &means, args.probes)?;
     let exit = match (args.probes, report.verdict) {
         (Probes::Connect, crate::verify::Verdict::Connected) => Exit::Holds,
         (_, verdict) => verdict.into(),
@@ -80,6 +80,7 @@ fn ask(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error>
         }
         return Ok(exit);
     };
+    let mut dated = dates(&target, &report);
     if args.conninfo.is_none() {
         for one in engine::kit_dates(&global.dir, means.now) {
             let is_known = |known: &Dated| (&known.subject, known.not_after) == (&one.subject, one.not_after);
@@ -117,27 +118,27 @@ fn ask(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error>
     Ok(exit)
 }
 
-/// What was found, and when what it rests on ends.
+/// What was found, of what.
 fn looked(
     conninfo: Conninfo,
     env: &Environment,
     means: &Means,
     probes: Probes,
-) -> Result<(Report, Vec<Dated>), Error> {
+) -> Result<(Target, Report), Error> {
     drive(async {
-        let (target, report);
         match probes {
             Probes::All => {
-                target = engine::target(conninfo, env, means).await?;
-                report = Box::pin(prove(&target, &|_| ())).await;
+                let target = engine::target(conninfo, env, means).await?;
+                let report = Box::pin(prove(&target, &|_| ())).await;
+                Ok((target, report))
             }
             Probes::Connect => {
-                target = engine::caller(conninfo, env, means).await?;
-                report = connect(&target).await;
+                let target = engine::caller(conninfo, env, means).await?;
+                let superuser = || engine::superuser_of(&target, means);
+                let report = Box::pin(connect(&target, &superuser)).await;
+                Ok((target, report))
             }
         }
-        let dated = dates(&target, &report);
-        Ok((report, dated))
     })
 }
 

@@ -46,8 +46,9 @@ pub use session::{QueryFailure, Rows, Session};
 pub use startup::{FirstAnswer, StartupFailure, plaintext_startup, startup_over};
 pub use stream::{Stream, open};
 pub use tls::{
-    ClientIdentity, HandshakeFailure, HandshakeFault, IdentityError, Judged, Judgement, Negotiation,
-    NothingVerified, Refusal, TlsFacts, TlsSession, TlsSettings, TlsVersion, Verified, handshake, sni_name,
+    ClientIdentity, Handshake, HandshakeFailure, HandshakeFault, IdentityError, Judged, Judgement,
+    Negotiation, NothingVerified, Refusal, TlsFacts, TlsSession, TlsSettings, TlsVersion, Verified,
+    handshake, sni_name,
 };
 pub use wire::{AuthMethod, WireError};
 

@@ -299,7 +299,10 @@ impl Common {
         );
         let _turn = server.acquire().await.ok();
         let report = match self.wanted.depth {
-            Depth::Connect => Box::pin(connect(&target)).await,
+            Depth::Connect => {
+                let superuser = || target::superuser_of(&target, &self.means);
+                Box::pin(connect(&target, &superuser)).await
+            }
             Depth::Prove => Box::pin(prove(&target, &|_| ())).await,
         };
         let certificates = dates(&target, &report);

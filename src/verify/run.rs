@@ -93,7 +93,9 @@ async fn serving(
         plaintext: false,
         port: talk.port,
     };
-    lookup::explain(target, &mut talk.found, tried).await;
+    if let Some(admin) = &target.admin {
+        lookup::explain(target, admin, &mut talk.found, tried).await;
+    }
     // Nobody may be waiting any more; that is fine.
     let _ = known.send(Some(Known::of(&talk)));
     let mut found = std::mem::take(&mut talk.found);

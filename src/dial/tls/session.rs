@@ -52,56 +52,81 @@ pub struct TlsSession {
     facts: TlsFacts,
 }
 
+/// A handshake that is ready to begin: what takes time and needs no server is done.
+pub struct Handshake {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+    witness: Arc<Witness>,
+    has_identity: bool,
+    negotiation: Negotiation,
+}
+
 /// Shakes hands. The stream is used up whatever comes of it.
 pub async fn handshake(
     stream: Stream,
     settings: &TlsSettings,
     deadline: Deadline,
 ) -> Result<TlsSession, HandshakeFailure> {
-    let versions = settings.versions();
-    if versions.is_empty() {
-        return Err(HandshakeFault::NoVersion.with(Seen::default()));
-    }
-    let witness = Arc::new(Witness::new(
-        Arc::clone(&settings.judgement),
-        settings.identity.clone(),
-    ));
-    let config = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&versions)
-        .map_err(|error| HandshakeFault::from(&error).with(Seen::default()))?;
-    let mut config = config
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&witness) as _)
-        .with_client_cert_resolver(Arc::clone(&witness) as _);
-    // PostgreSQL resumes no session.
-    config.resumption = Resumption::disabled();
-    // libpq 17 and later send it in both kinds of negotiation.
-    config.alpn_protocols = vec![ALPN.to_vec()];
-    let name = server_name(settings.sni.as_deref(), &mut config);
+    Handshake::new(settings)?.over(stream, deadline).await
+}
 
-    let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
-    let outcome = deadline.bound(connecting).await;
-    let seen = witness.seen();
-    let inner = match outcome {
-        Ok(Ok(inner)) => inner,
-        Ok(Err(error)) => {
-            let fault = match (&seen.refusal, &seen.signature) {
-                (Some(refusal), _) => HandshakeFault::Refused(refusal.clone()),
-                (None, Some(signature)) if signature.is_undetermined() => {
-                    HandshakeFault::Incompatible(signature.to_string())
-                }
-                (None, Some(signature)) => HandshakeFault::Misbehaved(signature.to_string()),
-                (None, None) => HandshakeFault::from(&error),
-            };
-            return Err(fault.with(seen));
+impl Handshake {
+    /// Gets one ready.
+    pub fn new(settings: &TlsSettings) -> Result<Self, HandshakeFailure> {
+        let versions = settings.versions();
+        if versions.is_empty() {
+            return Err(HandshakeFault::NoVersion.with(Seen::default()));
         }
-        Err(late) => return Err(HandshakeFault::Lost(Lost::from(late)).with(seen)),
-    };
-    let facts = facts(inner.get_ref().1, seen.clone(), settings.identity.is_some());
-    if settings.negotiation == Negotiation::Direct && !facts.alpn {
-        return Err(HandshakeFault::WithoutAlpn.with(seen));
+        let witness = Arc::new(Witness::new(
+            Arc::clone(&settings.judgement),
+            settings.identity.clone(),
+        ));
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&versions)
+            .map_err(|error| HandshakeFault::from(&error).with(Seen::default()))?;
+        let mut config = config
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&witness) as _)
+            .with_client_cert_resolver(Arc::clone(&witness) as _);
+        // PostgreSQL resumes no session.
+        config.resumption = Resumption::disabled();
+        // libpq 17 and later send it in both kinds of negotiation.
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        let name = server_name(settings.sni.as_deref(), &mut config);
+        Ok(Self {
+            connector: TlsConnector::from(Arc::new(config)),
+            name,
+            witness,
+            has_identity: settings.identity.is_some(),
+            negotiation: settings.negotiation,
+        })
     }
-    Ok(TlsSession { inner, facts })
+
+    /// Shakes hands. The stream is used up whatever comes of it.
+    pub async fn over(self, stream: Stream, deadline: Deadline) -> Result<TlsSession, HandshakeFailure> {
+        let outcome = deadline.bound(self.connector.connect(self.name, stream)).await;
+        let seen = self.witness.seen();
+        let inner = match outcome {
+            Ok(Ok(inner)) => inner,
+            Ok(Err(error)) => {
+                let fault = match (&seen.refusal, &seen.signature) {
+                    (Some(refusal), _) => HandshakeFault::Refused(refusal.clone()),
+                    (None, Some(signature)) if signature.is_undetermined() => {
+                        HandshakeFault::Incompatible(signature.to_string())
+                    }
+                    (None, Some(signature)) => HandshakeFault::Misbehaved(signature.to_string()),
+                    (None, None) => HandshakeFault::from(&error),
+                };
+                return Err(fault.with(seen));
+            }
+            Err(late) => return Err(HandshakeFault::Lost(Lost::from(late)).with(seen)),
+        };
+        let facts = facts(inner.get_ref().1, seen.clone(), self.has_identity);
+        if self.negotiation == Negotiation::Direct && !facts.alpn {
+            return Err(HandshakeFault::WithoutAlpn.with(seen));
+        }
+        Ok(TlsSession { inner, facts })
+    }
 }
 
 /// rustls wants a name; one that cannot stand in a TLS hello is not sent, and the address stands for none.

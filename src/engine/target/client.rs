@@ -18,7 +18,7 @@ pub fn client(resolved: &Resolved, passphrase: Option<&SecretString>) -> Client 
     let root = root::read(resolved, &mut notes);
     let identity = identity::read(resolved, passphrase);
     Client {
-        servers: resolved.hosts.iter().map(|host| server(resolved, host)).collect(),
+        servers: servers(resolved),
         user: resolved.user.clone(),
         dbname: resolved.dbname.clone(),
         sslmode: resolved.sslmode,
@@ -50,6 +50,11 @@ pub fn client(resolved: &Resolved, passphrase: Option<&SecretString>) -> Client 
         notes,
         words: words(resolved),
     }
+}
+
+/// The servers, in the order in which they are tried.
+pub fn servers(resolved: &Resolved) -> Vec<Server> {
+    resolved.hosts.iter().map(|host| server(resolved, host)).collect()
 }
 
 fn server(resolved: &Resolved, host: &Host) -> Server {

@@ -78,6 +78,14 @@ pub fn read(
     })
 }
 
+/// Whether the key could be encrypted: looked at without reading the key itself, which takes as long as a handshake's
+/// arithmetic. Both of PEM's ways say so in this word; a key in DER must not be encrypted.
+pub fn may_be_locked(resolved: &Resolved) -> bool {
+    const WORD: &[u8] = b"ENCRYPTED";
+    let bytes = resolved.sslkey.path().and_then(|key| contents(key).ok());
+    bytes.is_some_and(|bytes| bytes.windows(WORD.len()).any(|window| window == WORD))
+}
+
 /// The least RSA modulus that OpenSSL counts as 112 bits strong (`EVP_PKEY_get_security_bits(3)`).
 const LEAST_RSA_BITS: usize = 1976;
 

@@ -64,23 +64,30 @@ pub fn kit(dir: &Path, name: Option<&str>) -> Result<(Setup, Kit, Conninfo), Err
 /// Reads what a connection string names, and adds what the project has to help with every probe.
 pub async fn target(conninfo: Conninfo, env: &Environment, means: &Means) -> Result<Target, Error> {
     let mut target = caller(conninfo, env, means).await?;
+    if let Some((setup, admin)) = ours(means, &target.address) {
+        if means.expect.is_none() {
+            target.expect = setup.mode;
+        }
+        target.admin = target.admin.or(admin);
+        target.inside = (setup.run == Run::Compose)
+            .then(|| super::ground::inside(&prepare::absolute(&means.dir)))
+            .flatten();
+    }
     target.other = other(means, target.identity.as_ref())?;
     Ok(target)
 }
 
-/// The same for a connection alone, for which no certificate for another name is made.
+/// The same for a connection alone, for which no project is read.
 pub async fn caller(conninfo: Conninfo, env: &Environment, means: &Means) -> Result<Target, Error> {
     let resolved = resolve_with_default(conninfo, env, SslMode::VerifyFull)?;
-    let client = client::client(&resolved, means.key_passphrase.as_ref());
-    let (server, address) = choose(&client, means).await?;
+    // While a name is being looked up the files are read.
+    let servers = client::servers(&resolved);
+    let (chosen, client) = tokio::join!(choose(&servers, means), async {
+        client::client(&resolved, means.key_passphrase.as_ref())
+    });
+    let (server, address) = chosen?;
     let (trust, trust_file) = trust(&client);
     let shown = client.identity.as_ref().ok().and_then(Option::as_ref);
-    let ours = ours(means, &address);
-    let expect = means
-        .expect
-        .or(ours.as_ref().map(|(setup, _)| setup.mode))
-        .unwrap_or(if shown.is_some() { Mode::Mtls } else { Mode::OneWay });
-    let is_contained = ours.as_ref().is_some_and(|(setup, _)| setup.run == Run::Compose);
     Ok(Target {
         host: server.label.clone(),
         server: server.clone(),
@@ -92,19 +99,26 @@ pub async fn caller(conninfo: Conninfo, env: &Environment, means: &Means) -> Res
         trust_file,
         other: None,
         identity: shown.cloned(),
-        expect,
+        expect: means
+            .expect
+            .unwrap_or(if shown.is_some() { Mode::Mtls } else { Mode::OneWay }),
         admin: match &means.admin {
             Some(own) => Some(Admin::Login(Box::new(own_way_in(own, env, means).await?))),
-            None => ours.and_then(|(_, admin)| admin),
+            None => None,
         },
-        inside: is_contained
-            .then(|| super::ground::inside(&prepare::absolute(&means.dir)))
-            .flatten(),
+        inside: None,
         timeout: means.timeout,
         now: means.now,
         address,
         client,
     })
+}
+
+/// A superuser's way into the server of a [`caller`]: the one that was given, else the project's own.
+#[must_use]
+pub fn superuser_of(target: &Target, means: &Means) -> Option<Admin> {
+    let own = || ours(means, &target.address)?.1;
+    target.admin.clone().or_else(own)
 }
 
 /// What `--admin` leads to.
@@ -121,6 +135,9 @@ async fn own_way_in(conninfo: &Conninfo, env: &Environment, means: &Means) -> Re
 #[must_use]
 pub fn locked_key(conninfo: Conninfo, env: &Environment) -> Option<PathBuf> {
     let resolved = resolve_with_default(conninfo, env, SslMode::VerifyFull).ok()?;
+    if !identity::may_be_locked(&resolved) {
+        return None;
+    }
     identity::read(&resolved, None)
         .err()
         .filter(|fault| fault.cause == Cause::KeyPassphrase && resolved.sslpassword.is_none())
@@ -129,9 +146,9 @@ pub fn locked_key(conninfo: Conninfo, env: &Environment) -> Option<PathBuf> {
 
 /// The server that the probes are about: the first that answers, else the first. A name without an address stays one
 /// to be told of.
-async fn choose<'a>(client: &'a Client, means: &Means) -> Result<(&'a Server, Address), Error> {
+async fn choose<'a>(servers: &'a [Server], means: &Means) -> Result<(&'a Server, Address), Error> {
     let mut first = None;
-    for server in &client.servers {
+    for server in servers {
         let deadline = Deadline::after(means.timeout);
         let address = match &server.place {
             Place::Socket(path) => Address::Unix(path.clone()),
@@ -145,7 +162,7 @@ async fn choose<'a>(client: &'a Client, means: &Means) -> Result<(&'a Server, Ad
                 },
             },
         };
-        if client.servers.len() == 1 || open(&address, deadline).await.is_ok() {
+        if servers.len() == 1 || open(&address, deadline).await.is_ok() {
             return Ok((server, address));
         }
         first.get_or_insert((server, address));

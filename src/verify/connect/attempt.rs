@@ -6,8 +6,8 @@ use rustls::pki_types::CertificateDer;
 
 use crate::conninfo::TargetSessionAttrs;
 use crate::dial::{
-    Address, Deadline, HandshakeFailure, HandshakeFault, Negotiation, OpenError, Session, SslAnswer, Stream,
-    TlsFacts, TlsSession, handshake, login, open, ssl_request,
+    Address, Deadline, Handshake, HandshakeFailure, HandshakeFault, Negotiation, OpenError, Session,
+    SslAnswer, Stream, TlsFacts, TlsSession, login, open, ssl_request,
 };
 
 use super::super::client::Server;
@@ -215,14 +215,20 @@ async fn with_tls(
     deadline: Deadline,
 ) -> Attempt {
     let since = Instant::now();
-    if target.client.negotiation == Negotiation::Direct {
+    // Got ready while the server makes a process for us; whether it is wanted shows then.
+    let ready = || match target.client.fault() {
+        None => Ok(Handshake::new(&target.client.settings(server, target.now))),
+        Some(fault) => Err(fault),
+    };
+    let ready = if target.client.negotiation == Negotiation::Direct {
         attempt.add(
             ProbeId::SslOffered,
             Finding::holds("TLS begins at once, without asking (sslnegotiation=direct)"),
             since,
         );
+        ready()
     } else {
-        let answer = ssl_request(&mut stream, deadline).await;
+        let (answer, ready) = tokio::join!(ssl_request(&mut stream, deadline), async { ready() });
         let finding = refusal::offered(target, server, &answer);
         match answer {
             Ok(SslAnswer::Accepts) => attempt.add(ProbeId::SslOffered, finding, since),
@@ -234,15 +240,19 @@ async fn with_tls(
             }
             _ => return attempt.fail(ProbeId::SslOffered, finding, since, Next::Nothing),
         }
-    }
+        ready
+    };
 
     let since = Instant::now();
-    if let Some(fault) = target.client.fault() {
-        let finding = refusal::file(target, server, fault);
-        return attempt.fail(ProbeId::Handshake, finding, since, Next::OtherWay);
-    }
-    let settings = target.client.settings(server, target.now);
-    match handshake(stream, &settings, deadline).await {
+    let shaken = match ready {
+        Ok(Ok(ready)) => ready.over(stream, deadline).await,
+        Ok(Err(failure)) => Err(failure),
+        Err(fault) => {
+            let finding = refusal::file(target, server, fault);
+            return attempt.fail(ProbeId::Handshake, finding, since, Next::OtherWay);
+        }
+    };
+    match shaken {
         Ok(session) => {
             let facts = session.facts().clone();
             attempt.presented.clone_from(&facts.presented);

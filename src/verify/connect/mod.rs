@@ -14,12 +14,12 @@ use crate::dial::Session;
 use super::finding::Finding;
 use super::lookup::{self, Tried};
 use super::report::{Outcome, Probe, ProbeId, Report, Verdict};
-use super::target::Target;
+use super::target::{Admin, Target};
 
 use attempt::{Attempt, Proven, Way};
 
-/// Connects as psql would, and says what came of it.
-pub async fn connect(target: &Target) -> Report {
+/// Connects as psql would, and says what came of it. `superuser` is asked for a way in where a refusal is to be looked up.
+pub async fn connect(target: &Target, superuser: &dyn Fn() -> Option<Admin>) -> Report {
     let mut attempts = route::follow(target).await;
     let Some(mut last) = attempts.pop() else {
         return Report {
@@ -47,7 +47,9 @@ pub async fn connect(target: &Target) -> Report {
         plaintext: last.is_plaintext(),
         port: last.port,
     };
-    lookup::explain(target, &mut last.found, tried).await;
+    if let Some(admin) = superuser() {
+        lookup::explain(target, &admin, &mut last.found, tried).await;
+    }
     turned_away(target, last, &attempts)
 }
 

@@ -27,8 +27,12 @@ pub struct Tried {
 }
 
 /// Adds what the server's own log, files and catalogue say about a refused login.
-pub async fn explain(target: &Target, found: &mut [(ProbeId, Finding, Duration)], tried: Tried) {
-    let Some(admin) = &target.admin else { return };
+pub async fn explain(
+    target: &Target,
+    admin: &Admin,
+    found: &mut [(ProbeId, Finding, Duration)],
+    tried: Tried,
+) {
     let Some((finding, cause)) = found.iter_mut().find_map(|(_, finding, _)| {
         let cause = finding.cause.filter(|cause| Kind::of(*cause).is_some())?;
         Some((finding, cause))
