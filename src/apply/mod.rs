@@ -29,6 +29,7 @@
 //!
 //! Must not: open sockets, start processes, read the clock, touch `.pgtls/data` (the sandbox's).
 
+mod attributes;
 mod compare;
 mod error;
 mod journal;

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use zeroize::Zeroizing;
 
+use super::attributes;
 use super::error::{Error, Found, Result};
 
 /// Largest file that is read, compared or kept.
@@ -213,6 +214,23 @@ impl Tree {
             }
         }
         fs::fchmod(&file, Mode::from_raw_mode(state.mode)).map_err(|e| Error::io("set the mode of", &full, e))
+    }
+
+    /// Gives a file its permission bits.
+    pub fn set_mode(&self, rel: &Path, mode: u32) -> Result<()> {
+        let Some(file) = self.open_any(rel)? else {
+            return Ok(());
+        };
+        fs::fchmod(&file, Mode::from_raw_mode(mode))
+            .map_err(|e| Error::io("set the mode of", &self.full(rel), e))
+    }
+
+    /// Gives a file the attributes of another; nothing where there is none of that name.
+    pub fn copy_attributes(&self, from: &Path, to: &Path) -> Result<()> {
+        let (Some(source), Some(target)) = (self.open_any(from)?, self.open_any(to)?) else {
+            return Ok(());
+        };
+        attributes::copy(source, target).map_err(|e| Error::io("set the attributes of", &self.full(to), e))
     }
 
     /// Where a symbolic link points; `None` where there is none.

@@ -140,7 +140,7 @@ impl Live {
                     return Err(Error::ChangedMeanwhile(change.path.clone()));
                 }
                 if let Some(before) = &before {
-                    file::create(&dir.join(format!("old-{at}")), &before.bytes, 0o600, None)?;
+                    file::create(&dir.join(format!("old-{at}")), &before.bytes, 0o600, None, None)?;
                 }
                 let side = before.as_ref().map(Side::of);
                 let after = change.after.as_ref().map(|wanted| {
@@ -211,7 +211,7 @@ impl Live {
         self.make()?;
         let (path, staged) = (self.dir.join("watch.json"), self.dir.join("watch.new"));
         file::remove(&staged)?;
-        file::create(&staged, bytes, 0o600, None)?;
+        file::create(&staged, bytes, 0o600, None, None)?;
         fs::rename(&staged, &path).map_err(|error| Error::io("write", &path, error))?;
         file::sync(&self.dir)
     }
@@ -574,11 +574,11 @@ fn write_record(dir: &Path, record: &Record, is_new: bool) -> Result<()> {
         remedy: "such files cannot be changed by this program",
     })?;
     if is_new {
-        return file::create(&path, &bytes, 0o600, None);
+        return file::create(&path, &bytes, 0o600, None, None);
     }
     let staged = dir.join("record.new");
     file::remove(&staged)?;
-    file::create(&staged, &bytes, 0o600, None)?;
+    file::create(&staged, &bytes, 0o600, None, None)?;
     fs::rename(&staged, &path).map_err(|error| Error::io("write", &path, error))?;
     file::sync(dir)
 }

@@ -9,6 +9,7 @@ use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::record::{Item, Side};
+use crate::apply::attributes;
 use crate::apply::error::{Error, Found, Result};
 
 /// A `pg_hba.conf` that a machine writes has a hundred thousand lines.
@@ -25,15 +26,8 @@ pub struct State {
 /// Reads a file; no link is followed, no device waited for.
 pub fn read(path: &Path) -> Result<Option<State>> {
     let fail = |error| Error::io("read", path, error);
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags(i32::try_from(flags.bits()).unwrap_or_default())
-        .open(path);
-    let file = match opened {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(fail(error)),
+    let Some(file) = open(path)? else {
+        return Ok(None);
     };
     let meta = file.metadata().map_err(fail)?;
     if !meta.is_file() {
@@ -65,8 +59,28 @@ pub fn read(path: &Path) -> Result<Option<State>> {
     }))
 }
 
-/// Writes a new file, whole and durable: 0600 from its first byte, then given its owner and mode.
-pub fn create(path: &Path, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>) -> Result<()> {
+fn open(path: &Path) -> Result<Option<File>> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(i32::try_from(flags.bits()).unwrap_or_default())
+        .open(path);
+    match opened {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("read", path, error)),
+    }
+}
+
+/// Writes a new file, whole and durable: 0600 from its first byte, then given its owner and mode, and the attributes of the
+/// one that it stands for, if there is one.
+pub fn create(
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+    owner: Option<(u32, u32)>,
+    like: Option<&Path>,
+) -> Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -82,6 +96,9 @@ pub fn create(path: &Path, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>) -
                 .map_err(|error| Error::io("set the owner of", path, error))?;
         }
     }
+    if let Some(like) = like.map(open).transpose()?.flatten() {
+        attributes::copy(&like, &file).map_err(|error| Error::io("set the attributes of", path, error))?;
+    }
     file.set_permissions(fs::Permissions::from_mode(mode))
         .map_err(|error| Error::io("set the mode of", path, error))?;
     file.sync_all().map_err(write)
@@ -93,7 +110,7 @@ pub fn stage(item: &Item, content: Option<&[u8]>) -> Result<()> {
         save(item, before)?;
     }
     if let (Some(after), Some(content)) = (&item.after, content) {
-        create(&item.staged, content, after.mode, after.owner)?;
+        create(&item.staged, content, after.mode, after.owner, Some(&item.path))?;
     }
     Ok(())
 }
@@ -102,7 +119,13 @@ fn save(item: &Item, before: &Side) -> Result<()> {
     if fs::hard_link(&item.path, &item.saved).is_err() {
         // A file system without hard links, or a file that is not ours to link: a copy, complete before it has the name.
         let state = read(&item.path)?.ok_or_else(|| Error::ChangedMeanwhile(item.path.clone()))?;
-        create(&item.staged, &state.bytes, before.mode, before.owner)?;
+        create(
+            &item.staged,
+            &state.bytes,
+            before.mode,
+            before.owner,
+            Some(&item.path),
+        )?;
         fs::rename(&item.staged, &item.saved).map_err(|error| Error::io("write", &item.saved, error))?;
     }
     let saved = read(&item.saved)?;
@@ -168,7 +191,7 @@ fn aside(item: &Item) -> Result<PathBuf> {
 pub fn copy_aside(path: &Path) -> Result<PathBuf> {
     let copy = free_beside(path);
     if let Some(state) = read(path)? {
-        create(&copy, &state.bytes, state.mode, Some(state.owner))?;
+        create(&copy, &state.bytes, state.mode, Some(state.owner), Some(path))?;
     }
     Ok(copy)
 }
