@@ -9,7 +9,7 @@ use rustix::io::{Errno, Result};
 /// Bytes of all names together, and of one value: more than Linux allows.
 const MOST: usize = 1 << 16;
 
-/// Gives one open file the attributes of another. A label of the system's own (`security.…`, as SELinux has them) is for
+/// Gives one open file the attributes of another. A label of the system's own (`security.…`, as `SELinux` has them) is for
 /// the system to give where we may not.
 pub fn copy(from: impl AsFd, to: impl AsFd) -> Result<()> {
     let mut names = vec![0_u8; MOST];

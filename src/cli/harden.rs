@@ -316,6 +316,8 @@ fn tell_json(proposal: &Proposal, survey: &Survey, tried: &Tried, output: Output
 #[derive(Debug, Serialize)]
 struct StandingReport {
     dir: String,
+    /// What is undecided, in a sentence.
+    pending: Option<String>,
     version: String,
     stages: Vec<StandingRow>,
     next: Option<&'static str>,
@@ -354,6 +356,7 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
         let next = stages.iter().find(|row| !row.in_files);
         Ok(StandingReport {
             dir: engine::absolute(&global.dir).display().to_string(),
+            pending: harden::pending(&global.dir),
             version: survey.version.clone(),
             next: next.map(|row| match row.stage {
                 "require" if row.would_refuse > 0 => Stage::Watch.name(),
@@ -381,6 +384,10 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
             "  {word:<5} {:<8} {}{refused}",
             row.stage, row.means
         ));
+    }
+    if let Some(pending) = &report.pending {
+        output.remark(pending);
+        return Ok(Exit::Holds);
     }
     match report.next {
         Some(next) => output.remark(format_args!("next: pgtls harden … --stage {next}")),

@@ -54,6 +54,9 @@ fn ask(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error>
         };
         return super::sweep::run(list, args.prometheus.as_deref(), wanted, means, output);
     }
+    if let Some(pending) = engine::harden::pending(&global.dir) {
+        output.remark(pending);
+    }
     let conninfo = match &args.conninfo {
         Some(text) => given(text, output)?,
         None => engine::kit(&global.dir, None)?.2,

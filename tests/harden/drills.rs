@@ -207,6 +207,69 @@ fn a_try_lasts_only_if_it_is_confirmed_in_time() {
     live.ends_as(&before, true, "the watchdog was ended");
 }
 
+/// The machine is started again while a try waits: its watchdog is gone, and the clock that counted begins anew.
+#[test]
+fn a_machine_that_is_started_again_meanwhile_is_noticed() {
+    let Some(postgres) = newest() else { return };
+    let live = plain(&postgres).at(&["on"]);
+    let before = live.files();
+    let start_again = || {
+        live.in_force("require", &["--confirm-within", "600"]);
+        Job::new("pkill")
+            .args(["-KILL", "-f", &format!("watchdog --dir {}", live.kit.display())])
+            .run()
+            .expect_ok("there was a watchdog");
+        let books = fs::read_dir(live.kit.join(".pgtls/live")).unwrap().flatten();
+        let tried = books
+            .map(|entry| entry.path().join("record.json"))
+            .find(|path| path.to_str().unwrap().contains(".try/"))
+            .unwrap();
+        let mut record: serde_json::Value = serde_json::from_slice(&fs::read(&tried).unwrap()).unwrap();
+        record["until"]["boot"] = "00000000-0000-0000-0000-000000000000".into();
+        fs::write(&tried, record.to_string()).unwrap();
+        assert!(!live.app("sslmode=disable").ok, "it is in force still");
+    };
+
+    start_again();
+    let verify = || {
+        let conninfo = format!(
+            "host=localhost port={} user=app password=pw dbname=postgres {}",
+            live.server.port,
+            live.full()
+        );
+        live.pgtls(&["verify", &conninfo, "--probes", "connect"])
+            .run()
+            .expect_status(0)
+    };
+    let said = verify().stderr;
+    assert!(
+        said.contains("was not confirmed in time") && said.contains("pgtls undo"),
+        "{said}"
+    );
+    let stands = live
+        .pgtls(&["harden", &live.server.socket()])
+        .run()
+        .expect_status(0)
+        .json();
+    let pending = stands["pending"].as_str().unwrap_or_default().to_owned();
+    assert!(
+        pending.contains("require") && pending.contains("started"),
+        "{stands:#}"
+    );
+    live.pgtls(&["undo"]).run().expect_status(0);
+    live.ends_as(&before, true, "undone after the start");
+    assert!(!verify().stderr.contains("confirm"));
+
+    start_again();
+    let late = live.pgtls(&["harden", "--confirm"]).run().expect_status(1);
+    assert!(late.stderr.contains("too late"), "{}", late.stderr);
+    live.ends_as(&before, true, "confirmed after the start");
+
+    start_again();
+    live.stage("watch", &["--for", "0"]).expect_status(0);
+    live.ends_as(&before, true, "the next run after the start");
+}
+
 #[test]
 fn a_server_that_is_restarted_meanwhile_is_found_again() {
     let Some(postgres) = newest() else { return };

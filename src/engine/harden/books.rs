@@ -94,6 +94,30 @@ pub fn settle(dir: &Path, tell: &Teller) -> Result<(), Error> {
     Ok(())
 }
 
+/// What is undecided, in a sentence: nothing is changed, and nothing is waited for.
+#[must_use]
+pub fn pending(dir: &Path) -> Option<String> {
+    let dir = prepare::absolute(dir);
+    let trial = Live::of(&dir).unfinished().ok().flatten()?;
+    let record = trial.record();
+    let stage = crate::pki::printable(&record.name);
+    let at = dir.display();
+    Some(match &record.until {
+        Some(until) if !until.is_over() => format!(
+            "the stage {stage} waits to be confirmed, {} seconds are left: `pgtls harden --confirm --dir {at}` keeps it",
+            until.left()
+        ),
+        Some(_) => format!(
+            "the stage {stage} was not confirmed in time, and its watchdog did not take it back (was the machine started \
+             again?): `pgtls undo --dir {at}` does, and so does the next `pgtls harden --stage`"
+        ),
+        None => format!(
+            "the stage {stage} is being tried, or whoever tried it was killed: unless that goes on, `pgtls undo --dir {at}` \
+             takes it back"
+        ),
+    })
+}
+
 /// Takes the last stage back, reload included: the one that waits to be confirmed, else the last that was kept. `None`
 /// where there is none, or where something later in the project's own journal is to be undone first.
 pub fn undo_stage(dir: &Path, tell: &Teller) -> Result<Option<Undone>, Error> {

@@ -26,7 +26,7 @@ use crate::verify::Probe;
 use super::{Means, Request};
 
 pub use attempt::attempt;
-pub use books::{Undone, confirm, settle, undo_stage, undo_stage_as};
+pub use books::{Undone, confirm, pending, settle, undo_stage, undo_stage_as};
 pub use bundle::bundle;
 pub use keeper::keep_watch;
 pub use propose::{Proposal, propose};
