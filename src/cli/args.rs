@@ -379,9 +379,14 @@ pub enum HardenStage {
 /// `demo`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit status: 0 every scene went as expected · 1 one did not · 4 one could not be found out"
+    after_help = "Exit status: 0 every scene went as expected · 1 one did not · 4 one could not be found out, or not be shown"
 )]
 pub struct DemoArgs {
+    /// A server of your own on this machine, in place of one that is started: a libpq connection string, over loopback or a
+    /// socket, of a login that may make roles and databases. The lesson has a role and a database of its own there, which are
+    /// gone afterwards; nothing else is changed, and what cannot be shown without it is said. Goes before --auto.
+    #[arg(value_name = "CONNINFO", conflicts_with_all = ["notes", "pg_version", "pg_bin"])]
+    pub conninfo: Option<String>,
     /// Only this scene, or begin with it on the screen: plaintext, prefer, require, verify-ca, verify-full, mutual-tls,
     /// renewal or matrix; repeatable.
     #[arg(long, value_name = "NAME")]

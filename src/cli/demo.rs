@@ -8,10 +8,10 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::apply::publish;
-use crate::engine::demo::{self, Middle, Played, Scene, Side, Told, Wanted, all_hold, keeper};
+use crate::engine::demo::{
+    self, Middle, Played, Playground, Scene, Side, Told, Wanted, Yours, all_hold, keeper,
+};
 use crate::engine::{Error, Event, Teller};
-use crate::server::keep_until_the_end;
-use crate::wizard::effects::Programs;
 use crate::wizard::lesson::{Auto, Lesson, notes};
 use crate::wizard::record::Recorder;
 use crate::wizard::theme::Theme;
@@ -20,6 +20,7 @@ use crate::wizard::{self, End, Showing};
 use super::args::{DemoArgs, Global};
 use super::output::{Output, colour, object, utf8_locale};
 use super::prompt::Prompt;
+use super::verify::given;
 use super::{Exit, drive};
 
 /// The one object of `demo --json`.
@@ -44,17 +45,15 @@ pub fn run(global: &Global, args: &DemoArgs, accessible: bool, output: Output) -
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let lines = output.json() || accessible || (!terminal && args.record.is_none());
     if lines {
-        return play(global, args, &scenes, terminal && pause.is_none(), output);
+        let playground = playground(global, args, output)?;
+        return play(global, playground, &scenes, terminal && pause.is_none(), output);
     }
     let terminal = terminal && !super::wizard::cannot_be_drawn_to();
     let auto = Auto {
         pause: pause.unwrap_or(PAUSE),
         again: terminal && args.record.is_none(),
     };
-    let programs = Programs {
-        dir: args.pg_bin.clone(),
-        version: args.pg_version,
-    };
+    let playground = playground(global, args, output)?;
     // On a terminal the scene that is named is only the one to begin with.
     let picked = if terminal && args.scene.len() == 1 && pause.is_none() {
         None
@@ -65,11 +64,11 @@ pub fn run(global: &Global, args: &DemoArgs, accessible: bool, output: Output) -
         true,
         picked.unwrap_or_else(|| Scene::ALL.to_vec()),
         (pause.is_some() || !terminal).then_some(auto),
-        programs,
+        playground,
     );
     lesson.scene = scenes[0];
     let began = OffsetDateTime::now_utc().unix_timestamp();
-    let (end, recorder) = wizard::show(Showing {
+    let shown = wizard::show(Showing {
         lesson,
         theme: Theme {
             colour: colour(global.color),
@@ -78,7 +77,10 @@ pub fn run(global: &Global, args: &DemoArgs, accessible: bool, output: Output) -
         terminal,
         recorder: args.record.as_ref().map(|_| Recorder::default()),
     })?;
-    if let (Some(file), Some(recorder)) = (&args.record, recorder) {
+    for says in &shown.left {
+        output.remark(says);
+    }
+    if let (Some(file), Some(recorder)) = (&args.record, shown.recorder) {
         for (file, text) in recordings(file, &recorder, began) {
             publish(&file, text.as_bytes(), 0o644).map_err(|error| Error::File {
                 what: "the recording (--record)",
@@ -89,13 +91,31 @@ pub fn run(global: &Global, args: &DemoArgs, accessible: bool, output: Output) -
             output.remark(format_args!("recorded {}", file.display()));
         }
     }
-    Ok(match end {
+    Ok(match shown.end {
         End::Left => Exit::Holds,
         End::Signal(name) => {
             output.remark(format_args!("the lesson was ended by {name}"));
             Exit::Undetermined
         }
     })
+}
+
+/// With which server: the person's own, if there is a connection string.
+fn playground(global: &Global, args: &DemoArgs, output: Output) -> Result<Playground, Error> {
+    let Some(conninfo) = &args.conninfo else {
+        return Ok(Playground::Sandbox {
+            pg_bin: args.pg_bin.clone(),
+            pg_version: args.pg_version,
+        });
+    };
+    let mut yours = Yours {
+        conninfo: given(conninfo, output)?,
+        key_passphrase: None,
+    };
+    if let Some(key) = yours.locked_key() {
+        yours.key_passphrase = Prompt::new(global).passphrase(None, &[&key])?;
+    }
+    Ok(Playground::Yours(yours))
 }
 
 /// The files of a recording.
@@ -152,15 +172,14 @@ fn show_notes(output: Output) -> Result<Exit, Error> {
 /// Plays the scenes one after the other, and tells them as JSON or as lines. Between two a person may be waited for.
 fn play(
     global: &Global,
-    args: &DemoArgs,
+    playground: Playground,
     scenes: &[Scene],
     waits: bool,
     output: Output,
 ) -> Result<Exit, Error> {
     let prompt = Prompt::new(global);
     let wanted = Wanted {
-        pg_bin: args.pg_bin.clone(),
-        pg_version: args.pg_version,
+        playground,
         keeper: keeper(),
         now: OffsetDateTime::now_utc(),
     };
@@ -168,7 +187,9 @@ fn play(
         let lesson = demo::Lesson::open(&wanted, &prompt, &output.teller()).await?;
         let (client, server) = (lesson.client(), lesson.server());
         if !output.json() {
-            output.remark(format_args!("{client}, {server}; all of it is gone afterwards"));
+            output.remark(format_args!(
+                "{client}, {server}; all that the lesson makes is gone afterwards"
+            ));
         }
         let mut played = Vec::new();
         for scene in scenes {
@@ -187,6 +208,9 @@ fn play(
             }
             played.push(one);
         }
+        if let Some(left) = lesson.close().await {
+            output.remark(left);
+        }
         Ok((client, server, played))
     })?;
     let holds = all_hold(&played);
@@ -199,9 +223,15 @@ fn play(
         });
     } else {
         let held = played.iter().filter(|scene| scene.holds == Some(true)).count();
+        let not_shown = played.iter().filter(|scene| scene.not_shown.is_some()).count();
+        let rest = match not_shown {
+            0 => String::new(),
+            number => format!("; {number} not shown on your server"),
+        };
+        let all = played.len();
         output.promise(
             holds,
-            &format!("{held} of {} scenes went as they were expected to", played.len()),
+            &format!("{held} of {all} scenes went as they were expected to{rest}"),
         );
     }
     Ok(match holds {
@@ -232,7 +262,7 @@ pub fn keep(dir: &Path) -> Result<Exit, Error> {
         .map_err(|error| Error::Environment {
             what: crate::server::words(&error),
         })?;
-    runtime.block_on(keep_until_the_end(dir))?;
+    runtime.block_on(demo::keep(dir))?;
     Ok(Exit::Holds)
 }
 
@@ -265,7 +295,10 @@ fn begin(scene: Scene, output: Output) {
 fn end(played: &Played, output: Output) {
     output.say("");
     output.promise(played.holds, &played.observed);
-    output.say(&played.id.text().means);
+    // What follows from a scene, follows where it was shown.
+    if played.not_shown.is_none() {
+        output.say(&played.id.text().means);
+    }
 }
 
 /// Says on lines what happens.

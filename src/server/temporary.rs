@@ -2,13 +2,16 @@
 //!
 //! The directory lies among the system's temporary files, with a name that nobody can foresee, for its owner alone. A
 //! keeper watches over it: this program once more, in a session of its own, that waits for the end of a pipe whose other
-//! end dies with us. It then stops the server, ends what works in the data directory, and removes everything.
+//! end dies with us. It then stops the server, ends what works in the data directory, and removes everything. What it is to
+//! do beside that, it is told through the same pipe.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
 
 use super::files::{remove_tree, write};
 use super::{Places, Sandbox, ServerError, words};
@@ -21,6 +24,8 @@ const MARK: &str = ".pgtls-temporary";
 const FAREWELL: Duration = Duration::from_secs(20);
 /// How long what another process is still making is removed again and again.
 const STUBBORN: Duration = Duration::from_secs(20);
+/// The longest thing that the keeper is told.
+const LONGEST: usize = 64 * 1024;
 
 /// The place; dropping it removes it. A server in it must be stopped before.
 #[derive(Debug)]
@@ -30,8 +35,8 @@ pub struct Temporary {
 }
 
 impl Temporary {
-    /// Makes one. `keeper` is a command that calls [`keep_until_the_end`] with the directory that it gets as its last
-    /// argument.
+    /// Makes one. `keeper` is a command that calls [`wait_for_the_end`], and then [`leave_nothing`], with the directory that
+    /// it gets as its last argument.
     pub fn make(mut keeper: Vec<PathBuf>) -> Result<Self, ServerError> {
         let base = std::env::temp_dir();
         let base = base.canonicalize().unwrap_or(base);
@@ -53,20 +58,46 @@ impl Temporary {
     pub fn dir(&self) -> &Path {
         &self.dir
     }
-}
 
-impl Drop for Temporary {
-    fn drop(&mut self) {
+    /// Tells the keeper what it is to know at the end. It stays in memory.
+    pub fn tell_keeper(&mut self, message: &[u8]) -> Result<(), ServerError> {
+        let failed = |why: String| ServerError::Spawn {
+            program: "the keeper".to_owned(),
+            why,
+        };
+        if message.len() > LONGEST {
+            return Err(failed("too much to tell it".to_owned()));
+        }
+        let pipe = self.keeper.stdin.as_mut();
+        pipe.map_or(Ok(()), |pipe| pipe.write_all(message))
+            .map_err(|error| failed(words(&error)))
+    }
+
+    /// Removes it, and waits for the keeper; whether that one did what it was to do.
+    #[must_use]
+    pub fn close(mut self) -> bool {
+        self.end()
+    }
+
+    fn end(&mut self) -> bool {
         // What cannot be removed now, the keeper tries again.
         let _ = clear(&self.dir);
         drop(self.keeper.stdin.take());
         let begun = Instant::now();
         while begun.elapsed() < FAREWELL {
-            if !matches!(self.keeper.try_wait(), Ok(None)) {
-                return;
+            match self.keeper.try_wait() {
+                Ok(None) => std::thread::sleep(Duration::from_millis(3)),
+                Ok(Some(status)) => return status.success(),
+                Err(_) => return false,
             }
-            std::thread::sleep(Duration::from_millis(3));
         }
+        false
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -98,23 +129,33 @@ fn watch(command: &[PathBuf]) -> Result<Child, ServerError> {
     keeper.spawn().map_err(spawn)
 }
 
-/// The keeper's work: waits until standard input ends, then leaves nothing of the directory.
+/// The keeper waits until the other end of its standard input is gone; gives what it was told through it.
 ///
-/// A directory that is not marked as such a place is left alone.
-pub async fn keep_until_the_end(dir: &Path) -> Result<(), ServerError> {
-    if !is_ours(dir) {
-        return Err(ServerError::File {
-            doing: "remove",
-            path: dir.to_owned(),
-            why: "it is no temporary place of pgtls's own".to_owned(),
-        });
-    }
+/// A directory that is not marked as such a place is refused.
+pub async fn wait_for_the_end(dir: &Path) -> Result<Zeroizing<Vec<u8>>, ServerError> {
+    check(dir)?;
     let waiting = tokio::task::spawn_blocking(|| {
+        // Room for all of it from the start: a buffer that grows leaves copies behind.
+        let mut told = Zeroizing::new(Vec::with_capacity(LONGEST));
         let mut pipe = std::io::stdin().lock();
-        let mut byte = [0];
-        while matches!(pipe.read(&mut byte), Ok(1..)) {}
+        let mut piece = Zeroizing::new([0; 1024]);
+        while let Ok(read @ 1..) = pipe.read(&mut *piece) {
+            let room = LONGEST - told.len();
+            told.extend_from_slice(&piece[..read.min(room)]);
+        }
+        told
     });
-    let _ = waiting.await;
+    Ok(waiting.await.unwrap_or_default())
+}
+
+/// The keeper leaves nothing of the directory.
+///
+/// One that is not marked as such a place is left alone.
+pub async fn leave_nothing(dir: &Path) -> Result<(), ServerError> {
+    // Whoever made it may have removed it already; then only processes can be left.
+    if dir.exists() {
+        check(dir)?;
+    }
     let begun = Instant::now();
     loop {
         let sandbox = Sandbox::locate(dir, &Places::of_this_machine())?;
@@ -127,6 +168,17 @@ pub async fn keep_until_the_end(dir: &Path) -> Result<(), ServerError> {
             _ => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
+}
+
+fn check(dir: &Path) -> Result<(), ServerError> {
+    if is_ours(dir) {
+        return Ok(());
+    }
+    Err(ServerError::File {
+        doing: "remove",
+        path: dir.to_owned(),
+        why: "it is no temporary place of pgtls's own".to_owned(),
+    })
 }
 
 fn is_ours(dir: &Path) -> bool {
@@ -179,8 +231,9 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_marked_stays() {
         let dir = tempfile::Builder::new().prefix(PREFIX).tempdir().unwrap();
-        let error = keep_until_the_end(dir.path()).await.unwrap_err();
+        let error = wait_for_the_end(dir.path()).await.unwrap_err();
         assert!(error.to_string().contains("no temporary place"), "{error}");
+        leave_nothing(dir.path()).await.unwrap_err();
         assert!(dir.path().exists());
         let named_otherwise = tempfile::tempdir().unwrap();
         std::fs::write(named_otherwise.path().join(MARK), "").unwrap();

@@ -75,7 +75,8 @@ pub fn run(dir: &Path, theme: Theme, face: Face) -> Result<End, Error> {
         Face::Screen => {
             // Its own colours are taken off: crossterm's way of doing that would take bold and reversed off too.
             crossterm::style::force_color_output(true);
-            runtime.block_on(terminal::run(model, vec![Effect::Look], None))
+            let ended = runtime.block_on(terminal::run(model, vec![Effect::Look], None));
+            ended.map(|(end, _)| end)
         }
         Face::Lines => runtime.block_on(linear::run(model)),
     };
@@ -86,7 +87,7 @@ pub fn run(dir: &Path, theme: Theme, face: Face) -> Result<End, Error> {
 /// How a lesson is shown.
 #[derive(Debug)]
 pub struct Showing {
-    /// The scenes that follow one another, their pace and their programs.
+    /// The scenes that follow one another, their pace and their server.
     pub lesson: Lesson,
     /// How it is drawn.
     pub theme: Theme,
@@ -96,8 +97,19 @@ pub struct Showing {
     pub recorder: Option<Recorder>,
 }
 
-/// Shows a lesson; gives the recording back.
-pub fn show(showing: Showing) -> Result<(End, Option<Recorder>), Error> {
+/// A lesson that was shown.
+#[derive(Debug)]
+pub struct Shown {
+    /// How it ended.
+    pub end: End,
+    /// The recording.
+    pub recorder: Option<Recorder>,
+    /// What could not be removed behind it, in words.
+    pub left: Vec<String>,
+}
+
+/// Shows a lesson.
+pub fn show(showing: Showing) -> Result<Shown, Error> {
     /// The screen that nobody sees.
     const SIZE: (u16, u16) = (100, 30);
     let size = if showing.terminal {
@@ -120,7 +132,7 @@ pub fn show(showing: Showing) -> Result<(End, Option<Recorder>), Error> {
         runtime.block_on(terminal::record(model, first, recorder))
     };
     runtime.shutdown_background();
-    let end = end.map_err(|error| {
+    let (end, left) = end.map_err(|error| {
         if showing.terminal {
             broken(&error)
         } else {
@@ -129,7 +141,7 @@ pub fn show(showing: Showing) -> Result<(End, Option<Recorder>), Error> {
             }
         }
     })?;
-    Ok((end, recorder))
+    Ok(Shown { end, recorder, left })
 }
 
 fn broken(error: &std::io::Error) -> Error {

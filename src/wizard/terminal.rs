@@ -144,12 +144,12 @@ fn restore_on_panic() {
     }));
 }
 
-/// Runs the wizard until it ends.
+/// Runs the wizard until it ends; gives, beside how, what a lesson could not remove behind it, in words.
 pub async fn run(
     mut model: Model,
     first: Vec<Effect>,
     mut recorder: Option<&mut Recorder>,
-) -> io::Result<End> {
+) -> io::Result<(End, Vec<String>)> {
     let (sender, mut messages) = mpsc::unbounded_channel();
     let mut runner = Runner::new(model.dir.clone(), sender);
     // Before the terminal is taken, so that no signal is missed in between.
@@ -209,11 +209,26 @@ pub async fn run(
         runner.run(Effect::Keep(Kept::of(&model)));
     }
     drop(runner);
-    Ok(end)
+    Ok((end, left_behind(&mut messages)))
+}
+
+/// What a lesson that has ended says of what is still there.
+fn left_behind(messages: &mut mpsc::UnboundedReceiver<Message>) -> Vec<String> {
+    let mut left = Vec::new();
+    while let Ok(message) = messages.try_recv() {
+        if let Message::Lesson(lesson::Message::Left(says)) = message {
+            left.push(says);
+        }
+    }
+    left
 }
 
 /// Runs a lesson that goes on by itself, on a screen that nobody sees but the recorder.
-pub async fn record(mut model: Model, first: Vec<Effect>, recorder: &mut Recorder) -> io::Result<End> {
+pub async fn record(
+    mut model: Model,
+    first: Vec<Effect>,
+    recorder: &mut Recorder,
+) -> io::Result<(End, Vec<String>)> {
     let (sender, mut messages) = mpsc::unbounded_channel();
     let mut runner = Runner::new(model.dir.clone(), sender);
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -224,16 +239,16 @@ pub async fn record(mut model: Model, first: Vec<Effect>, recorder: &mut Recorde
     }
     let (columns, rows) = model.size;
     let mut buffer = Buffer::empty(Rect::new(0, 0, columns, rows));
-    loop {
+    let end = 'shown: loop {
         buffer.reset();
         view(&model, &mut buffer);
         recorder.frame(&buffer);
         let mut batch = Vec::new();
         tokio::select! {
             Some(message) = messages.recv() => batch.push(message),
-            _ = interrupt.recv() => return Ok(End::Signal("Ctrl-C")),
-            _ = terminate.recv() => return Ok(End::Signal("SIGTERM")),
-            _ = hangup.recv() => return Ok(End::Signal("SIGHUP")),
+            _ = interrupt.recv() => break End::Signal("Ctrl-C"),
+            _ = terminate.recv() => break End::Signal("SIGTERM"),
+            _ = hangup.recv() => break End::Signal("SIGHUP"),
         }
         while let Ok(message) = messages.try_recv() {
             batch.push(message);
@@ -249,12 +264,14 @@ pub async fn record(mut model: Model, first: Vec<Effect>, recorder: &mut Recorde
             }
             for effect in update(&mut model, message) {
                 match effect {
-                    Effect::Quit => return Ok(End::Left),
+                    Effect::Quit => break 'shown End::Left,
                     effect => runner.run(effect),
                 }
             }
         }
-    }
+    };
+    drop(runner);
+    Ok((end, left_behind(&mut messages)))
 }
 
 /// What an event of the terminal means; a click is at something that was drawn.

@@ -71,6 +71,31 @@ pub(super) async fn deceive(mut client: TcpStream, plot: &Plot, server: SocketAd
     }
 }
 
+/// A conversation with one client on behalf of a server without TLS: whoever asks for TLS has it here, whoever does not is
+/// passed on as he is; gives how it ended, in words.
+pub(super) async fn terminate(
+    mut client: TcpStream,
+    plot: &Plot,
+    server: SocketAddr,
+    tell: &Teller,
+) -> String {
+    let deadline = Deadline::after(plot.patience);
+    let greeted = match deadline.bound(greet(&mut client, &plot.disguise, tell)).await {
+        Ok(Ok(greeted)) => greeted,
+        Ok(Err(lost)) => return lost.to_string(),
+        Err(late) => return late.to_string(),
+    };
+    match greeted {
+        Greeted::Startup(packet) => relay::unread(client, server, &packet, deadline).await,
+        Greeted::TheServers(sent) => relay::unread(client, server, sent, deadline).await,
+        Greeted::Tls(config) => match deadline.bound(TlsAcceptor::from(config).accept(client)).await {
+            Ok(Ok(session)) => relay::unread(session, server, &[], deadline).await,
+            Ok(Err(error)) => Lost::from(error).to_string().replace("the server", "the client"),
+            Err(late) => late.to_string(),
+        },
+    }
+}
+
 /// How a client begins.
 enum Greeted {
     /// In plaintext, with this startup packet.
@@ -119,7 +144,9 @@ async fn greet(client: &mut TcpStream, disguise: &Disguise, tell: &Teller) -> Re
 /// What becomes of a client that wants TLS and has sent this for it; `None`: it gets none.
 fn with_tls(disguise: &Disguise, sent: &'static [u8]) -> Option<Greeted> {
     match disguise {
-        Disguise::Certificate(config) => Some(Greeted::Tls(Arc::clone(config))),
+        Disguise::Certificate(config) | Disguise::Terminator(config) => {
+            Some(Greeted::Tls(Arc::clone(config)))
+        }
         Disguise::Borrowed => Some(Greeted::TheServers(sent)),
         Disguise::Plaintext | Disguise::Wiretap => None,
     }
@@ -159,17 +186,19 @@ where
         Ok(begun) => begun,
         Err(why) => return pretend(client, plot, why, tell).await,
     };
-    let wants = match answer {
-        Answer::LetIn => None,
-        Answer::Wants(proof) => Some(proof),
-        Answer::Refused(why) => return pretend(client, plot, why, tell).await,
-    };
-    if let Some(wants) = wants {
-        let password = ask_for_password(&mut client, deadline, tell).await?;
-        match upstream.prove(&wants, &password, &packet, deadline).await {
-            Ok(()) => {}
-            Err(why) => return welcome(client, plot, why, tell).await,
+    match answer {
+        // The client does not know that the server wants none.
+        Answer::LetIn if plot.is_greedy => {
+            ask_for_password(&mut client, deadline, tell).await?;
         }
+        Answer::LetIn => {}
+        Answer::Wants(proof) => {
+            let password = ask_for_password(&mut client, deadline, tell).await?;
+            if let Err(why) = upstream.prove(&proof, &password, &packet, deadline).await {
+                return welcome(client, plot, why, tell).await;
+            }
+        }
+        Answer::Refused(why) => return pretend(client, plot, why, tell).await,
     }
     tell.tell(Overheard::Relayed);
     client.write_all(COME_IN).await?;

@@ -50,11 +50,22 @@ pub enum Disguise {
     /// The server's own TLS, passed on as it is to whoever asks for TLS: for a client that dials by a name which the
     /// server's certificate does not carry. A client without TLS it reads and relays.
     Borrowed,
+    /// None, and no impostor either: it speaks TLS for a server that has none, and passes on what it carries unread.
+    Terminator(Arc<ServerConfig>),
 }
 
 impl Disguise {
     /// TLS with this certificate and key, whatever they are worth.
     pub fn certificate(identity: &Identity) -> Result<Self, IdentityError> {
+        Self::config(identity).map(Self::Certificate)
+    }
+
+    /// TLS with this certificate, for a server that has none.
+    pub fn terminator(identity: &Identity) -> Result<Self, IdentityError> {
+        Self::config(identity).map(Self::Terminator)
+    }
+
+    fn config(identity: &Identity) -> Result<Arc<ServerConfig>, IdentityError> {
         let key = ClientIdentity::from_pki(identity)?.certified_key();
         let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
@@ -62,7 +73,7 @@ impl Disguise {
             .with_client_cert_verifier(accept_any_client());
         let mut config = config.with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
         config.alpn_protocols = vec![ALPN.to_vec()];
-        Ok(Self::Certificate(Arc::new(config)))
+        Ok(Arc::new(config))
     }
 }
 
@@ -73,6 +84,7 @@ impl std::fmt::Debug for Disguise {
             Self::Plaintext => "Plaintext",
             Self::Wiretap => "Wiretap",
             Self::Borrowed => "Borrowed",
+            Self::Terminator(_) => "Terminator",
         })
     }
 }
@@ -95,6 +107,8 @@ pub struct Plot {
     pub disguise: Disguise,
     /// Whether it asks for a password where the server would not let it in anyway.
     pub asks_for_password: bool,
+    /// Whether it asks for a password where the server lets everybody in without one: it may be of use elsewhere.
+    pub is_greedy: bool,
     /// How long a conversation may take until it is relayed; how long an answer in the server's place may take.
     pub patience: Duration,
     /// Whether a wiretap tells the bytes themselves.
@@ -110,6 +124,7 @@ impl Plot {
         Self {
             disguise,
             asks_for_password: false,
+            is_greedy: false,
             patience,
             tells_bytes: false,
             forgery: None,
@@ -237,6 +252,7 @@ async fn converse(client: TcpStream, plot: Plot, server: SocketAddr, tell: heard
     let _ = client.set_nodelay(true);
     let ended = match plot.disguise {
         Disguise::Wiretap => relay::tap(client, server, &[], &plot, &tell).await,
+        Disguise::Terminator(_) => front::terminate(client, &plot, server, &tell).await,
         _ => front::deceive(client, &plot, server, &tell).await,
     };
     tell.tell(Overheard::Ended(ended));

@@ -62,6 +62,29 @@ pub(super) async fn tap(
     }
 }
 
+/// Passes on what nobody reads, after what the client has sent already; gives how it ended, in words.
+pub(super) async fn unread<S>(client: S, server: SocketAddr, sent: &[u8], deadline: Deadline) -> String
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let address = Address::known(&server.ip().to_string(), server);
+    let mut upstream = match open(&address, deadline).await {
+        Ok(upstream) => upstream,
+        Err(error) => return error.to_string(),
+    };
+    if let Err(error) = upstream.write_all(sent).await {
+        return io_words(&error);
+    }
+    pass_on(
+        client,
+        Link::Plain(upstream),
+        |_| {},
+        |bytes| Cow::Borrowed(bytes),
+    )
+    .await;
+    "passed on to its end".to_owned()
+}
+
 /// What was passed on.
 #[derive(Debug, Default)]
 pub(super) struct Passed {

@@ -3,6 +3,7 @@
 //! The eavesdropper stands next to the client, so that it sees what everybody on the way would see; behind it the impostor,
 //! if there is one, and behind that the server.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -140,16 +141,13 @@ impl Act<'_> {
             middle: self.middle.clone(),
         }
         .to(tell);
-        let port = self
-            .conninfo
-            .get(Keyword::Port)
-            .and_then(|port| port.parse().ok());
-        let server = local(port.unwrap_or(0));
+        let server = dialled(&self.conninfo)?;
         let mut impostor = match self.disguise {
             Some(disguise) => Some(
                 listen(
                     Plot {
                         asks_for_password: true,
+                        is_greedy: true,
                         forgery: self.forgery,
                         ..Plot::new(disguise, PATIENCE)
                     },
@@ -161,7 +159,7 @@ impl Act<'_> {
         };
         let next = impostor
             .as_ref()
-            .map_or(server, |impostor| local(impostor.address().port()));
+            .map_or(server, |impostor| local(impostor.address()));
         let mut tap = listen(
             Plot {
                 tells_bytes: true,
@@ -242,8 +240,18 @@ async fn listen(plot: Plot, server: &Address) -> Result<Impostor, Error> {
         })
 }
 
-fn local(port: u16) -> Address {
-    Address::known("127.0.0.1", ([127, 0, 0, 1], port).into())
+/// Where a conninfo leads to that names an address.
+fn dialled(conninfo: &Conninfo) -> Result<Address, Error> {
+    let ip = conninfo.get(Keyword::Hostaddr).and_then(|ip| ip.parse().ok());
+    let port = conninfo.get(Keyword::Port).and_then(|port| port.parse().ok());
+    let address = ip.zip(port).map(|(ip, port)| SocketAddr::new(ip, port));
+    address.map(local).ok_or_else(|| Error::Environment {
+        what: "the lesson's server has no address".to_owned(),
+    })
+}
+
+fn local(address: SocketAddr) -> Address {
+    Address::known(&address.ip().to_string(), address)
 }
 
 /// What was heard so far, told as it came.

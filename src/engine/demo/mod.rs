@@ -1,18 +1,25 @@
 //! The lesson: why `sslmode=require` is not enough, shown with real servers, clients and impostors, all on loopback.
 //!
 //! [`Lesson::open`] starts a PostgreSQL in a place of its own that is gone afterwards, also when the process is killed
-//! ([`Temporary`](crate::server::Temporary)). [`Lesson::play`] plays one [`Scene`]: it makes the connections that the scene
-//! is about, tells what happens meanwhile ([`Told`]), and gives a [`Played`], in which nothing was known beforehand.
-//! Scenes may be played in any order, and again; each begins with the server as the first one found it.
+//! ([`Temporary`](crate::server::Temporary)), or is a guest on a person's own server ([`Yours`]), of which it changes nothing.
+//! [`Lesson::play`] plays one [`Scene`]: it makes the connections that the scene is about, tells what happens meanwhile
+//! ([`Told`]), and gives a [`Played`], in which nothing was known beforehand. Scenes may be played in any order, and again;
+//! each begins with the server as the first one found it.
 //!
 //! The impostors are [`dial`](crate::dial)'s: they listen on loopback and relay to loopback, and refuse any other address.
 
 mod act;
 mod client;
+mod front;
+mod guest;
+mod last;
+mod place;
+mod sandbox;
 mod scenes;
 mod stage;
 mod texts;
 mod wire;
+mod yours;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -23,22 +30,53 @@ use time::OffsetDateTime;
 use super::up::Ask;
 use super::{Error, Event, Teller};
 
+pub use last::keep;
 pub use texts::{Text, text};
 pub use wire::{Frame, Side};
+pub use yours::Yours;
 
 use stage::Stage;
 
 /// What a lesson starts from.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// Directory with PostgreSQL's server programs, where it is to be this one.
-    pub pg_bin: Option<PathBuf>,
-    /// Which major version of PostgreSQL.
-    pub pg_version: Option<u16>,
+    /// Which server.
+    pub playground: Playground,
     /// The command of the keeper that removes everything if this process is killed; the directory is added to it.
     pub keeper: Vec<PathBuf>,
     /// The time.
     pub now: OffsetDateTime,
+}
+
+/// With which server a lesson is played.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Playground {
+    /// With one that is started for it.
+    Sandbox {
+        /// Directory with PostgreSQL's server programs, where it is to be this one.
+        pg_bin: Option<PathBuf>,
+        /// Which major version of PostgreSQL.
+        pg_version: Option<u16>,
+    },
+    /// With the person's own.
+    Yours(Yours),
+}
+
+impl Default for Playground {
+    fn default() -> Self {
+        Self::Sandbox {
+            pg_bin: None,
+            pg_version: None,
+        }
+    }
+}
+
+impl Playground {
+    /// Whether the server is the person's own.
+    #[must_use]
+    pub const fn is_yours(&self) -> bool {
+        matches!(self, Self::Yours(_))
+    }
 }
 
 /// The hidden command of the program that cleans up behind a lesson that was killed.
@@ -179,8 +217,10 @@ pub struct Played {
     pub expected: &'static str,
     /// What happened, in one sentence, safe to print.
     pub observed: String,
-    /// Whether that is what was to be expected; `None`: it could not be found out.
+    /// Whether that is what was to be expected; `None`: it could not be found out, or not be shown.
     pub holds: Option<bool>,
+    /// Why a person's own server cannot show it, safe to print.
+    pub not_shown: Option<String>,
     /// What shows it, safe to print.
     pub evidence: Vec<String>,
     /// What the eavesdropper took off the wire, connection by connection, in base64.
@@ -195,6 +235,7 @@ pub struct Played {
 struct Course {
     observed: String,
     holds: Option<bool>,
+    not_shown: Option<String>,
     evidence: Vec<String>,
     captured: Vec<String>,
 }
@@ -236,10 +277,15 @@ impl Lesson {
         self.stage.client.to_string()
     }
 
-    /// The server, such as `PostgreSQL 15 on 127.0.0.1 port 5433`.
+    /// The server, such as `PostgreSQL 15 on 127.0.0.1 port 5433`, and how a person's own speaks TLS.
     #[must_use]
     pub fn server(&self) -> String {
         self.stage.server_in_words()
+    }
+
+    /// Ends it, as dropping it does; what is still to be removed on a person's own server, in words.
+    pub async fn close(self) -> Option<String> {
+        self.stage.close().await
     }
 
     /// Plays a scene from its beginning.
@@ -252,6 +298,7 @@ impl Lesson {
             expected: &scene.text().expected,
             observed: course.observed,
             holds: course.holds,
+            not_shown: course.not_shown,
             evidence: course.evidence,
             captured: course.captured,
             took: (since.elapsed().as_secs_f64() * 1e6).round() / 1e3,
@@ -259,7 +306,7 @@ impl Lesson {
     }
 }
 
-/// Whether all of them hold; `None` if one could not be found out and none is broken.
+/// Whether all of them hold; `None` if one could not be found out, or not be shown, and none is broken.
 #[must_use]
 pub fn all_hold(played: &[Played]) -> Option<bool> {
     if played.iter().any(|scene| scene.holds == Some(false)) {

@@ -28,6 +28,9 @@ pub struct Text {
     pub notes: String,
     /// PostgreSQL's page on it.
     pub source: String,
+    /// Why it is not shown on a person's own server; empty where it is.
+    #[serde(default)]
+    pub not_yours: String,
 }
 
 /// The texts of a scene.

@@ -121,6 +121,16 @@ pub fn superuser_of(target: &Target, means: &Means) -> Option<Admin> {
     target.admin.clone().or_else(own)
 }
 
+/// The servers of a connection string, before any of them is looked up or dialled.
+pub(super) fn servers(
+    conninfo: Conninfo,
+    env: &Environment,
+    key_passphrase: Option<&SecretString>,
+) -> Result<Vec<Server>, Error> {
+    let resolved = resolve_with_default(conninfo, env, SslMode::VerifyFull)?;
+    Ok(client::client(&resolved, key_passphrase).servers)
+}
+
 /// What `--admin` leads to.
 async fn own_way_in(conninfo: &Conninfo, env: &Environment, means: &Means) -> Result<Target, Error> {
     let means = Means {

@@ -2,7 +2,6 @@
 //! is told by `pgtls demo --json`.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -11,11 +10,11 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
-use crate::engine::demo::{self, Played, Scene, Told, Wanted};
+use crate::engine::demo::{self, Playground, Scene, Told, Wanted};
 use crate::engine::{Event, Teller};
 use crate::pki::printable;
 
-use super::super::lesson::{self, Order, notes};
+use super::super::lesson::{self, Order, Outcome, notes};
 use super::super::message::{Failure, Message};
 use super::ask::Asker;
 use super::{defect, spawn};
@@ -29,18 +28,9 @@ pub(super) struct Player {
     thread: JoinHandle<()>,
 }
 
-/// Which programs of PostgreSQL are used.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Programs {
-    /// Their directory.
-    pub dir: Option<PathBuf>,
-    /// Their major version.
-    pub version: Option<u16>,
-}
-
 impl Player {
     /// Begins to set the stage.
-    pub fn open(programs: Programs, ask: Asker, messages: &mpsc::UnboundedSender<Message>) -> Self {
+    pub fn open(playground: Playground, ask: Asker, messages: &mpsc::UnboundedSender<Message>) -> Self {
         let (orders, received) = mpsc::unbounded_channel();
         let tell = messages.clone();
         let lost = Message::Lesson(lesson::Message::Failed(defect()));
@@ -52,7 +42,7 @@ impl Player {
                 began: Instant::now(),
                 clock,
             }
-            .run(programs, ask)
+            .run(playground, ask)
             .await;
             notes::withdraw();
         });
@@ -93,10 +83,9 @@ impl Theatre {
         self.say(lesson::Message::Tick(self.began.elapsed()));
     }
 
-    async fn run(mut self, programs: Programs, ask: Asker) {
+    async fn run(mut self, playground: Playground, ask: Asker) {
         let wanted = Wanted {
-            pg_bin: programs.dir,
-            pg_version: programs.version,
+            playground,
             keeper: demo::keeper(),
             now: OffsetDateTime::now_utc(),
         };
@@ -126,6 +115,14 @@ impl Theatre {
         };
         self.began = Instant::now();
         self.say(lesson::Message::Opened(stage.client(), stage.server()));
+        self.scenes(&stage).await;
+        if let Some(left) = stage.close().await {
+            self.say(lesson::Message::Left(left));
+        }
+    }
+
+    /// Plays what is ordered, until it is over.
+    async fn scenes(&mut self, stage: &demo::Lesson) {
         let mut next = None;
         loop {
             let scene = match next.take() {
@@ -136,7 +133,7 @@ impl Theatre {
                 },
             };
             notes::publish(scene);
-            match self.play(&stage, scene).await {
+            match self.play(stage, scene).await {
                 Turn::Ended => {}
                 Turn::Another(scene) => next = Some(scene),
                 Turn::Over => return,
@@ -173,7 +170,7 @@ impl Theatre {
         let pop = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let is_empty = || waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
         let mut playing = std::pin::pin!(stage.play(scene, &teller));
-        let mut played: Option<Played> = None;
+        let mut played: Option<demo::Played> = None;
         let mut hurry = false;
         let mut due = Instant::now();
         loop {
@@ -183,7 +180,7 @@ impl Theatre {
                 }
             }
             if let Some(done) = played.as_ref().filter(|_| is_empty()) {
-                self.say(lesson::Message::Played(scene, done.holds, done.observed.clone()));
+                self.say(lesson::Message::Played(scene, Outcome::of(done)));
                 return Turn::Ended;
             }
             tokio::select! {

@@ -32,7 +32,6 @@ use super::review::Preview;
 use ask::Asker;
 use journey::Journey;
 use lesson::Player;
-pub use lesson::Programs;
 
 /// How long one probe may take.
 const PROBE: Duration = Duration::from_secs(5);
@@ -128,13 +127,13 @@ impl Runner {
 
     fn lesson(&mut self, order: Order) {
         match (order, &self.lesson) {
-            (Order::Open(programs), _) => {
+            (Order::Open(playground), _) => {
                 self.end_lesson();
                 let ask = Asker {
                     messages: self.messages.clone(),
                     replies: Arc::clone(&self.replies),
                 };
-                self.lesson = Some(Player::open(programs, ask, &self.messages));
+                self.lesson = Some(Player::open(playground, ask, &self.messages));
             }
             (Order::Close, _) => self.end_lesson(),
             (order, Some(player)) => player.order(order),

@@ -19,10 +19,9 @@ use std::time::Duration;
 
 use crate::conninfo::SslMode;
 use crate::engine::Event;
-use crate::engine::demo::{Frame, Middle, Scene, Told};
+use crate::engine::demo::{Frame, Middle, Played, Playground, Scene, Told};
 use crate::verify::modes::Cell;
 
-use super::effects::Programs;
 use super::keymap::Action;
 use super::message::{Effect, Failure};
 use super::model::{Model, Popup};
@@ -41,8 +40,10 @@ pub enum Message {
     Failed(Failure),
     /// Something happens in the scene.
     Told(Event),
-    /// The scene is at its end: whether it went as expected, and what was seen.
-    Played(Scene, Option<bool>, String),
+    /// The scene is at its end.
+    Played(Scene, Outcome),
+    /// The lesson is over, and this could not be removed behind it, in words.
+    Left(String),
     /// Time since the lesson began.
     Tick(Duration),
 }
@@ -50,8 +51,8 @@ pub enum Message {
 /// What the lesson wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
-    /// Set the stage, with these programs.
-    Open(Programs),
+    /// Set the stage, with this server.
+    Open(Playground),
     /// Play this scene from its beginning.
     Play(Scene),
     /// Show at once what is still to be shown of it.
@@ -78,8 +79,8 @@ pub struct Lesson {
     pub auto: Option<Auto>,
     /// The scenes, in the order in which they follow one another; never empty.
     pub scenes: Vec<Scene>,
-    /// The programs that it is played with.
-    pub programs: Programs,
+    /// The server that it is played with.
+    pub playground: Playground,
     /// The scene that is shown.
     pub scene: Scene,
     /// How far the stage is.
@@ -144,20 +145,34 @@ pub enum Line {
 pub struct Outcome {
     /// Whether it went as expected.
     pub holds: Option<bool>,
+    /// Whether it could be shown at all: a person's own server does not show everything.
+    pub shown: bool,
     /// What was seen.
     pub observed: String,
+}
+
+impl Outcome {
+    /// Of a scene that was played.
+    #[must_use]
+    pub fn of(played: &Played) -> Self {
+        Self {
+            holds: played.holds,
+            shown: played.not_shown.is_none(),
+            observed: played.observed.clone(),
+        }
+    }
 }
 
 impl Lesson {
     /// Before the stage is set.
     #[must_use]
-    pub fn new(alone: bool, scenes: Vec<Scene>, auto: Option<Auto>, programs: Programs) -> Self {
+    pub fn new(alone: bool, scenes: Vec<Scene>, auto: Option<Auto>, playground: Playground) -> Self {
         Self {
             alone,
             auto,
             scene: scenes.first().copied().unwrap_or(Scene::ALL[0]),
             scenes,
-            programs,
+            playground,
             stage: Stage::Opening(Vec::new()),
             acts: Vec::new(),
             cells: Vec::new(),
@@ -280,8 +295,8 @@ pub fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             lesson.told(event);
             Vec::new()
         }
-        Message::Played(scene, holds, observed) => {
-            let outcome = Outcome { holds, observed };
+        Message::Left(_) => Vec::new(),
+        Message::Played(scene, outcome) => {
             lesson.done[scene.place()] = Some(outcome.clone());
             // One that was left before its end is not the one that is shown.
             if scene == lesson.scene {
@@ -310,13 +325,13 @@ pub fn take(model: &mut Model, message: Message) -> Vec<Effect> {
 
 /// Opens the lesson from the wizard.
 pub fn open(model: &mut Model) -> Vec<Effect> {
-    let lesson = Lesson::new(false, Scene::ALL.to_vec(), None, Programs::default());
+    let lesson = Lesson::new(false, Scene::ALL.to_vec(), None, Playground::default());
     vec![begin(model, lesson)]
 }
 
 /// Puts a lesson on the screen; the effect sets its stage.
 pub fn begin(model: &mut Model, lesson: Lesson) -> Effect {
-    let order = Order::Open(lesson.programs.clone());
+    let order = Order::Open(lesson.playground.clone());
     model.lesson = Some(lesson);
     Effect::Lesson(order)
 }
@@ -347,7 +362,7 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         },
         Action::Again if matches!(lesson.stage, Stage::Failed(_)) => {
             lesson.stage = Stage::Opening(Vec::new());
-            vec![Effect::Lesson(Order::Open(lesson.programs.clone()))]
+            vec![Effect::Lesson(Order::Open(lesson.playground.clone()))]
         }
         Action::Again => lesson.begin(lesson.scene),
         Action::Big => {

@@ -62,7 +62,7 @@ fn relayed(act: &Act) -> bool {
 
 /// Four rows: the boxes with the wires between them, and below the wire who listens there.
 #[must_use]
-pub fn network(act: Option<&Act>, columns: usize, theme: Theme) -> Page {
+pub fn network(act: Option<&Act>, server: &str, columns: usize, theme: Theme) -> Page {
     const ENDS: usize = 12;
     const MIDDLE: usize = 28;
     let plain = Style::new();
@@ -120,7 +120,7 @@ pub fn network(act: Option<&Act>, columns: usize, theme: Theme) -> Page {
             ]);
         }
     }
-    add(square("server", "bank", ENDS, plain));
+    add(square("server", server, ENDS, plain));
     let mut page = Page::default();
     for line in spans {
         page.row(Row::new(line));

@@ -35,6 +35,7 @@ pub fn header(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
             Some(outcome) => match outcome.holds {
                 Some(true) => ("✓", theme.good()),
                 Some(false) => ("✗", theme.bad()),
+                None if !outcome.shown => ("–", theme.dim()),
                 None => ("?", theme.warn()),
             },
             None => ("○", theme.dim()),
@@ -65,7 +66,7 @@ pub fn body(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect)
     let theme = canvas.theme;
     let area = Rect::new(area.x + 1, area.y, area.width.saturating_sub(2), area.height);
     match &lesson.stage {
-        Stage::Opening(done) => opening(done, canvas, area),
+        Stage::Opening(done) => opening(done, lesson.playground.is_yours(), canvas, area),
         Stage::Failed(fault) => {
             let columns = usize::from(area.width);
             let mut page = Page::default();
@@ -84,14 +85,21 @@ pub fn body(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect)
     }
 }
 
-fn opening(done: &[String], canvas: &mut Canvas<'_>, area: Rect) {
+fn opening(done: &[String], is_yours: bool, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     let columns = usize::from(area.width);
     let mut page = Page::default();
     page.row(Row::default());
+    let server = if is_yours {
+        "your PostgreSQL"
+    } else {
+        "a PostgreSQL of the lesson's own"
+    };
     page.words(
-        "Why is sslmode=require not enough? Eight scenes, each played for real on this machine: a PostgreSQL of the lesson's own, \
-         psql, somebody who listens, somebody who pretends.",
+        &format!(
+            "Why is sslmode=require not enough? Eight scenes, each played for real on this machine: {server}, psql, somebody who \
+             listens, somebody who pretends."
+        ),
         columns,
         0,
         theme.bold(),
@@ -105,6 +113,15 @@ fn opening(done: &[String], canvas: &mut Canvas<'_>, area: Rect) {
         ]));
     }
     page.paint(canvas, area);
+}
+
+/// What the server is called.
+const fn server(lesson: &Lesson) -> &'static str {
+    if lesson.playground.is_yours() {
+        "yours"
+    } else {
+        "bank"
+    }
 }
 
 /// Rows of the outcome, which is at the bottom from the start.
@@ -135,7 +152,7 @@ fn scene(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
     if lesson.scene == Scene::Matrix {
         page.append(matrix(lesson, columns, theme));
     } else {
-        page.append(network(act, columns, theme));
+        page.append(network(act, server(lesson), columns, theme));
         for _ in 0..air {
             page.row(Row::default());
         }
@@ -311,6 +328,7 @@ fn outcome(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
         let (sign, style, says) = match outcome.holds {
             Some(true) => ("▸", theme.accent(), lesson.scene.text().means.as_str()),
             Some(false) => ("✗", theme.bad(), outcome.observed.as_str()),
+            None if !outcome.shown => ("–", Style::new(), outcome.observed.as_str()),
             None => ("?", theme.warn(), outcome.observed.as_str()),
         };
         for (index, line) in wrap(&visible(says), columns.saturating_sub(2))
@@ -398,10 +416,13 @@ fn big(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
     if lesson.scene == Scene::Matrix {
         page.append(matrix(lesson, columns, theme));
     } else {
-        page.append(network(lesson.acts.last(), columns, theme));
+        page.append(network(lesson.acts.last(), server(lesson), columns, theme));
     }
     page.row(Row::default());
     match &lesson.outcome {
+        Some(outcome) if !outcome.shown => {
+            page.words(&visible(&outcome.observed), columns, 0, theme.bold());
+        }
         Some(outcome) => {
             let style = match outcome.holds {
                 Some(true) => theme.accent(),

@@ -5,10 +5,9 @@ use std::time::Duration;
 use super::stage::Stage;
 use crate::conninfo::SslMode;
 use crate::engine::Event;
-use crate::engine::demo::{Frame, Middle, Scene, Side, Told};
+use crate::engine::demo::{Frame, Middle, Playground, Scene, Side, Told};
 use crate::verify::modes::{Cell, CellOutcome, Meets};
-use crate::wizard::effects::Programs;
-use crate::wizard::lesson::{self, Auto, Lesson, Message as Happens, Order};
+use crate::wizard::lesson::{self, Auto, Lesson, Message as Happens, Order, Outcome};
 use crate::wizard::message::{Effect, Message};
 
 const SIZES: [(u16, u16); 2] = [(80, 24), (120, 40)];
@@ -19,7 +18,7 @@ impl Stage {
     /// A lesson whose stage is set.
     fn lesson(size: (u16, u16), auto: Option<Auto>) -> Self {
         let mut stage = Self::new(size);
-        let lesson = Lesson::new(true, Scene::ALL.to_vec(), auto, Programs::default());
+        let lesson = Lesson::new(true, Scene::ALL.to_vec(), auto, Playground::default());
         lesson::begin(&mut stage.model, lesson);
         stage.happens(Happens::Opened(
             "psql 17.10".into(),
@@ -74,7 +73,14 @@ impl Stage {
 
     fn played(&mut self, scene: Scene) -> &mut Self {
         let seen = scene.text().expected.clone();
-        self.happens(Happens::Played(scene, Some(true), seen))
+        self.happens(Happens::Played(
+            scene,
+            Outcome {
+                holds: Some(true),
+                shown: true,
+                observed: seen,
+            },
+        ))
     }
 
     /// Everything that happens in a scene, in the words of a real one.

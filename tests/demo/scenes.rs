@@ -1,0 +1,190 @@
+//! Every scene for real, on a server of the lesson's own.
+
+use super::*;
+
+#[test]
+fn every_scene_holds_and_the_wire_says_so() {
+    let Some(postgres) = Postgres::any() else { return };
+    let (programs, record) = programs(&postgres);
+    let tmp = temporary(&Account::current());
+    let run = pgtls(["demo", "--json", "--pg-bin"])
+        .arg(&programs)
+        .env("TMPDIR", &tmp)
+        .run()
+        .expect_status(0);
+    let report = run.json();
+    let ids: Vec<_> = report["scenes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| &s["id"])
+        .collect();
+    assert_eq!(
+        ids,
+        [
+            "plaintext",
+            "prefer",
+            "require",
+            "verify-ca",
+            "verify-full",
+            "mutual-tls",
+            "renewal",
+            "matrix"
+        ]
+    );
+    for scene in report["scenes"].as_array().unwrap() {
+        assert_eq!(scene["holds"], true, "{scene:#}");
+    }
+
+    // What the eavesdropper has, looked through by ourselves.
+    let plain = captured(scene(&report, "plaintext"));
+    assert!(contains(&plain[0], QUERY) && contains(&plain[0], TRUTH));
+    let prefer = captured(scene(&report, "prefer"));
+    assert!(!contains(&prefer[0], QUERY) && contains(&prefer[1], QUERY));
+    assert_eq!(
+        &prefer[1][..9],
+        b"\0\0\0\x08\x04\xd2\x16\x2fN",
+        "asked, and told no"
+    );
+    for id in ["require", "verify-ca", "verify-full", "mutual-tls", "renewal"] {
+        let connections = captured(scene(&report, id));
+        assert!(connections.len() >= 2, "{id}");
+        for bytes in connections {
+            assert_eq!(&bytes[..9], b"\0\0\0\x08\x04\xd2\x16\x2fS", "{id}");
+            assert!(bytes.len() > 500, "{id}: {} bytes", bytes.len());
+            for words in [QUERY, "SELECT", "balance", "database"] {
+                assert!(!contains(&bytes, words), "{id}: {words} is on the wire");
+            }
+        }
+    }
+
+    // What psql printed, by its own record.
+    let record = fs::read_to_string(record).unwrap();
+    let runs: Vec<(&str, &str, &str)> = record
+        .lines()
+        .map(|line| {
+            let mut columns = line.splitn(3, '\t');
+            let mut next = || columns.next().unwrap();
+            (next(), next(), next())
+        })
+        .collect();
+    let printed = |mode: &str| -> Vec<&str> {
+        runs.iter()
+            .filter(|(_, _, arguments)| {
+                arguments
+                    .split_whitespace()
+                    .any(|word| word == format!("sslmode={mode}"))
+            })
+            .map(|(_, printed, _)| *printed)
+            .collect()
+    };
+    assert!(printed("require").contains(&FORGED), "{record}");
+    assert!(printed("verify-ca").contains(&FORGED), "{record}");
+    let strict = printed("verify-full");
+    assert!(strict.contains(&TRUTH) && !strict.contains(&FORGED), "{record}");
+    let bound = runs
+        .iter()
+        .find(|(_, _, arguments)| arguments.contains("channel_binding=require"));
+    assert_eq!(
+        bound.map(|(status, printed, _)| (*status != "0", *printed)),
+        Some((true, ""))
+    );
+
+    // Whose words they are.
+    assert!(evidence(scene(&report, "verify-full")).contains(
+        "server certificate for \"mail.bank.example\" does not match host name \"db.bank.example\""
+    ));
+    assert!(evidence(scene(&report, "verify-full")).contains("alert 48 (unknown_ca)"));
+    assert!(
+        evidence(scene(&report, "mutual-tls")).contains("connection requires a valid client certificate")
+    );
+    assert!(evidence(scene(&report, "renewal")).contains("certificate verify failed"));
+    // A password is counted, and never told.
+    let passwords = run.stdout.matches("read it: ").count();
+    assert!(passwords >= 4, "{passwords}");
+    nothing_is_left(&tmp, &[]);
+}
+
+/// Without a psql our own client shows the same, as an ordinary account, on other servers.
+#[test]
+fn without_psql_it_is_the_same() {
+    let account = Account::ordinary();
+    std::thread::scope(|scope| {
+        for major in [13, 18] {
+            let account = &account;
+            scope.spawn(move || {
+                let Some(postgres) = Postgres::find(major) else {
+                    return;
+                };
+                let programs = scratch("programs");
+                for program in ["postgres", "initdb"] {
+                    symlink(postgres.bin.join(program), programs.join(program)).unwrap();
+                }
+                let tmp = temporary(account);
+                let report = pgtls(["demo", "--json", "--pg-bin"])
+                    .arg(&postgres.bin)
+                    .env("PATH", "/nonexistent")
+                    .env("TMPDIR", &tmp)
+                    .account(account)
+                    .run()
+                    .expect_status(0)
+                    .json();
+                assert_eq!(report["holds"], true);
+                let connections = captured(scene(&report, "require"));
+                assert!(!contains(&connections[0], QUERY));
+                nothing_is_left(&tmp, &[]);
+            });
+        }
+    });
+}
+
+#[test]
+fn a_scene_can_be_picked_and_a_wrong_name_is_told() {
+    if Postgres::any().is_none() {
+        return;
+    }
+    let tmp = temporary(&Account::current());
+    let run = pgtls(["demo", "--scene", "verify-full"])
+        .env("TMPDIR", &tmp)
+        .run()
+        .expect_status(0);
+    for words in [
+        "5 of 8: verify-full",
+        "sslmode=verify-full sslrootcert=root.crt",
+        "client to server: SSLRequest may we speak TLS?",
+        "client: refused: server certificate for \"mail.bank.example\" does not match",
+        "1 of 1 scenes went as they were expected to",
+    ] {
+        assert!(run.stdout.contains(words), "{words}: {}", run.stdout);
+    }
+    let wrong = pgtls(["demo", "--scene", "verify-some", "--json"])
+        .run()
+        .expect_status(2);
+    assert!(
+        wrong.stderr.contains("plaintext, prefer, require"),
+        "{}",
+        wrong.stderr
+    );
+    nothing_is_left(&tmp, &[]);
+}
+
+/// The keeper removes nothing that no lesson made.
+#[test]
+fn the_keeper_leaves_alone_what_is_not_a_lesson() {
+    let dir = scratch("pgtls-lesson-not");
+    open_to_all(&dir);
+    fs::write(dir.join("mine"), "x").unwrap();
+    let run = Job::new(support::pgtls_bin())
+        .args(["keep-lesson"])
+        .arg(&dir)
+        .run();
+    assert!(!run.ok && dir.join("mine").exists(), "{}", run.stderr);
+}
+
+#[test]
+fn the_notes_can_be_printed() {
+    let notes = pgtls(["demo", "--notes"]).run().expect_status(0).stdout;
+    for words in ["1 of 8  Plaintext", "8 of 8  All six modes", "Next: verify-ca."] {
+        assert!(notes.contains(words), "{words}: {notes}");
+    }
+}

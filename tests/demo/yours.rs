@@ -1,0 +1,352 @@
+//! The lesson on a person's own server: what it shows there, what it does not, what is refused, and that nothing is left of it.
+
+use super::*;
+
+use support::{Ca, Leaf, TestServer, psql_as};
+
+/// What nobody but the lesson makes.
+const MADE: &str = "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_[^t]' UNION ALL SELECT datname FROM pg_database \
+                    UNION ALL SELECT usename || application_name FROM pg_stat_activity \
+                    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY 1";
+const LOOPBACK: &str = "host all all 127.0.0.1/32 scram-sha-256\nhost all all ::1/128 scram-sha-256";
+const OVER_TLS: &str = "hostssl all all 127.0.0.1/32 scram-sha-256\nhostssl all all ::1/128 scram-sha-256";
+const PASSWORD: &str = "of the boss";
+
+/// A server with a login that may make roles and databases, and no more.
+fn builder(postgres: &Postgres, hba: &str) -> support::Builder {
+    TestServer::builder(postgres)
+        .conf("password_encryption = 'scram-sha-256'")
+        .hba(hba)
+        .sql(&format!(
+            "CREATE ROLE boss LOGIN CREATEROLE CREATEDB PASSWORD '{PASSWORD}'"
+        ))
+}
+
+fn boss(server: &TestServer) -> String {
+    format!("host=localhost port={} user=boss dbname=postgres", server.port)
+}
+
+/// `pgtls demo` on it, with a psql that writes down what it prints.
+fn demo(conninfo: &str, tmp: &Path, psql: &Path) -> Job {
+    let path = format!("{}:{}", psql.display(), std::env::var("PATH").unwrap());
+    pgtls(["demo", "--json", conninfo])
+        .env("PGPASSWORD", PASSWORD)
+        .env("TMPDIR", tmp)
+        .env("PATH", path)
+}
+
+/// Roles, databases, sessions, and the server's own files.
+#[derive(Debug, PartialEq)]
+struct State(String, Vec<(PathBuf, Vec<u8>)>);
+
+fn state(server: &TestServer) -> State {
+    let made = psql_as(&Account::server(), &server.socket(), MADE)
+        .expect_ok("psql")
+        .stdout;
+    let files = [
+        "postgresql.conf",
+        "postgresql.auto.conf",
+        "pg_hba.conf",
+        "pg_ident.conf",
+    ];
+    let read = |file: &str| {
+        let path = server.data.join(file);
+        let bytes = fs::read(&path).unwrap();
+        (path, bytes)
+    };
+    State(made, files.map(read).to_vec())
+}
+
+#[track_caller]
+fn is_as_before(server: &TestServer, before: &State, tmp: &Path) {
+    wait_for("the server is as before", Duration::from_secs(60), || {
+        (state(server) == *before).then_some(())
+    });
+    nothing_is_left(tmp, &[]);
+}
+
+/// A scene by scene account: `+` as expected, `0` not shown, anything else is neither.
+fn account(report: &Value) -> String {
+    let sign = |scene: &Value| match (&scene["holds"], &scene["not_shown"]) {
+        (Value::Bool(true), Value::Null) => '+',
+        (Value::Null, Value::String(_)) => '0',
+        _ => '-',
+    };
+    report["scenes"].as_array().unwrap().iter().map(sign).collect()
+}
+
+#[test]
+fn it_shows_what_can_be_shown_and_says_what_cannot() {
+    let servers: Vec<_> = [13, 18]
+        .into_iter()
+        .filter_map(Postgres::find)
+        .flat_map(|postgres| ["none", "own", "self-made", "unknown"].map(|tls| (postgres.clone(), tls)))
+        .collect();
+    std::thread::scope(|scope| {
+        for (postgres, tls) in servers {
+            scope.spawn(move || shows(&postgres, tls));
+        }
+    });
+}
+
+fn shows(postgres: &Postgres, tls: &str) {
+    let ca = Ca::new("the person's own CA");
+    let leaf = ca.server(&["db.person.example"]);
+    let server = match tls {
+        "none" => builder(postgres, LOOPBACK),
+        // Whoever has TLS may have shut plaintext out.
+        "own" => builder(postgres, OVER_TLS).tls(&leaf),
+        "self-made" => builder(postgres, LOOPBACK).tls(&Leaf::self_signed(&["db.person.example"])),
+        _ => builder(postgres, LOOPBACK).tls(&leaf),
+    }
+    .start();
+    let before = state(&server);
+    let (programs, record) = programs(postgres);
+    let tmp = temporary(&Account::current());
+    let conninfo = match tls {
+        "own" => format!("{} sslrootcert={}", boss(&server), ca.cert.display()),
+        _ => boss(&server),
+    };
+    // Some scenes cannot be shown, and are not counted as if they had been.
+    let run = demo(&conninfo, &tmp, &programs).run().expect_status(4);
+    let report = run.json();
+    let expected = match tls {
+        "own" => "0++++00+",
+        "unknown" => "++++0000",
+        _ => "+++++00+",
+    };
+    assert_eq!(account(&report), expected, "{tls}: {report:#}");
+    assert_eq!(report["holds"], Value::Null);
+    let says = report["server"].as_str().unwrap();
+    let (whose, why) = match tls {
+        "none" => ("pgtls speaks it in front", "(TLS by pgtls, in front of it)"),
+        "own" => (
+            "its own certificate for db.person.example (verified by",
+            "lets nobody in without TLS",
+        ),
+        "self-made" => ("self-made: the client is given that very certificate", ""),
+        _ => (
+            "cannot verify (its certificate is issued by CN=the person's own CA",
+            "name one with sslrootcert",
+        ),
+    };
+    assert!(says.contains(whose), "{tls}: {says}");
+    assert!(run.stdout.contains(why), "{tls}: {}", run.stdout);
+
+    // What the eavesdropper has, looked through by ourselves.
+    if tls != "own" {
+        let plain = captured(scene(&report, "plaintext"));
+        assert!(contains(&plain[0], QUERY) && contains(&plain[0], TRUTH), "{tls}");
+    }
+    for id in ["require", "verify-ca", "verify-full"] {
+        for bytes in captured(scene(&report, id)) {
+            assert_eq!(&bytes[..9], b"\0\0\0\x08\x04\xd2\x16\x2fS", "{tls}: {id}");
+            assert!(
+                !contains(&bytes, "SELECT") && !contains(&bytes, "balance"),
+                "{tls}: {id}"
+            );
+        }
+    }
+    // What psql printed, by its own record.
+    let record = fs::read_to_string(record).unwrap();
+    let printed = |mode: &str, what: &str| {
+        record.lines().any(|line| {
+            let mut words = line.split_whitespace();
+            words.any(|word| word == format!("sslmode={mode}")) && line.split('\t').nth(1) == Some(what)
+        })
+    };
+    assert!(printed("require", FORGED), "{record}");
+    assert!(!printed("verify-full", FORGED), "{record}");
+    assert_eq!(printed("verify-full", TRUTH), tls != "unknown", "{tls}: {record}");
+    is_as_before(&server, &before, &tmp);
+}
+
+#[test]
+fn what_cannot_be_a_stage_is_refused_with_words() {
+    let Some(postgres) = Postgres::find(18) else {
+        return;
+    };
+    let server = builder(&postgres, LOOPBACK)
+        .sql("CREATE ROLE poor LOGIN PASSWORD 'of the boss'")
+        .sql("CREATE ROLE half LOGIN CREATEDB PASSWORD 'of the boss'")
+        .start();
+    let strict = builder(&postgres, "host all boss 127.0.0.1/32 scram-sha-256").start();
+    let socket_only = builder(&postgres, "")
+        .argument("-c")
+        .argument("listen_addresses=")
+        .start();
+    let servers = [&server, &strict, &socket_only];
+    let before = servers.map(state);
+    let tmp = temporary(&Account::current());
+    let port = server.port;
+    let nobody = support::free_port();
+    let cases: &[(String, i32, &[&str])] = &[
+        (
+            "host=192.0.2.1 user=boss".into(),
+            2,
+            &["loopback only", "192.0.2.1"],
+        ),
+        (
+            format!("host=localhost,192.0.2.1 port={port} user=boss"),
+            2,
+            &["loopback only", "192.0.2.1"],
+        ),
+        (
+            format!("host=localhost hostaddr=198.51.100.7 port={port} user=boss"),
+            2,
+            &["198.51.100.7"],
+        ),
+        (
+            format!("host=localhost hostaddr=0.0.0.0 port={port} user=boss"),
+            2,
+            &["0.0.0.0"],
+        ),
+        (
+            "postgresql://boss@[2001:db8::1]/postgres".into(),
+            2,
+            &["2001:db8::1", "without a connection string"],
+        ),
+        ("host=nowhere.invalid user=boss".into(), 1, &["nowhere.invalid"]),
+        (
+            format!("host=localhost port={nobody} user=boss"),
+            1,
+            &["connection refused"],
+        ),
+        (
+            format!("host=localhost port={port} user=boss password=wrong dbname=postgres"),
+            1,
+            &["password"],
+        ),
+        (
+            format!("host=localhost port={port} user=poor dbname=postgres"),
+            3,
+            &["poor may not", "CREATEROLE and CREATEDB"],
+        ),
+        (
+            format!("host=localhost port={port} user=half dbname=postgres"),
+            3,
+            &["it lacks CREATEROLE\n", "superuser"],
+        ),
+        (
+            boss(&strict),
+            3,
+            &[
+                "no pg_hba.conf entry",
+                "host all all 127.0.0.1/32 scram-sha-256",
+                "nothing of yours was changed",
+            ],
+        ),
+        (
+            socket_only.socket(),
+            3,
+            &["over TCP on loopback", "listen_addresses"],
+        ),
+    ];
+    let programs = programs(&postgres).0;
+    for (conninfo, status, words) in cases {
+        let run = demo(conninfo, &tmp, &programs).run().expect_status(*status);
+        for word in *words {
+            assert!(run.stderr.contains(word), "{conninfo}: {word}: {}", run.stderr);
+        }
+        assert!(!run.stderr.contains("os error"), "{}", run.stderr);
+    }
+    for (server, before) in servers.into_iter().zip(&before) {
+        is_as_before(server, before, &tmp);
+    }
+}
+
+/// However it ends, and whenever: no role, no database, no session; and what a killed keeper left, the next lesson removes.
+#[test]
+fn nothing_is_left_on_the_server_whatever_ends_it() {
+    std::thread::scope(|scope| {
+        for major in [13, 18] {
+            let Some(postgres) = Postgres::find(major) else {
+                continue;
+            };
+            scope.spawn(move || {
+                let server = builder(&postgres, LOOPBACK).start();
+                let before = state(&server);
+                for (signal, moment) in [
+                    ("TERM", "role"),
+                    ("INT", "database"),
+                    ("KILL", "role"),
+                    ("KILL", "database"),
+                    ("HUP", "session"),
+                    ("KILL", "session"),
+                ] {
+                    ends(&server, &before, signal, moment);
+                }
+                killed_with_its_keeper(&server, &before);
+            });
+        }
+    });
+}
+
+/// Whether the lesson has got that far on the server.
+fn has(server: &TestServer, moment: &str) -> bool {
+    let from = match moment {
+        "role" => "pg_roles WHERE rolname",
+        "database" => "pg_database WHERE datname",
+        _ => "pg_stat_activity WHERE usename",
+    };
+    let sql = format!("SELECT count(*) FROM {from} ~ '^pgtls_lesson_'");
+    let count = psql_as(&Account::server(), &server.socket(), &sql).expect_ok("psql");
+    count.stdout.trim() != "0"
+}
+
+fn ends(server: &TestServer, before: &State, signal: &str, moment: &str) {
+    let tmp = temporary(&Account::current());
+    let mut lesson = demo(&boss(server), &tmp, Path::new("/nonexistent")).start();
+    wait_for(moment, Duration::from_secs(60), || {
+        (has(server, moment) || !lesson.is_running()).then_some(())
+    });
+    lesson.signal(signal);
+    lesson.wait();
+    is_as_before(server, before, &tmp);
+}
+
+fn killed_with_its_keeper(server: &TestServer, before: &State) {
+    let tmp = temporary(&Account::current());
+    let mut screen = Pty::pgtls(
+        &["demo", &boss(server)],
+        &scratch("here"),
+        (80, 24),
+        &[
+            ("TMPDIR", tmp.to_str().unwrap()),
+            ("HOME", scratch("home").to_str().unwrap()),
+            ("PGPASSWORD", PASSWORD),
+        ],
+    );
+    screen.expect("yours");
+    screen.send("\r");
+    shows_words(&screen, "SCRAM keeps the password itself");
+    // Another lesson on the same server leaves one that is under way alone.
+    let other = temporary(&Account::current());
+    let run = demo(&boss(server), &other, Path::new("/nonexistent"))
+        .run()
+        .expect_status(4);
+    assert!(!run.stderr.contains("earlier lesson"), "{}", run.stderr);
+    screen.send("5\r");
+    shows_words(&screen, "And the true server answers as ever.");
+    for process in processes_in(&tmp) {
+        let pid = process.split(' ').next().unwrap();
+        Job::new("kill").args(["-KILL", pid]).run();
+    }
+    Job::new("kill")
+        .args(["-KILL", &screen.pid().to_string()])
+        .run()
+        .expect_ok("kill");
+    screen.wait();
+    assert!(has(server, "role"), "nobody was there to remove it");
+    let next = demo(&boss(server), &other, Path::new("/nonexistent"))
+        .run()
+        .expect_status(4);
+    assert!(
+        next.stderr.contains("which an earlier lesson had left"),
+        "{}",
+        next.stderr
+    );
+    wait_for("the server is as before", Duration::from_secs(60), || {
+        (state(server) == *before).then_some(())
+    });
+}
