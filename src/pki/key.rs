@@ -138,6 +138,15 @@ impl PrivateKey {
         ))
     }
 
+    /// The same key, for those who ask for its PKCS#8 as it was: with the restriction to PSS in it.
+    pub(super) fn for_pss_alone(mut self, pkcs8: &[u8]) -> Self {
+        if let KeyKind::Rsa(bits) = self.kind {
+            self.kind = KeyKind::RsaPss(bits);
+            self.pkcs8 = Zeroizing::new(pkcs8.to_vec());
+        }
+        self
+    }
+
     fn new(pkcs8: &[u8], kind: KeyKind, spki: &[u8], public: &[u8]) -> Self {
         Self {
             pkcs8: Zeroizing::new(pkcs8.to_vec()),

@@ -8,7 +8,7 @@ use pkcs8::{EncryptedPrivateKeyInfo, ObjectIdentifier, PrivateKeyInfo};
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
-use super::kind::{EC_PUBLIC_KEY, ED25519, RSA_ENCRYPTION, bit_length};
+use super::kind::{EC_PUBLIC_KEY, ED25519, RSA_ENCRYPTION, RSASSA_PSS, bit_length};
 use super::pem::{self, Block};
 use super::{KeyError, KeyKind, PrivateKey, key, traditional};
 
@@ -23,6 +23,10 @@ impl PrivateKey {
     /// PBES2 (PBKDF2 or scrypt; AES or 3DES in CBC mode; RFC 8018) or in OpenSSL's traditional way (`DEK-Info`).
     /// The passphrase of a key that is not encrypted is not looked at.
     pub fn from_pem(file: &[u8], passphrase: Option<&SecretString>) -> Result<Self, KeyError> {
+        Self::any_from_pem(file, passphrase)?.for_every_use()
+    }
+
+    fn any_from_pem(file: &[u8], passphrase: Option<&SecretString>) -> Result<Self, KeyError> {
         let blocks = pem::blocks(file)?;
         let Some(block) = blocks.iter().find(|block| block.label.ends_with("PRIVATE KEY")) else {
             return Err(KeyError::NotAKey {
@@ -50,7 +54,12 @@ impl PrivateKey {
     /// Reads a key file as libpq reads `sslkey`: as PEM, and where that fails as DER, which must not be encrypted
     /// (<https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-CONNECT-SSLKEY>).
     pub fn from_file(file: &[u8], passphrase: Option<&SecretString>) -> Result<Self, KeyError> {
-        let refused = match Self::from_pem(file, passphrase) {
+        Self::of_client(file, passphrase)?.for_every_use()
+    }
+
+    /// The same, and a key for RSA-PSS alone (RFC 4055) too, with which a client can sign in a handshake.
+    pub fn of_client(file: &[u8], passphrase: Option<&SecretString>) -> Result<Self, KeyError> {
+        let refused = match Self::any_from_pem(file, passphrase) {
             Err(KeyError::Pem(refused)) => refused,
             outcome => return outcome,
         };
@@ -62,6 +71,14 @@ impl PrivateKey {
             }
         }
         Err(KeyError::Pem(refused))
+    }
+
+    /// Unless it is one that only a handshake can do something with.
+    fn for_every_use(self) -> Result<Self, KeyError> {
+        match self.kind() {
+            KeyKind::RsaPss(_) => Err(unsupported(&KeyKind::other(&RSASSA_PSS.to_string()))),
+            _ => Ok(self),
+        }
     }
 }
 
@@ -115,6 +132,9 @@ fn from_pkcs8(der: &[u8]) -> Result<PrivateKey, KeyError> {
     let info = PrivateKeyInfo::try_from(der).map_err(|_| damaged("PKCS#8"))?;
     if info.algorithm.oid == RSA_ENCRYPTION {
         return from_pkcs1(info.private_key);
+    }
+    if info.algorithm.oid == RSASSA_PSS {
+        return from_pkcs1(info.private_key).map(|rsa| rsa.for_pss_alone(der));
     }
     if info.algorithm.oid == ED25519 {
         // The seed is an OCTET STRING within the OCTET STRING (RFC 8410 section 7).

@@ -8,6 +8,7 @@ use super::Algorithm;
 
 pub(super) const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 pub(super) const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+pub(crate) const RSASSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 pub(super) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 /// A kind of key, with the size where the kind has several.
@@ -21,6 +22,8 @@ pub enum KeyKind {
     P521,
     /// RSA, with the bits of its modulus.
     Rsa(usize),
+    /// RSA that may sign with PSS alone, with the bits of its modulus: read as a client's key, never made.
+    RsaPss(usize),
     /// Ed25519.
     Ed25519,
     /// One that pgtls cannot work with, by its name or object identifier.
@@ -38,7 +41,7 @@ impl KeyKind {
             Self::Rsa(3072) => Algorithm::Rsa3072,
             Self::Rsa(4096) => Algorithm::Rsa4096,
             Self::Ed25519 => Algorithm::Ed25519,
-            Self::P521 | Self::Rsa(_) | Self::Other(_) => return None,
+            Self::P521 | Self::Rsa(_) | Self::RsaPss(_) | Self::Other(_) => return None,
         })
     }
 
@@ -92,6 +95,7 @@ impl fmt::Display for KeyKind {
             Self::P384 => f.write_str("P-384"),
             Self::P521 => f.write_str("P-521"),
             Self::Rsa(bits) => write!(f, "RSA {bits}"),
+            Self::RsaPss(bits) => write!(f, "RSA-PSS {bits}"),
             Self::Ed25519 => f.write_str("Ed25519"),
             Self::Other(name) => f.write_str(name),
         }

@@ -37,6 +37,7 @@ pub use delivery::{Delivery, DeliveryError};
 pub use identity::{Identity, IdentityError, Reason};
 pub use key::{KeyError, PrivateKey};
 pub use kind::KeyKind;
+pub(crate) use kind::RSASSA_PSS;
 pub use name::HostName;
 pub use name_error::HostNameError;
 pub use pem::PemError;

@@ -269,8 +269,18 @@ impl Workshop {
             "p256explicit" => ("EC", vec![curve("P-256"), "ec_param_enc:explicit".into()]),
             "ed25519" | "ed448" => (kind, vec![]),
             other if other.starts_with("rsa") => ("RSA", vec![format!("rsa_keygen_bits:{}", &other[3..])]),
+            // `pss2048`, or `pss2048sha256`: restricted to a digest.
             other if other.starts_with("pss") => {
-                ("RSA-PSS", vec![format!("rsa_keygen_bits:{}", &other[3..])])
+                let bits = other[3..].split("sha").next().unwrap();
+                let mut options = vec![format!("rsa_keygen_bits:{bits}")];
+                if let Some(digest) = other[3..].strip_prefix(bits).filter(|digest| !digest.is_empty()) {
+                    options.extend(["md", "mgf1_md"].map(|what| format!("rsa_pss_keygen_{what}:{digest}")));
+                    options.push(format!(
+                        "rsa_pss_keygen_saltlen:{}",
+                        digest[3..].parse::<u32>().unwrap() / 8
+                    ));
+                }
+                ("RSA-PSS", options)
             }
             other => ("EC", vec![curve(other)]),
         };

@@ -3,12 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use pkcs8::PrivateKeyInfo;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use secrecy::{ExposeSecret, SecretSlice};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::pss::PssKey;
 use super::settings::provider;
+use crate::pki::RSASSA_PSS;
 
 /// A client certificate with its chain and its key: RSA, P-256, P-384, P-521 or Ed25519. Any certificate
 /// will do, X.509 v1 included: whether the server likes it is what a handshake finds out.
@@ -39,6 +42,18 @@ impl ClientIdentity {
     pub fn new(chain: Vec<CertificateDer<'static>>, key: &SecretSlice<u8>) -> Result<Self, IdentityError> {
         let leaf = chain.first().ok_or(IdentityError::NoCertificate)?;
         let (_, parsed) = X509Certificate::from_der(leaf).map_err(|_| IdentityError::BadCertificate)?;
+        if let Ok(info) = PrivateKeyInfo::try_from(key.expose_secret())
+            && info.algorithm.oid == RSASSA_PSS
+        {
+            let key = PssKey::new(&info).ok_or(IdentityError::BadKey)?;
+            // OpenSSL compares the kinds too: a key for PSS alone goes with no other certificate.
+            let public = parsed.public_key();
+            let is_pss = public.algorithm.algorithm.to_id_string() == RSASSA_PSS.to_string();
+            if !is_pss || public.subject_public_key.data != key.public() {
+                return Err(IdentityError::Mismatch);
+            }
+            return Ok(Self(Arc::new(CertifiedKey::new(chain, Arc::new(key)))));
+        }
         // The clone is wiped: `PrivateKeyDer` zeroizes what it owns when dropped.
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.expose_secret().to_vec()));
         let key = provider()

@@ -8,6 +8,7 @@ mod identity;
 mod judgement;
 mod names;
 mod p521;
+mod pss;
 mod session;
 mod settings;
 mod verifier;

@@ -51,7 +51,7 @@ pub fn read(
     checked(key, certificate)?;
     let bytes = contents(key).map_err(|why| about_key(Cause::KeyUnreadable, key, &why))?;
     let passphrase = resolved.sslpassword.as_ref().or(passphrase);
-    let private = PrivateKey::from_file(&bytes, passphrase).map_err(|error| {
+    let private = PrivateKey::of_client(&bytes, passphrase).map_err(|error| {
         let cause = match error {
             KeyError::NeedsPassphrase | KeyError::WrongPassphrase => Cause::KeyPassphrase,
             // OpenSSL takes moduli of a few bits less than 2048, and the certificate has passed already.
