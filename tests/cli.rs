@@ -201,3 +201,34 @@ fn a_directory_to_be_made_can_be_planned() {
         assert!(!dir.exists());
     }
 }
+
+#[test]
+fn verify_without_a_server_says_how_to_name_one() {
+    let empty = tempfile::tempdir().unwrap();
+    let dir = empty.path().to_str().unwrap();
+    let outcome = pgtls(["verify", "--dir", dir]).run().expect_status(2);
+    for word in ["no server is named", "pgtls verify 'host=", "--dir"] {
+        assert!(outcome.stderr.contains(word), "{word}: {}", outcome.stderr);
+    }
+}
+
+/// Port 1: nobody answers there.
+#[test]
+fn why_a_server_is_not_reached_is_said_once() {
+    let empty = tempfile::tempdir().unwrap();
+    let dir = empty.path().to_str().unwrap();
+    let outcome = pgtls(["verify", "host=127.0.0.1 port=1", "--dir", dir])
+        .run()
+        .expect_status(1);
+    let said = outcome
+        .stdout
+        .matches("nothing listens on 127.0.0.1 port 1")
+        .count();
+    // In the headline, and at the probe that found it.
+    assert_eq!(said, 2, "{}", outcome.stdout);
+    assert!(
+        outcome.stdout.contains("? plaintext-refused"),
+        "{}",
+        outcome.stdout
+    );
+}

@@ -59,7 +59,7 @@ fn ask(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error>
     }
     let conninfo = match &args.conninfo {
         Some(text) => given(text, output)?,
-        None => engine::kit(&global.dir, None)?.2,
+        None => engine::kit(&global.dir, None).map_err(or_a_server)?.2,
     };
     means.key_passphrase = match &engine::locked_key(conninfo.clone(), &env) {
         // psql knows nothing of PGTLS_KEY_PASSPHRASE.
@@ -152,6 +152,22 @@ struct WithDates<'a> {
     certificates: &'a [Dated],
     #[serde(flatten)]
     report: &'a Report,
+}
+
+/// There is no project, and the person may not have meant one.
+fn or_a_server(error: Error) -> Error {
+    match error {
+        Error::NoProject(dir) => Error::DoesNotFit {
+            what: format!(
+                "no server is named, and {} is no pgtls project: it holds no pgtls.toml",
+                dir.display()
+            ),
+            remedy: "name a server, as in `pgtls verify 'host=db.example.org dbname=app user=app'`, or a project's directory \
+                     with --dir"
+                .to_owned(),
+        },
+        other => other,
+    }
 }
 
 pub fn given(text: &str, output: Output) -> Result<Conninfo, Error> {

@@ -68,7 +68,25 @@ pub async fn prove(target: &Target, tell: &dyn Fn(&Probe)) -> Report {
     probes.extend([plaintext, old, ca, name]);
     probes.extend([none, foreign, other].into_iter().flatten());
     probes.sort_by_key(|probe| probe.id);
+    once(&mut probes);
     Report::over(target, probes, presented)
+}
+
+/// Why a server is not reached is said once.
+fn once(probes: &mut [Probe]) {
+    let reach = probes.iter().find(|probe| probe.id == ProbeId::Reach);
+    let Some(why) = reach
+        .filter(|reach| reach.outcome == Outcome::Broken)
+        .map(|reach| reach.observed.clone())
+    else {
+        return;
+    };
+    for probe in probes
+        .iter_mut()
+        .filter(|probe| probe.outcome == Outcome::Open && probe.observed == why)
+    {
+        "the server was not reached".clone_into(&mut probe.observed);
+    }
 }
 
 async fn timed(id: ProbeId, asking: impl Future<Output = Finding>, tell: &dyn Fn(&Probe)) -> Probe {
