@@ -39,12 +39,13 @@ pub(super) struct TokenLine {
     pub fault: Option<String>,
 }
 
-/// Reads a file and all that it names.
+/// Reads a file and all that it names, and gives the lines one by one: a hundred thousand of them are not held twice.
 pub(super) fn tokenize(
     path: &Path,
     files: &dyn Files,
     dialect: Dialect,
-) -> Result<Vec<TokenLine>, Unreadable> {
+    mut take: impl FnMut(TokenLine),
+) -> Result<(), Unreadable> {
     let mut reader = Reader {
         files,
         dialect,
@@ -52,9 +53,8 @@ pub(super) fn tokenize(
         bytes: 0,
     };
     let bytes = files.read(path)?;
-    let mut lines = Vec::new();
-    reader.lines(path, &bytes, 0, &mut lines);
-    Ok(lines)
+    reader.lines(path, &bytes, 0, &mut take);
+    Ok(())
 }
 
 /// More than all files of a real configuration hold together.
@@ -81,7 +81,7 @@ impl Failure {
 }
 
 impl Reader<'_> {
-    fn lines(&mut self, path: &Path, bytes: &[u8], depth: usize, lines: &mut Vec<TokenLine>) {
+    fn lines(&mut self, path: &Path, bytes: &[u8], depth: usize, take: &mut dyn FnMut(TokenLine)) {
         let file: Arc<Path> = path.into();
         for logical in logical_lines(bytes, self.dialect) {
             let mut line = TokenLine {
@@ -111,11 +111,11 @@ impl Reader<'_> {
             }
             if line.fault.is_none()
                 && self.dialect.has_includes_and_patterns()
-                && self.include(&mut line, depth, lines)
+                && self.include(&mut line, depth, take)
             {
                 continue;
             }
-            lines.push(line);
+            take(line);
         }
     }
 
@@ -142,7 +142,7 @@ impl Reader<'_> {
             match opened {
                 Ok(bytes) => {
                     let mut lines = Vec::new();
-                    self.lines(&path, &bytes, depth + 1, &mut lines);
+                    self.lines(&path, &bytes, depth + 1, &mut |line| lines.push(line));
                     for line in lines {
                         if line.fault.is_some() {
                             *fault = line.fault;
@@ -170,7 +170,7 @@ impl Reader<'_> {
     }
 
     /// Follows an include; true if the line was one and is done with.
-    fn include(&mut self, line: &mut TokenLine, depth: usize, lines: &mut Vec<TokenLine>) -> bool {
+    fn include(&mut self, line: &mut TokenLine, depth: usize, take: &mut dyn FnMut(TokenLine)) -> bool {
         let [first, second] = line.fields.as_slice() else {
             return false;
         };
@@ -180,7 +180,7 @@ impl Reader<'_> {
         let may_lack = directive.is("include_if_exists");
         let path = beside(&line.place.file, &name.text);
         if directive.is("include") || may_lack {
-            return match self.follow(&path, depth + 1, lines) {
+            return match self.follow(&path, depth + 1, take) {
                 Ok(()) => true,
                 Err(Failure::Missing(_)) if may_lack => true,
                 Err(failure) => {
@@ -199,7 +199,7 @@ impl Reader<'_> {
         let faults: Vec<String> = match configuration_files(self.files, &path) {
             Ok(paths) => paths
                 .iter()
-                .filter_map(|path| self.follow(path, depth + 1, lines).err())
+                .filter_map(|path| self.follow(path, depth + 1, take).err())
                 .map(Failure::text)
                 .collect(),
             Err(_) => vec![format!("could not open directory \"{}\"", path.display())],
@@ -211,9 +211,9 @@ impl Reader<'_> {
         false
     }
 
-    fn follow(&mut self, path: &Path, depth: usize, lines: &mut Vec<TokenLine>) -> Result<(), Failure> {
+    fn follow(&mut self, path: &Path, depth: usize, take: &mut dyn FnMut(TokenLine)) -> Result<(), Failure> {
         let bytes = self.open(path, depth)?;
-        self.lines(path, &bytes, depth, lines);
+        self.lines(path, &bytes, depth, take);
         Ok(())
     }
 
@@ -253,8 +253,12 @@ mod tests {
             .iter()
             .map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec()))
             .collect();
-        tokenize(Path::new(files[0].0), &map, Dialect::of(major))
-            .unwrap()
+        let mut lines = Vec::new();
+        tokenize(Path::new(files[0].0), &map, Dialect::of(major), |line| {
+            lines.push(line);
+        })
+        .unwrap();
+        lines
             .into_iter()
             .map(|line| {
                 let fields = super::super::hba::excerpt(&line.fields);

@@ -43,7 +43,7 @@ impl Maps {
     /// Reads the file and what it includes, as a server of that version does.
     pub fn load(path: &Path, files: &dyn Files, dialect: Dialect) -> Result<Self, Unreadable> {
         let mut maps = Self::default();
-        for line in tokenize(path, files, dialect)? {
+        tokenize(path, files, dialect, |line| {
             let read = match line.fault {
                 Some(fault) => Err(Problem::new(fault)),
                 None => read(&line.fields, &line.place, dialect),
@@ -56,7 +56,7 @@ impl Maps {
                     problem,
                 }),
             }
-        }
+        })?;
         Ok(maps)
     }
 

@@ -182,7 +182,13 @@ fn next_token(text: &[u8], at: &mut usize, dialect: Dialect) -> Result<Option<Cu
         *at += 1;
     }
     let start = *at;
-    let mut token = Vec::new();
+    // As long as the word is, so that most are not moved again.
+    let rest = &text[start..];
+    let length = rest
+        .iter()
+        .take_while(|byte| !is_blank(**byte) && **byte != b',')
+        .count();
+    let mut token = Vec::with_capacity(length);
     let (mut in_quote, mut was_quote, mut saw_quote) = (false, false, false);
     let mut quoted = false;
     let mut comma = false;

@@ -13,13 +13,12 @@ const MOST: usize = 2000;
 /// them change.
 #[must_use]
 pub fn unified(old: &[u8], new: &[u8]) -> String {
-    let lines = |text: &'_ [u8]| -> Vec<Vec<u8>> {
-        text.split_inclusive(|byte| *byte == b'\n')
-            .map(<[u8]>::to_vec)
-            .collect()
-    };
     let (old, new) = (lines(old), lines(new));
     show(&old, &new, &script(&old, &new))
+}
+
+fn lines(text: &[u8]) -> Vec<&[u8]> {
+    text.split_inclusive(|byte| *byte == b'\n').collect()
 }
 
 /// One step from the old to the new.
@@ -30,7 +29,7 @@ enum Step {
     More(usize),
 }
 
-fn script(old: &[Vec<u8>], new: &[Vec<u8>]) -> Vec<Step> {
+fn script(old: &[&[u8]], new: &[&[u8]]) -> Vec<Step> {
     let mut steps = Vec::with_capacity(old.len().max(new.len()));
     let (mut at, mut to) = (0, 0);
     let mut reach = REACH;
@@ -66,7 +65,7 @@ fn in_order(run: &mut [Step]) {
     run.sort_by_key(|step| matches!(step, Step::More(_)));
 }
 
-fn agree(old: &[Vec<u8>], new: &[Vec<u8>], at: usize, to: usize) -> bool {
+fn agree(old: &[&[u8]], new: &[&[u8]], at: usize, to: usize) -> bool {
     match (old.get(at), new.get(to)) {
         (Some(old), Some(new)) => old == new,
         (None, None) => at == old.len() && to == new.len(),
@@ -74,7 +73,7 @@ fn agree(old: &[Vec<u8>], new: &[Vec<u8>], at: usize, to: usize) -> bool {
     }
 }
 
-fn show(old: &[Vec<u8>], new: &[Vec<u8>], steps: &[Step]) -> String {
+fn show(old: &[&[u8]], new: &[&[u8]], steps: &[Step]) -> String {
     let mut out = String::new();
     let mut shown = 0;
     let mut at = 0;
@@ -96,9 +95,9 @@ fn show(old: &[Vec<u8>], new: &[Vec<u8>], steps: &[Step]) -> String {
         header(&mut out, hunk);
         for step in hunk {
             let (sign, line) = match step {
-                Step::Same(at, _) => (' ', &old[*at]),
-                Step::Less(at) => ('-', &old[*at]),
-                Step::More(to) => ('+', &new[*to]),
+                Step::Same(at, _) => (' ', old[*at]),
+                Step::Less(at) => ('-', old[*at]),
+                Step::More(to) => ('+', new[*to]),
             };
             shown += usize::from(sign != ' ');
             if shown > MOST {

@@ -37,9 +37,7 @@ impl Rules {
     /// Reads the file and what it includes, as a server of that version does.
     pub fn load(path: &Path, files: &dyn Files, dialect: Dialect) -> Result<Self, Unreadable> {
         let mut rules = Self::default();
-        for line in tokenize(path, files, dialect)? {
-            rules.add(line, dialect);
-        }
+        tokenize(path, files, dialect, |line| rules.add(line, dialect))?;
         Ok(rules)
     }
 

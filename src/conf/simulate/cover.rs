@@ -95,7 +95,7 @@ fn atoms<'a>(record: &'a Record, channels: &'a [&'a Channel]) -> Option<impl Ite
 }
 
 /// The first record before `end` that covers an atom whole.
-fn coverer(rules: &[Rule], index: &Index, world: &World, atom: &Atom<'_>, end: usize) -> Option<usize> {
+fn coverer(rules: &[Rule], index: &Index<'_>, world: &World, atom: &Atom<'_>, end: usize) -> Option<usize> {
     let mut key = Key::default();
     match atom.role {
         Role::Named(name) => {
@@ -177,7 +177,7 @@ fn covers_role(item: &Role, other: &Role, world: &World) -> bool {
     }
 }
 
-pub(super) fn shadow(rules: &[Rule], index: &Index, world: &World, record: usize) -> Option<Shadow> {
+pub(super) fn shadow(rules: &[Rule], index: &Index<'_>, world: &World, record: usize) -> Option<Shadow> {
     let channels = [&SOCKET, &PLAIN, &TLS, &GSS];
     let mut by = Vec::new();
     for atom in atoms(&rules.get(record)?.record, &channels)? {
@@ -189,7 +189,7 @@ pub(super) fn shadow(rules: &[Rule], index: &Index, world: &World, record: usize
     (!by.is_empty()).then_some(Shadow { by })
 }
 
-pub(super) fn ways_in_without_tls(rules: &[Rule], index: &Index, world: &World) -> Vec<WayIn> {
+pub(super) fn ways_in_without_tls(rules: &[Rule], index: &Index<'_>, world: &World) -> Vec<WayIn> {
     let channels = [&PLAIN];
     let mut ways = Vec::new();
     for (at, rule) in rules.iter().enumerate() {

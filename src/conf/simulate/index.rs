@@ -10,10 +10,10 @@ use crate::conf::hba::{Addresses, Database, Record, Role, Rule};
 
 /// Lists of records, each in the order of the file. A record is in one kind of list alone.
 #[derive(Debug, Default)]
-pub(super) struct Index {
-    roles: HashMap<Box<[u8]>, Vec<u32>>,
-    groups: HashMap<Box<[u8]>, Vec<u32>>,
-    databases: HashMap<Box<[u8]>, Vec<u32>>,
+pub(super) struct Index<'a> {
+    roles: HashMap<&'a [u8], Vec<u32>>,
+    groups: HashMap<&'a [u8], Vec<u32>>,
+    databases: HashMap<&'a [u8], Vec<u32>>,
     /// By family and length of the prefix, then by its bits.
     nets: BTreeMap<(bool, u8), HashMap<u128, Vec<u32>>>,
     others: Vec<u32>,
@@ -76,8 +76,8 @@ fn has_named_roles(record: &Record, world: &World) -> bool {
     })
 }
 
-impl Index {
-    pub fn new(rules: &[Rule], world: &World) -> Self {
+impl<'a> Index<'a> {
+    pub fn new(rules: &'a [Rule], world: &World) -> Self {
         let mut counts = Counts::default();
         for rule in rules {
             counts.add(&rule.record);
@@ -91,7 +91,7 @@ impl Index {
         index
     }
 
-    fn add(&mut self, at: u32, record: &Record, world: &World, counts: &Counts) {
+    fn add(&mut self, at: u32, record: &'a Record, world: &World, counts: &Counts) {
         let by_role = has_named_roles(record, world).then(|| counts.roles(record));
         let names = names(record);
         let by_name = names.as_ref().map(|names| counts.names(names));
@@ -108,14 +108,14 @@ impl Index {
         } else if by_role == rarest {
             for item in &record.roles {
                 match item {
-                    Role::Named(name) => push(self.roles.entry(name.clone()).or_default()),
-                    Role::MemberOf(group) => push(self.groups.entry(group.clone()).or_default()),
+                    Role::Named(name) => push(self.roles.entry(name).or_default()),
+                    Role::MemberOf(group) => push(self.groups.entry(group).or_default()),
                     Role::All | Role::Pattern(_) => {}
                 }
             }
         } else if by_name == rarest {
             for name in names.into_iter().flatten() {
-                push(self.databases.entry(name.into()).or_default());
+                push(self.databases.entry(name).or_default());
             }
         } else if let Some((family, bits)) = net {
             push(self.nets.entry(family).or_default().entry(bits).or_default());

@@ -27,7 +27,7 @@ use index::Index;
 pub struct Simulator<'a> {
     rules: &'a [Rule],
     world: &'a World,
-    index: Index,
+    index: Index<'a>,
 }
 
 /// Which record decides over a connection.
