@@ -518,6 +518,53 @@ fn an_intermediate_ca_travels_with_its_leaves() {
 }
 
 #[test]
+fn openssl_takes_an_empty_list_of_every_ca() {
+    for algorithm in [Algorithm::P256, Algorithm::P384, Algorithm::Rsa2048] {
+        let dir = TempDir::new().expect("a temporary directory");
+        let ca = Authority::create("shop", algorithm, 3650, now()).expect("a CA");
+        let client = ca
+            .issue_client("app", Algorithm::P256, 30, now())
+            .expect("a client");
+        let list = ca
+            .empty_list(now())
+            .expect("a list")
+            .expect("a CA of ours may sign one");
+        put(&dir, "list.crl", pgtls::pki::revocation_list_pem(&list));
+        put(&dir, "root.crt", ca.certificate().to_pem());
+        put(&dir, "leaf.crt", client.chain_pem());
+        let asked = ["crl", "-in", "list.crl", "-CAfile", "root.crt", "-noout", "-text"];
+        let shown = openssl(dir.path(), &asked);
+        assert!(shown.contains("No Revoked Certificates"), "{shown}");
+        // As PostgreSQL asks for lists.
+        let verify = [
+            "verify",
+            "-x509_strict",
+            "-crl_check_all",
+            "-purpose",
+            "sslclient",
+            "-CAfile",
+            "root.crt",
+        ];
+        let with = |list: &[&str]| try_openssl(dir.path(), &[&verify[..], list, &["leaf.crt"]].concat());
+        with(&["-CRLfile", "list.crl"]).expect("nothing is revoked");
+        let without = with(&[]).expect_err("no list");
+        assert!(without.contains("unable to get certificate CRL"), "{without}");
+        // Of another CA by the same name it is no list.
+        let other = Authority::create("shop", algorithm, 3650, now()).expect("a CA");
+        put(&dir, "root.crt", other.certificate().to_pem());
+        put(
+            &dir,
+            "leaf.crt",
+            other
+                .issue_client("app", Algorithm::P256, 30, now())
+                .expect("a client")
+                .chain_pem(),
+        );
+        with(&["-CRLfile", "list.crl"]).expect_err("another CA");
+    }
+}
+
+#[test]
 fn what_cannot_be_a_ca_is_refused() {
     let dir = TempDir::new().unwrap();
     let run = |command: &str| openssl(dir.path(), &command.split(' ').collect::<Vec<_>>());

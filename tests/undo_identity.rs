@@ -169,6 +169,7 @@ fn changes(
         stage,
         pair: Some(("server.crt".to_owned(), "server.key".to_owned())),
         client_ca: Some("root.crt".to_owned()),
+        client_lists: None,
         proof: ClientProof::Beside,
         maps: Vec::new(),
         only_tls13: false,

@@ -93,6 +93,8 @@ pub struct Wish {
     pub pair: Option<(String, String)>,
     /// `ssl_ca_file`; `None`: it stays.
     pub client_ca: Option<String>,
+    /// `ssl_crl_file`; `None`: it stays.
+    pub client_lists: Option<String>,
     /// How clients prove themselves.
     pub proof: ClientProof,
     /// Names of certificates that are no names of roles: name and role.

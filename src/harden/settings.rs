@@ -13,6 +13,9 @@ pub fn turn_on(draft: &mut Draft<'_>, wish: &Wish) -> Result<(), Prevented> {
     if let Some(ca) = wish.client_ca.as_ref().filter(|_| wish.stage == Stage::Mtls) {
         set(draft, "ssl_ca_file", ca)?;
     }
+    if let Some(lists) = wish.client_lists.as_ref().filter(|_| wish.stage == Stage::Mtls) {
+        set(draft, "ssl_crl_file", lists)?;
+    }
     set(draft, "ssl", "on")
 }
 

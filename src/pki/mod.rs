@@ -17,6 +17,7 @@ mod identity;
 mod key;
 mod key_import;
 mod kind;
+mod list;
 mod name;
 mod name_error;
 mod parse;

@@ -140,7 +140,7 @@ fn extended_key_usage(purpose: &str) -> Vec<u8> {
     extension("2.5.29.37", false, &der::sequence(&[&purpose]))
 }
 
-fn authority_key_id(key_id: &[u8]) -> Vec<u8> {
+pub(super) fn authority_key_id(key_id: &[u8]) -> Vec<u8> {
     let value = der::sequence(&[&der::tlv(0x80, key_id)]);
     extension("2.5.29.35", false, &value)
 }
@@ -160,7 +160,7 @@ fn subject_alternative_names(hosts: &[HostName], critical: bool) -> Vec<u8> {
     extension("2.5.29.17", critical, &der::sequence(&[&names.concat()]))
 }
 
-fn extension(oid: &str, critical: bool, value: &[u8]) -> Vec<u8> {
+pub(super) fn extension(oid: &str, critical: bool, value: &[u8]) -> Vec<u8> {
     let oid = der::oid(ObjectIdentifier::new_unwrap(oid));
     let critical: &[u8] = if critical { &[der::BOOLEAN, 1, 0xff] } else { &[] };
     der::sequence(&[&oid, critical, &der::tlv(der::OCTET_STRING, value)])

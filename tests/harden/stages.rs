@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use crate::live::{Live, plain, wait_until};
-use crate::support::{Account, Job, Postgres, scratch, skip};
+use crate::support::{Account, Ca, Job, Leaf, Postgres, TestServer, scratch, skip};
 
 const MAJORS: [u16; 4] = [13, 15, 17, 18];
 
@@ -65,6 +65,97 @@ fn stages(live: &Live) {
     live.undo();
     assert!(live.files() == before);
     assert!(!live.app("sslmode=require").ok);
+}
+
+/// A certificate that signs itself: whoever pins it is told of, and it stays where it is named.
+#[test]
+fn a_self_signed_certificate_is_replaced_aloud_or_stays() {
+    let Some(postgres) = Postgres::find(18) else {
+        return;
+    };
+    let leaf = Leaf::self_signed(&["localhost"]);
+    let live = Live::new(
+        TestServer::builder(&postgres)
+            .tls(&leaf)
+            .hba("host all all all scram-sha-256")
+            .sql("create role app login password 'pw'")
+            .start(),
+    );
+    let pinned = live.kit.join("pinned.crt");
+    fs::copy(&leaf.cert, &pinned).unwrap();
+    live.account.own(&pinned);
+    let pins = || {
+        live.app(&format!("sslmode=verify-full sslrootcert={}", pinned.display()))
+            .ok
+    };
+    assert!(pins());
+    let notes = |report: &serde_json::Value| report["notes"].to_string();
+
+    let report = live.in_force("on", &[]);
+    let said = notes(&report);
+    assert!(said.contains("self-signed") && said.contains("pin it"), "{said}");
+    assert!(!pins(), "the new one is of another CA");
+    live.app(&live.full()).expect_ok("with the root of the kit");
+    live.undo();
+    assert!(wait_until(Duration::from_secs(60), pins));
+
+    // Whoever names it keeps it.
+    let conninfo = format!("{} sslrootcert={}", live.server.socket(), pinned.display());
+    for stage in ["on", "require"] {
+        let report = live
+            .pgtls(&["harden", &conninfo, "--yes", "--stage", stage])
+            .arg("--config-dir")
+            .arg(&live.server.data)
+            .run()
+            .expect_status(0)
+            .json();
+        let said = notes(&report);
+        assert!(said.contains("stays") && !said.contains("pin it"), "{said}");
+        assert!(pins());
+    }
+    assert!(!live.app("sslmode=disable").ok);
+}
+
+/// A list that has ended refuses everybody of its CA, and says so; those of the project's CA come in by its own list.
+#[test]
+fn lists_of_other_cas_do_not_shut_the_projects_clients_out() {
+    for major in [13, 18] {
+        let Some(postgres) = Postgres::find(major) else {
+            return;
+        };
+        let company = Ca::new("company");
+        let live = Live::new(
+            TestServer::builder(&postgres)
+                .tls(&company.server(&["localhost"]))
+                .client_ca(&company.cert)
+                .client_crl(&company.list(&[], -20, -10))
+                .conf("password_encryption = 'scram-sha-256'")
+                .hba("hostssl all batch all cert\nhost all all all scram-sha-256")
+                .sql("create role app login password 'pw'; create role batch login")
+                .start(),
+        );
+        let root = live.kit.join("company.crt");
+        fs::copy(&company.cert, &root).unwrap();
+        live.account.own(&root);
+        let conninfo = format!("{} sslrootcert={}", live.server.socket(), root.display());
+        let before = live.files();
+        let report = live
+            .pgtls(&["harden", &conninfo, "--yes", "--stage", "mtls", "--client", "app"])
+            .arg("--config-dir")
+            .arg(&live.server.data)
+            .run()
+            .expect_status(0)
+            .json();
+        let said = report["notes"].to_string();
+        assert!(said.contains("ended on") && said.contains("--crl FILE"), "{said}");
+        assert!(said.contains("holds no list"), "{said}");
+        let full = format!("sslmode=verify-full sslrootcert={}", root.display());
+        live.app(&format!("{full} {}", live.certificate()))
+            .expect_ok("a certificate of the project");
+        assert!(!live.app(&full).ok);
+        live.undo();
+        live.ends_as(&before, true, "undone");
+    }
 }
 
 #[test]

@@ -14,15 +14,17 @@ use crate::judge::TrustStore;
 use crate::pki::Certificate;
 use crate::setup::CertificateSource;
 
-use super::Survey;
 use super::kit::{Project, as_named, free_name};
 use super::survey::tcp_address;
+use super::{Survey, lists};
 
 /// A file of the server's, by the name that the server has for it.
 pub struct NewFile {
     pub path: PathBuf,
     pub content: Zeroizing<Vec<u8>>,
     pub mode: u32,
+    /// What is new in it, where that is neither a certificate nor a key.
+    pub adds: Option<String>,
 }
 
 /// What becomes of the certificates.
@@ -37,6 +39,10 @@ pub struct Certificates {
     pub pair: Option<(String, String)>,
     /// `ssl_ca_file`.
     pub client_ca: Option<String>,
+    /// `ssl_crl_file`, where it is to be set.
+    pub client_lists: Option<String>,
+    /// What should be known.
+    pub notes: Vec<String>,
     /// What has to be put there.
     pub files: Vec<NewFile>,
 }
@@ -66,6 +72,7 @@ pub async fn certificates(stage: Stage, survey: &Survey, project: &Project) -> R
             path,
             content: Zeroizing::new(content),
             mode,
+            adds: None,
         });
         named
     };
@@ -91,7 +98,23 @@ pub async fn certificates(stage: Stage, survey: &Survey, project: &Project) -> R
         }),
         _ => None,
     };
+    let mut notes = Vec::new();
+    if let (Some((leaf, Trust::Nobody)), None) = (&served, &replaces) {
+        notes.push(pinned(leaf, survey));
+    }
+    let lists = match stage {
+        Stage::Mtls => lists::needed(survey, project)?,
+        _ => None,
+    };
+    let mut client_lists = None;
+    if let Some(lists) = lists {
+        notes.extend(lists.notes);
+        client_lists = lists.setting;
+        files.extend(lists.file);
+    }
     Ok(Certificates {
+        client_lists,
+        notes,
         own_root: !(keep && matches!(&served, Some((_, Trust::Admin)))),
         keep,
         replaces,
@@ -123,6 +146,25 @@ fn verified_elsewhere(leaf: &Certificate, survey: &Survey) -> Option<String> {
             crate::pki::printable(leaf.issuer())
         )
     })
+}
+
+/// What becomes of clients that know a certificate by itself, which nothing here leads to.
+fn pinned(leaf: &Certificate, survey: &Survey) -> String {
+    let kind = if leaf.is_self_issued() {
+        "self-signed"
+    } else {
+        "not valid now"
+    };
+    let file = survey.setting("ssl_cert_file").unwrap_or_default();
+    format!(
+        "the certificate in force ({file}: {}, {kind}, until {}, SHA-256 {}) is put aside for one of the project's CA: clients that \
+         pin it (their sslrootcert is that very certificate) refuse the new one, `certificate verify failed`, until they have \
+         the project's root.crt; those that verify nothing notice nothing. To keep it, where it carries the name that is dialled \
+         and is within its dates, add sslrootcert=FILE with it to the connection string",
+        crate::pki::printable(leaf.subject()),
+        leaf.not_after().date(),
+        leaf.fingerprint_sha256()
+    )
 }
 
 /// The certificate that would be served: the server has a pair already, which is out of reach, and TLS is off.

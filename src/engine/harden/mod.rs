@@ -10,6 +10,7 @@ mod bundle;
 mod certificates;
 mod keeper;
 mod kit;
+mod lists;
 mod over_sql;
 mod proof;
 mod propose;

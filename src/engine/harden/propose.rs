@@ -106,6 +106,7 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
         stage: hardening.stage,
         pair: certificates.pair,
         client_ca: certificates.client_ca,
+        client_lists: certificates.client_lists,
         proof: project.proof,
         maps: project.maps(),
         only_tls13: only_tls13(&watched, survey),
@@ -123,7 +124,7 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
         stage: hardening.stage,
         files: Vec::new(),
         impact,
-        notes: project.gathered.notes.clone(),
+        notes: [&project.gathered.notes[..], &certificates.notes].concat(),
         replaces: certificates.replaces,
         wanted: draft.wanted().to_vec(),
         settings,
@@ -138,7 +139,7 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
         let here = real(survey, &file.path);
         let before = survey.reach.is_ok().then(|| std::fs::read(&here).ok()).flatten();
         if before.as_deref() != Some(&file.content[..]) {
-            let diff = described(&here, &file.content, file.mode);
+            let diff = described(&here, &file, before.is_some());
             proposal.change(survey, file, here, before, diff);
         }
     }
@@ -161,6 +162,7 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
             path: path.to_path_buf(),
             content: Zeroizing::new(new.to_vec()),
             mode: 0o600,
+            adds: None,
         };
         proposal.change(survey, file, here, old, diff);
     }
@@ -239,11 +241,16 @@ fn real(survey: &Survey, path: &Path) -> PathBuf {
         .unwrap_or_else(|_| crate::engine::absolute(&here))
 }
 
-/// A certificate or key in a line.
-fn described(path: &Path, content: &[u8], mode: u32) -> String {
+/// A certificate, key or list in a line.
+fn described(path: &Path, file: &NewFile, is_there: bool) -> String {
     let name = shown(path.as_os_str().as_encoded_bytes());
-    let mut out = format!("--- /dev/null\n+++ {name} ({mode:04o})\n");
-    match Certificate::from_pem(content) {
+    let before = if is_there { &*name } else { "/dev/null" };
+    let mut out = format!("--- {before}\n+++ {name} ({:04o})\n", file.mode);
+    if let Some(adds) = &file.adds {
+        let _ = writeln!(out, "+{adds}");
+        return out;
+    }
+    match Certificate::from_pem(&file.content) {
         Ok(chain) => {
             for one in chain {
                 let _ = writeln!(

@@ -92,18 +92,25 @@ pub(super) async fn look(survey: &mut Survey, data_is_here: bool, is_named: bool
             survey.server.files = Box::new(fetch(survey).await?);
         }
     }
-    if let Some(file) = survey.setting("ssl_ca_file").filter(|file| !file.is_empty()) {
-        let path = survey.server.data.join(file);
-        let limit = survey.limit();
-        survey.client_ca = match Disk.read(&survey.map.here(&path)) {
-            Ok(bytes) if survey.reach.is_ok() => Some(bytes),
-            _ => OverSql::new(&mut survey.session, &limit).file(&path).await.ok(),
-        };
-    }
+    survey.client_ca = named(survey, "ssl_ca_file").await;
+    survey.client_lists = named(survey, "ssl_crl_file").await;
     if survey.reach.is_err() {
         survey.pair = pair(survey).await;
     }
     Ok(())
+}
+
+/// What is in a file that a setting names.
+async fn named(survey: &mut Survey, setting: &str) -> Option<Vec<u8>> {
+    let file = survey.setting(setting).filter(|file| !file.is_empty())?;
+    let path = survey.server.data.join(file);
+    if survey.reach.is_ok()
+        && let Ok(bytes) = Disk.read(&survey.map.here(&path))
+    {
+        return Some(bytes);
+    }
+    let limit = survey.limit();
+    OverSql::new(&mut survey.session, &limit).file(&path).await.ok()
 }
 
 /// Reads the server's files over SQL.

@@ -65,6 +65,8 @@ pub struct Survey {
     pub reach: Result<(), String>,
     /// What is in `ssl_ca_file`, where it is set.
     pub(super) client_ca: Option<Vec<u8>>,
+    /// What is in `ssl_crl_file`, where it is set.
+    pub(super) client_lists: Option<Vec<u8>>,
     /// What is in `ssl_cert_file`, where the files are out of reach and there is a key beside it.
     pub(super) pair: Option<Vec<u8>>,
 }
@@ -209,6 +211,7 @@ pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
         account: account.unwrap_or_default(),
         reach: Ok(()),
         client_ca: None,
+        client_lists: None,
         pair: None,
         server,
     };
