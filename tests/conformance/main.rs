@@ -8,6 +8,7 @@
 
 mod cases;
 mod causes;
+mod generated;
 mod lookup;
 mod scripted;
 mod servers;
@@ -89,11 +90,20 @@ fn the_verdict_is_libpqs_on_every_server_and_conninfo() {
     let world = World::new();
     let cases = cases::all();
     assert!(cases.len() >= 300, "{} cases", cases.len());
+    agree(&world, &cases);
+}
+
+#[test]
+fn the_verdict_is_libpqs_on_connections_put_together_at_random() {
+    agree(&World::new(), &generated::all());
+}
+
+fn agree(world: &World, cases: &[Case]) {
     let asked = AtomicUsize::new(0);
-    let differences = each_case(&world, &cases, |server, case, witness| {
+    let differences = each_case(world, cases, |server, case, witness| {
         asked.fetch_add(1, Ordering::Relaxed);
-        let conninfo = server.fill(&world, &case.conninfo);
-        let (ours, outcome) = ours(&world, &conninfo, case.home);
+        let conninfo = server.fill(world, &case.conninfo);
+        let (ours, outcome) = ours(world, &conninfo, case.home);
         let theirs = witness.verdict(&conninfo, &world.home(case.home));
         let agrees = match ours {
             Verdict::Undetermined => case.unspoken,
