@@ -33,19 +33,12 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// Keeps a frame, unless nothing in it has changed; one of another size than the first is none.
+    /// Keeps a frame, unless nothing in it has changed. The terminal may be made larger or smaller meanwhile.
     pub fn frame(&mut self, buffer: &Buffer) {
         self.frame_at(self.began.elapsed(), buffer);
     }
 
     fn frame_at(&mut self, at: Duration, buffer: &Buffer) {
-        if self
-            .frames
-            .first()
-            .is_some_and(|(_, first)| first.area != buffer.area)
-        {
-            return;
-        }
         match self.frames.last_mut() {
             Some((_, last)) if last == buffer => {}
             Some((drawn, last)) if at.saturating_sub(*drawn) < LEAST => *last = buffer.clone(),
@@ -53,7 +46,8 @@ impl Recorder {
         }
     }
 
-    /// The asciicast: one JSON value a line, first the header, then `[seconds, "o", text]`.
+    /// The asciicast: one JSON value a line, first the header, then `[seconds, "o", text]`, and `[seconds, "r", "COLUMNSxROWS"]`
+    /// where the terminal became another size.
     #[must_use]
     pub fn cast(&self, began: i64) -> String {
         let Some((_, first)) = self.frames.first() else {
@@ -70,12 +64,20 @@ impl Recorder {
         let mut out = format!("{header}\n");
         let mut before = Buffer::empty(first.area);
         for (index, (at, frame)) in self.frames.iter().enumerate() {
+            let seconds = (at.as_secs_f64() * 1e6).round() / 1e6;
             let mut text = String::new();
             if index == 0 {
                 text.push_str("\x1b[?25l\x1b[0m\x1b[2J\x1b[H");
             }
+            if frame.area != before.area {
+                let size = format!("{}x{}", frame.area.width, frame.area.height);
+                let event = serde_json::json!([seconds, "r", size]);
+                let _ = writeln!(out, "{event}");
+                // What a terminal makes of its contents then is its own affair.
+                text.push_str("\x1b[0m\x1b[2J\x1b[H");
+                before = Buffer::empty(frame.area);
+            }
             changes(&before, frame, &mut text);
-            let seconds = (at.as_secs_f64() * 1e6).round() / 1e6;
             let event = serde_json::json!([seconds, "o", text]);
             let _ = writeln!(out, "{event}");
             before = frame.clone();
@@ -83,14 +85,17 @@ impl Recorder {
         out
     }
 
-    /// The animation, which begins anew at its end. Every row is a strip of its own that moves on when it changes, so that
-    /// what stays costs nothing.
+    /// The animation, which begins anew at its end, as large as the terminal ever was. Every row is a strip of its own that
+    /// moves on when it changes, so that what stays costs nothing.
     #[must_use]
     pub fn svg(&self) -> String {
-        let Some((_, first)) = self.frames.first() else {
+        let areas = || self.frames.iter().map(|(_, frame)| frame.area);
+        let (Some(columns), Some(rows)) = (
+            areas().map(|area| area.width).max(),
+            areas().map(|area| area.height).max(),
+        ) else {
             return String::new();
         };
-        let (columns, rows) = (first.area.width, first.area.height);
         let wide = (f64::from(columns) * WIDE).ceil() + 20.0;
         let high = usize::from(rows) * HIGH + 20;
         let begin = self.frames[0].0;
@@ -201,6 +206,9 @@ fn look(cell: &Cell) -> String {
 /// A row as SVG texts, one for each run of cells that look the same; empty if nothing is to be seen.
 fn row(frame: &Buffer, y: u16) -> String {
     let mut out = String::new();
+    if y >= frame.area.height {
+        return out;
+    }
     let mut x = 0;
     while x < frame.area.width {
         let class = class(&frame[(x, y)]);
@@ -310,6 +318,69 @@ mod tests {
                     assert_eq!(cell.bold(), frame[(x, y)].modifier.contains(Modifier::BOLD));
                 }
             }
+        }
+    }
+
+    /// What a terminal shows after each event of a cast that follows its size.
+    fn replay(cast: &str) -> Vec<(u16, u16, String)> {
+        let cells = |count| std::num::NonZero::new(count).unwrap();
+        let mut screen = vt100::Parser::new(cells(1), cells(1), 0);
+        let mut shown = Vec::new();
+        for line in cast.lines() {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            let size = match (value.get("width"), value[1].as_str()) {
+                (Some(width), _) => Some((width.as_u64().unwrap(), value["height"].as_u64().unwrap())),
+                (None, Some("r")) => {
+                    let (columns, rows) = value[2].as_str().unwrap().split_once('x').unwrap();
+                    Some((columns.parse().unwrap(), rows.parse().unwrap()))
+                }
+                _ => None,
+            };
+            if let Some((columns, rows)) = size {
+                let narrow = |count| cells(u16::try_from(count).unwrap());
+                screen.screen_mut().set_size(narrow(rows), narrow(columns));
+            } else {
+                screen.process(value[2].as_str().unwrap().as_bytes());
+                let (rows, columns) = screen.screen().size();
+                shown.push((columns.get(), rows.get(), screen.screen().contents()));
+            }
+        }
+        shown
+    }
+
+    #[test]
+    fn a_terminal_that_changes_its_size_loses_no_frame() {
+        let mut recorder = Recorder::default();
+        let mut expected = Vec::new();
+        for (at, (columns, rows, text)) in [
+            (20, 4, "first"),
+            (30, 6, "larger, and longer than before"),
+            (30, 6, "larger, and the same size"),
+            (10, 3, "small"),
+            (20, 4, "first"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let mut buffer = Buffer::empty(Rect::new(0, 0, columns, rows));
+            buffer.set_string(0, rows - 1, text, Style::new());
+            recorder.frame_at(Duration::from_millis(500 * at as u64), &buffer);
+            expected.push((
+                columns,
+                rows,
+                format!("{}{text}", "\n".repeat(usize::from(rows) - 1)),
+            ));
+        }
+        let shown: Vec<_> = replay(&recorder.cast(0))
+            .into_iter()
+            .map(|(columns, rows, text)| (columns, rows, text.trim_end().to_owned()))
+            .collect();
+        assert_eq!(shown, expected);
+        // The picture is as large as the largest.
+        let svg = recorder.svg();
+        assert!(svg.contains(&format!("height=\"{}\"", 6 * HIGH + 20)), "{svg}");
+        for text in ["first", "larger, and longer than before", "small"] {
+            assert!(svg.contains(text), "{text}: {svg}");
         }
     }
 

@@ -48,30 +48,195 @@ fn on_the_screen_with_notes_beside_it() {
     nothing_is_left(&tmp, &[]);
 }
 
-/// In the middle of a scene, by key, by signal, and killed.
+/// Each scene is reached, played, and its outcome stands on the screen; with colours and without.
+#[test]
+fn every_scene_is_played_on_the_screen() {
+    if Postgres::any().is_none() {
+        return;
+    }
+    std::thread::scope(|scope| {
+        for (size, colour) in [((80, 24), true), ((120, 40), false)] {
+            scope.spawn(move || scene_by_scene(size, colour));
+        }
+    });
+}
+
+/// What is to be seen at the end of each scene, beside what follows from it: in the order of the scenes.
+const SEEN: [(&str, &[&str]); 8] = [
+    (
+        "Plaintext",
+        &[
+            "SELECT balance FROM accounts",
+            "the eavesdropper read the query, and the answer 4217",
+        ],
+    ),
+    (
+        "prefer",
+        &[
+            "made 13 of 4217",
+            "without a word, and gave its password in clear",
+        ],
+    ),
+    (
+        "require",
+        &[
+            "the client printed 13 (the truth is 4217)",
+            "channel binding required but not supported",
+        ],
+    ),
+    (
+        "verify-ca",
+        &["the one for mail.bank.example got through, and the client printed 13"],
+    ),
+    (
+        "verify-full",
+        &["behind it, before anything was sent; the true server answered 4217"],
+    ),
+    (
+        "Client certificates",
+        &["connection requires a valid client certificate", "Ann: 4217"],
+    ),
+    (
+        "Expiry and renewal",
+        &[
+            "certificate verify failed",
+            "answered throughout, by the same server process",
+        ],
+    ),
+    (
+        "All six modes",
+        &["UNPROTECTED", "stops all of them: verify-full"],
+    ),
+];
+
+fn scene_by_scene(size: (u16, u16), colour: bool) {
+    let (tmp, home) = (temporary(&Account::current()), scratch("home"));
+    let mut env = own(&tmp, &home).to_vec();
+    if !colour {
+        env.push(("NO_COLOR", "1".to_owned()));
+    }
+    let texts: toml::Table = include_str!("../../assets/demo.toml").parse().unwrap();
+    let mut screen = on_a_terminal(&["demo"], size, &env);
+    for (index, (title, seen)) in SEEN.into_iter().enumerate() {
+        if index == 0 {
+            screen.expect("StartupMessage");
+        }
+        // What is still to be shown comes at once.
+        screen.send(&format!("{}\r", index + 1));
+        let text = |key: &str| texts["scene"][index][key].as_str().unwrap().to_owned();
+        shows_words(&screen, &text("means"));
+        for words in [title, &text("says"), &format!("{} of 8", index + 1)] {
+            shows_words(&screen, words);
+        }
+        for words in seen {
+            // What has scrolled away was to be seen, too: the bytes that the terminal got have it.
+            screen.until(words, |shown| {
+                let all: Vec<_> = shown.split_whitespace().collect();
+                all.join(" ").contains(words) || was_shown(&screen, words)
+            });
+        }
+    }
+    // All of them went as they were to.
+    screen.expect("✓ ✓ ✓ ✓ ✓ ✓ ✓ ●");
+    if !colour {
+        no_colours(&screen);
+    }
+    screen.send("q");
+    assert_eq!(screen.wait(), 0);
+    nothing_is_left(&tmp, &[]);
+}
+
+/// Whether these words were ever written, in one piece.
+fn was_shown(screen: &Pty, words: &str) -> bool {
+    contains(&screen.bytes(), words)
+}
+
+/// ECMA-48, 8.3.117: 30 to 48 and 90 to 107 are colours.
+fn no_colours(screen: &Pty) {
+    let bytes = String::from_utf8_lossy(&screen.bytes()).into_owned();
+    let mut bold = false;
+    for sequence in bytes.split("\x1b[").skip(1) {
+        let Some((codes, _)) = sequence.split_once('m') else {
+            continue;
+        };
+        if codes.is_empty() || !codes.bytes().all(|byte| byte.is_ascii_digit() || byte == b';') {
+            continue;
+        }
+        for code in codes.split(';').filter_map(|code| code.parse::<u16>().ok()) {
+            assert!(!matches!(code, 30..=38 | 40..=48 | 90..=107), "a colour: {codes}");
+            bold |= code == 1;
+        }
+    }
+    assert!(bold, "what is read first is still bold");
+}
+
+/// At several moments, by key, by signal, by the end of the terminal, and killed.
 #[test]
 fn leaving_the_screen_leaves_nothing() {
     if Postgres::any().is_none() {
         return;
     }
     std::thread::scope(|scope| {
-        for way in ["q", "TERM", "KILL", "HUP"] {
-            scope.spawn(move || {
-                let (tmp, home) = (temporary(&Account::current()), scratch("home"));
-                let mut screen = on_a_terminal(&["demo", "--scene", "require"], (120, 40), &own(&tmp, &home));
-                screen.expect("TLS ClientHello");
-                match way {
-                    "q" => screen.send("q"),
-                    signal => {
-                        Job::new("kill")
-                            .args([&format!("-{signal}"), &screen.pid().to_string()])
-                            .run()
-                            .expect_ok("kill");
-                    }
-                }
-                screen.wait();
-                nothing_is_left(&tmp, &[]);
-            });
+        for (scene, moment, way) in [
+            ("plaintext", "Setting the stage", "TERM"),
+            ("require", "TLS ClientHello", "q"),
+            ("require", "read the query", "KILL"),
+            ("mutual-tls", "clientcert=verify-full", "HUP"),
+            ("renewal", "the open session answers", "the end of the terminal"),
+            ("matrix", "UNPROTECTED", "\x03"),
+        ] {
+            scope.spawn(move || left_at(scene, moment, way));
         }
     });
+}
+
+fn left_at(scene: &str, moment: &str, way: &str) {
+    let (tmp, home) = (temporary(&Account::current()), scratch("home"));
+    let env = own(&tmp, &home);
+    let size = (120, 40);
+    if way == "the end of the terminal" {
+        return hung_up(scene, &tmp, &env);
+    }
+    let mut screen = on_a_terminal(&["demo", "--scene", scene], size, &env);
+    shows_words(&screen, moment);
+    match way {
+        "q" | "\x03" => screen.send(way),
+        signal => {
+            Job::new("kill")
+                .args([&format!("-{signal}"), &screen.pid().to_string()])
+                .run()
+                .expect_ok("kill");
+        }
+    }
+    screen.wait();
+    nothing_is_left(&tmp, &[]);
+}
+
+/// The terminal itself ends: whoever has its other end is killed, and the kernel hangs up.
+fn hung_up(scene: &str, tmp: &Path, env: &[(&'static str, String)]) {
+    const TERMINAL: &str = "import fcntl, os, pty, struct, sys, termios\n\
+        pid, fd = pty.fork()\n\
+        if pid == 0: os.execv(sys.argv[1], sys.argv[1:])\n\
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 40, 120, 0, 0))\n\
+        while True: sys.stdout.buffer.write(os.read(fd, 4096)); sys.stdout.buffer.flush()\n";
+    let mut terminal = Job::new("python3")
+        .args(["-c", TERMINAL])
+        .arg(support::pgtls_bin())
+        .args(["demo", "--scene", scene])
+        .env("TERM", "xterm-256color")
+        .env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
+    for (name, value) in env {
+        terminal = terminal.env(name, value);
+    }
+    let mut terminal = terminal.start();
+    wait_for("psql is connected", Duration::from_secs(60), || {
+        assert!(terminal.is_running());
+        processes_in(tmp)
+            .iter()
+            .any(|process| process.contains("psql") && process.contains("sslrootcert="))
+            .then_some(())
+    });
+    terminal.signal("KILL");
+    terminal.wait();
+    nothing_is_left(tmp, &[]);
 }

@@ -105,7 +105,10 @@ fn opening(done: &[String], is_yours: bool, canvas: &mut Canvas<'_>, area: Rect)
         theme.bold(),
     );
     page.blank();
-    page.text("Setting the stage; all of it is gone afterwards", theme.dim());
+    page.text(
+        "Setting the stage; all that is made for it is gone afterwards",
+        theme.dim(),
+    );
     for line in done {
         page.row(Row::new(vec![
             Span::styled("✓ ", theme.good()),
@@ -170,7 +173,8 @@ fn scene(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
         area.x,
         area.y + top,
         area.width,
-        area.height.saturating_sub(top + rows),
+        area.height
+            .saturating_sub(top + rows + u16::from(model.is_roomy())),
     );
     if let Some(act) = act.filter(|_| lesson.scene != Scene::Matrix) {
         happening(lesson, act, canvas, below);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::stage::Stage;
 use crate::conninfo::SslMode;
 use crate::engine::Event;
-use crate::engine::demo::{Frame, Middle, Playground, Scene, Side, Told};
+use crate::engine::demo::{Frame, Middle, Playground, Scene, Side, Told, Yours};
 use crate::verify::modes::{Cell, CellOutcome, Meets};
 use crate::wizard::lesson::{self, Auto, Lesson, Message as Happens, Order, Outcome};
 use crate::wizard::message::{Effect, Message};
@@ -364,6 +364,45 @@ fn every_scene_at_two_sizes() {
             stage.shot(&format!("lesson_{}", scene.name()));
             stage.keys("Enter");
         }
+    }
+}
+
+/// What a person's own server does not show is told apart from what could not be found out.
+#[test]
+fn on_a_persons_own_server_what_is_not_shown_is_said() {
+    for size in SIZES {
+        let mut stage = Stage::new(size);
+        let yours = Playground::Yours(Yours {
+            conninfo: "host=localhost user=postgres".parse().unwrap(),
+            key_passphrase: None,
+        });
+        let lesson = Lesson::new(true, Scene::ALL.to_vec(), None, yours);
+        lesson::begin(&mut stage.model, lesson);
+        stage.happens(Happens::Progress("PostgreSQL 17, your own, at localhost".into()));
+        stage.shot("lesson_yours_opening");
+        stage.happens(Happens::Opened(
+            "psql 17.10".into(),
+            "PostgreSQL 17 on 127.0.0.1 port 5432, yours".into(),
+        ));
+        stage.plays(Scene::Plaintext);
+        stage.keys("6");
+        stage.happens(Happens::Played(
+            Scene::MutualTls,
+            Outcome {
+                holds: None,
+                shown: false,
+                observed: format!("not shown on your server: {}", Scene::MutualTls.text().not_yours),
+            },
+        ));
+        stage.shot("lesson_yours_not_shown");
+        stage.keys("b");
+        assert!(
+            stage.text().contains("not shown on your server"),
+            "{}",
+            stage.text()
+        );
+        stage.keys("b Enter");
+        assert!(stage.text().contains("✓ ○ ○ ○ ○ – ●"), "{}", stage.text());
     }
 }
 
