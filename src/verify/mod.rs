@@ -8,6 +8,7 @@ mod client;
 mod connect;
 mod expiry;
 mod finding;
+mod languages;
 mod lookup;
 pub mod modes;
 mod over_sql;

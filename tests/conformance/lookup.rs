@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::support::{Account, Leaf, Postgres, TestServer, pgtls, psql, wait_for};
+use super::support::{Account, Job, Leaf, Postgres, TestServer, pgtls, psql, skip, wait_for};
 use super::world::World;
 
 /// What `pg_hba.conf` says, without and with the directives of 16.
@@ -216,4 +216,83 @@ fn looked_up(stage: &Stage<'_>) {
         humble.contains("pg_hba.conf could not be looked up"),
         "{major}: {humble}"
     );
+}
+
+/// A log in German, by a server that speaks it: what is known by words alone is known all the same.
+#[test]
+fn a_server_that_speaks_another_language_is_understood() {
+    let Some(postgres) = Postgres::any() else { return };
+    let world = World::new();
+    let locales = world.path("locales");
+    fs::create_dir(&locales).unwrap();
+    let made = ["de_DE", "C"].map(|name| {
+        Job::new("localedef")
+            .args([
+                "-i",
+                if name == "C" { "POSIX" } else { name },
+                "-f",
+                "UTF-8",
+                "-c",
+            ])
+            .arg(locales.join(format!("{name}.UTF-8")))
+            .run()
+            .status
+    });
+    if made[0].is_none_or(|status| status > 1) {
+        return skip(
+            "localedef cannot make a German locale here (package locales)",
+            false,
+        );
+    }
+    let server = TestServer::builder(&postgres)
+        .conf("lc_messages = 'de_DE.UTF-8'\nlog_line_prefix = '%m [%p] '")
+        .env("LOCPATH", locales.to_str().unwrap())
+        .env("LC_ALL", "C.UTF-8")
+        .tls(&Leaf {
+            cert: world.path("plain.crt"),
+            key: world.path("plain.key"),
+        })
+        .client_ca(&world.path("clientroot.crt"))
+        .hba("hostssl all outlaw all reject\nhostssl postgres all all scram-sha-256\nhostssl template1 all all cert")
+        .sql("set password_encryption = 'scram-sha-256'; create role alice login password 'right'")
+        .start();
+    let stage = Stage {
+        world: &world,
+        server,
+        major: postgres.major,
+        log: None,
+    };
+    let german = psql(&stage.conninfo("password=wrong"), "select 1").stderr;
+    if !german.contains("fehlgeschlagen") {
+        return skip(
+            &format!("this PostgreSQL has no German messages: {german}"),
+            false,
+        );
+    }
+    let admin = stage.server.socket();
+    let cause = |more: &str| {
+        let report = pgtls(["verify", "--json", "--probes", "connect"])
+            .arg(stage.conninfo(more))
+            .env("HOME", world.home(""))
+            .run()
+            .expect_status(1)
+            .json();
+        report["cause"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(cause("user=outlaw"), "hba-reject");
+    assert_eq!(cause("dbname=other"), "hba-no-entry-ssl");
+    assert_eq!(cause("sslmode=disable"), "hba-no-entry-plain");
+    assert_eq!(cause("dbname=template1"), "client-cert-required");
+
+    let wrong = stage.evidence("password=wrong", &admin);
+    let shown = |line: &str| wrong.contains(line) && stage.logged().contains(line);
+    assert!(
+        shown("Passwort-Authentifizierung für Benutzer »alice« fehlgeschlagen"),
+        "{wrong}"
+    );
+    assert!(shown("Verbindung stimmte mit"), "{wrong}");
+    assert!(!wrong.contains("decides"), "{wrong}");
+    let key = |extension: &str| world.path(&format!("eve.{extension}")).display().to_string();
+    let eve = stage.evidence(&format!("sslcert={} sslkey={}", key("crt"), key("key")), &admin);
+    assert!(eve.contains("konnte SSL-Verbindung nicht annehmen"), "{eve}");
 }

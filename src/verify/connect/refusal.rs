@@ -10,6 +10,7 @@ use crate::pki::Certificate;
 use super::super::cause::{Cause, Words};
 use super::super::client::{FileFault, Peer, Place, Server};
 use super::super::finding::Finding;
+use super::super::languages;
 use super::super::report::ProbeId;
 use super::super::target::Target;
 use super::attempt::Next;
@@ -317,11 +318,11 @@ fn refused(target: &Target, server: &Server, facts: Option<&TlsFacts>, message: 
     let routine = message.routine.as_deref().unwrap_or_default();
     let (cause, observed) = match (message.sqlstate.as_str(), routine) {
         ("28P01", _) => (Cause::Password, "the server does not accept the password"),
-        ("28000", "InitializeSessionUserId") if says("not permitted") => {
+        ("28000", "InitializeSessionUserId") if languages::may_not_log_in(&message.message) => {
             (Cause::RoleMayNotLogin, "the role may not log in")
         }
         ("28000", "InitializeSessionUserId") => (Cause::NoRole, "there is no such role"),
-        ("28000", "ClientAuthentication") if says("rejects") => {
+        ("28000", "ClientAuthentication") if languages::rejects(&message.message) => {
             (Cause::HbaReject, "a line of pg_hba.conf rejects this login")
         }
         ("28000", "ClientAuthentication") if says("pg_hba.conf") && facts.is_none() => (

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::super::languages;
 use super::super::over_sql::OverSql;
 use super::super::shorten;
 
@@ -109,7 +110,7 @@ impl Log {
             let told: Vec<Entry> = ports
                 .iter()
                 .flat_map(|port| of_port(&entries, *port))
-                .filter(|entry| !entry.message.starts_with("connection received"))
+                .filter(|entry| entry.port_of_arrival().is_none())
                 .cloned()
                 .collect();
             let waits = told.is_empty() && tells_ports(&entries) && tokio::time::Instant::now() < until;
@@ -150,19 +151,34 @@ impl Entry {
     /// Whether it says why a session did not come about, in the very words that the client got.
     pub fn is_refusal(&self, told: &[String]) -> bool {
         let message = crate::pki::printable(&self.message);
-        self.severity == "FATAL" && message.len() > 8 && told.iter().any(|line| line.contains(&message))
+        message.len() > 8 && told.iter().any(|line| line.contains(&message))
     }
 
-    /// Whether it says why a handshake did not come about.
+    /// Whether it says why a handshake did not come about: in the server's language, and behind a colon in OpenSSL's.
     pub fn is_handshake(&self) -> bool {
-        self.message.starts_with("could not accept SSL connection")
+        let reason = self
+            .message
+            .rsplit_once(": ")
+            .map(|(said, reason)| (said.contains("SSL"), reason));
+        reason.is_some_and(|(is_tls, reason)| is_tls && reason.is_ascii())
+            && !self.message.contains(['"', '/'])
     }
 
     /// Whether it names the line of `pg_hba.conf` that decided.
     pub fn names_the_line(&self) -> bool {
         self.detail
             .as_deref()
-            .is_some_and(|detail| detail.contains("Connection matched"))
+            .is_some_and(|detail| detail.contains(".conf") && detail.contains(|c: char| c.is_ascii_digit()))
+    }
+
+    /// Our port, where it says that a connection was received: `host=127.0.0.1 port=40000`, whatever these two are called.
+    fn port_of_arrival(&self) -> Option<u16> {
+        let mut words = self.message.split_whitespace().rev();
+        let (_, port) = words.next()?.rsplit_once('=')?;
+        words
+            .take(2)
+            .any(|word| word.contains('='))
+            .then(|| port.parse().ok())?
     }
 
     /// What it says, safe to show, a line for the message and one for each text that goes with it.
@@ -186,46 +202,72 @@ impl Entry {
 
     /// From a connection's first entry, which is all that tells its port without `%r` in the prefix.
     fn with_port_of_message(mut self) -> Self {
-        if self.port.is_none() && self.message.starts_with("connection received") {
-            self.port = self
-                .message
-                .rsplit_once("port=")
-                .and_then(|(_, port)| port.trim().parse().ok());
-        }
+        self.port = self.port.or_else(|| self.port_of_arrival());
         self
     }
 }
 
-/// What begins an entry, and what belongs to the one before.
-const SEVERITIES: [&str; 6] = ["LOG", "FATAL", "ERROR", "WARNING", "PANIC", "NOTICE"];
-const PARTS: [&str; 6] = ["DETAIL", "HINT", "CONTEXT", "STATEMENT", "QUERY", "LOCATION"];
+/// What begins what belongs to the entry before, beside its detail and its hint. In other languages these look like
+/// entries, which does no harm: nobody asks for them.
+const PARTS: [&str; 4] = ["CONTEXT", "STATEMENT", "QUERY", "LOCATION"];
+
+/// Which text of an entry goes on in the lines that follow.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Message,
+    Detail,
+    Hint,
+    Other,
+}
+
+/// Where a line's label stands, and the label: a word of any language with a colon and two blanks behind it.
+fn label(line: &str) -> Option<(usize, &str)> {
+    line.match_indices(':').find_map(|(at, _)| {
+        // French puts a blank before the colon.
+        let before = line[..at].trim_end();
+        let is_of_word = |c: char| c.is_alphabetic() || c == '_';
+        let from = before
+            .char_indices()
+            .rev()
+            .take_while(|(_, c)| is_of_word(*c))
+            .last()?
+            .0;
+        let blanks = &line[at + 1..];
+        let has_space = blanks.starts_with("  ") || (before.len() < at && blanks.starts_with(' '));
+        let is_apart = line[..from]
+            .chars()
+            .next_back()
+            .is_none_or(|c| !c.is_alphanumeric());
+        (has_space && is_apart).then(|| (from, &before[from..]))
+    })
+}
 
 /// The text format: `prefix LABEL:  text`, and further lines of a text behind a tab.
 fn plain(text: &str) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
-    let mut part = "";
+    let mut part = Part::Other;
     for line in text.lines() {
-        let label = SEVERITIES
-            .iter()
-            .chain(&PARTS)
-            .filter_map(|label| Some((line.find(&format!("{label}:  "))?, *label)))
-            .min();
-        match label {
+        let continued = line.strip_prefix('\t');
+        match label(line).filter(|_| continued.is_none()) {
             Some((at, label)) => {
-                let (prefix, said) = (&line[..at], &line[at + label.len() + 3..]);
-                part = label;
-                if SEVERITIES.contains(&label) {
-                    entries.push(begun(prefix, label, said));
-                } else if let Some(entry) = entries.last_mut() {
-                    match label {
-                        "DETAIL" => entry.detail = Some(said.to_owned()),
-                        "HINT" => entry.hint = Some(said.to_owned()),
-                        _ => {}
-                    }
+                let said = line[at..]
+                    .split_once(':')
+                    .map_or("", |(_, said)| said.trim_start());
+                part = match label {
+                    _ if languages::DETAIL.contains(&label) => Part::Detail,
+                    _ if languages::HINT.contains(&label) => Part::Hint,
+                    _ if PARTS.contains(&label) => Part::Other,
+                    _ => Part::Message,
+                };
+                match (part, entries.last_mut()) {
+                    (Part::Message, _) => entries.push(begun(&line[..at], label, said)),
+                    (Part::Detail, Some(entry)) => entry.detail = Some(said.to_owned()),
+                    (Part::Hint, Some(entry)) => entry.hint = Some(said.to_owned()),
+                    _ => {}
                 }
             }
             None => {
-                if let (Some(entry), Some(more)) = (entries.last_mut(), line.strip_prefix('\t')) {
+                if let (Some(entry), Some(more)) = (entries.last_mut(), continued) {
                     go_on(entry, part, more);
                 }
             }
@@ -246,12 +288,12 @@ fn begun(prefix: &str, severity: &str, message: &str) -> Entry {
     .with_port_of_message()
 }
 
-fn go_on(entry: &mut Entry, part: &str, more: &str) {
+fn go_on(entry: &mut Entry, part: Part, more: &str) {
     let text = match part {
-        "DETAIL" => entry.detail.get_or_insert_default(),
-        "HINT" => entry.hint.get_or_insert_default(),
-        part if SEVERITIES.contains(&part) => &mut entry.message,
-        _ => return,
+        Part::Detail => entry.detail.get_or_insert_default(),
+        Part::Hint => entry.hint.get_or_insert_default(),
+        Part::Message => &mut entry.message,
+        Part::Other => return,
     };
     if text.len() < LONGEST {
         text.push(' ');
@@ -370,6 +412,44 @@ mod tests {
                 "the log's DETAIL:  Connection matched pg_hba.conf line 9: \"hostssl all all all scram-sha-256\"",
             ]
         );
+    }
+
+    const GERMAN: &str = "\
+2026-11-25 10:00:00.000 UTC [7] LOG:  Verbindung empfangen: Host=127.0.0.1 Port=4000
+2026-11-25 10:00:00.002 UTC [7] FATAL:  Passwort-Authentifizierung für Benutzer »app« fehlgeschlagen
+2026-11-25 10:00:00.002 UTC [7] DETAIL:  Verbindung stimmte mit pg_hba.conf-Zeile 9 überein: »hostssl all
+\tall all scram-sha-256«
+2026-11-25 10:00:00.003 UTC [8] LOG:  konnte SSL-Verbindung nicht annehmen: tlsv1 alert unknown ca
+2026-11-25 10:00:00.004 UTC [8] ANWEISUNG:  keine
+";
+    const RUSSIAN: &str = "\
+2026 [7] СООБЩЕНИЕ:  принято подключение: узел=127.0.0.1 порт=4000
+2026 [7] ВАЖНО:  пользователь \"app\" не прошёл проверку подлинности (по паролю)
+2026 [7] ПОДРОБНОСТИ:  Подключение соответствует строке 9 в pg_hba.conf: \"hostssl all all all scram-sha-256\"
+";
+
+    #[test]
+    fn the_server_may_speak_another_language() {
+        for (text, told) in [
+            (
+                GERMAN,
+                "FATAL: Passwort-Authentifizierung für Benutzer »app« fehlgeschlagen (SQLSTATE 28P01)",
+            ),
+            (
+                RUSSIAN,
+                "FATAL: пользователь \"app\" не прошёл проверку подлинности (по паролю) (SQLSTATE 28P01)",
+            ),
+        ] {
+            let entries = plain(text);
+            let told = [told.to_owned()];
+            let entry = of_port(&entries, 4000)
+                .rfind(|entry| entry.is_refusal(&told))
+                .unwrap();
+            assert!(entry.names_the_line() && entry.detail.as_ref().unwrap().contains("scram-sha-256"));
+            assert!(!entry.is_handshake());
+            assert_eq!(entries[0].port_of_arrival(), Some(4000));
+        }
+        assert!(plain(GERMAN).iter().any(Entry::is_handshake));
     }
 
     #[test]
