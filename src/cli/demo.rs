@@ -92,6 +92,8 @@ pub fn run(global: &Global, args: &DemoArgs, accessible: bool, output: Output) -
         }
     }
     Ok(match shown.end {
+        // That nothing stays is a promise too.
+        End::Left if !shown.left.is_empty() => Exit::Broken,
         End::Left => Exit::Holds,
         End::Signal(name) => {
             output.remark(format_args!("the lesson was ended by {name}"));
@@ -183,7 +185,7 @@ fn play(
         keeper: keeper(),
         now: OffsetDateTime::now_utc(),
     };
-    let (client, server, played) = drive(async {
+    let (client, server, played, is_left) = drive(async {
         let lesson = demo::Lesson::open(&wanted, &prompt, &output.teller()).await?;
         let (client, server) = (lesson.client(), lesson.server());
         if !output.json() {
@@ -208,10 +210,11 @@ fn play(
             }
             played.push(one);
         }
-        if let Some(left) = lesson.close().await {
+        let left = lesson.close().await;
+        if let Some(left) = &left {
             output.remark(left);
         }
-        Ok((client, server, played))
+        Ok((client, server, played, left.is_some()))
     })?;
     let holds = all_hold(&played);
     if output.json() {
@@ -235,6 +238,8 @@ fn play(
         );
     }
     Ok(match holds {
+        // That nothing stays is a promise too.
+        _ if is_left => Exit::Broken,
         Some(true) => Exit::Holds,
         Some(false) => Exit::Broken,
         None => Exit::Undetermined,

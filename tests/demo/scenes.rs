@@ -99,10 +99,53 @@ fn every_scene_holds_and_the_wire_says_so() {
         evidence(scene(&report, "mutual-tls")).contains("connection requires a valid client certificate")
     );
     assert!(evidence(scene(&report, "renewal")).contains("certificate verify failed"));
+    the_matrix_is_that_of_the_documentation(scene(&report, "matrix"));
     // A password is counted, and never told.
     let passwords = run.stdout.matches("read it: ").count();
     assert!(passwords >= 4, "{passwords}");
     nothing_is_left(&tmp, &[]);
+}
+
+/// "SSL Mode Descriptions" (<https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION>): which mode protects
+/// from eavesdropping, and which from somebody in the middle.
+fn the_matrix_is_that_of_the_documentation(scene: &Value) {
+    let evidence = evidence(scene);
+    for (mode, eavesdropping, in_the_middle) in [
+        ("disable", "no", "no"),
+        ("allow", "maybe", "no"),
+        ("prefer", "maybe", "no"),
+        ("require", "yes", "no"),
+        ("verify-ca", "yes", "depends on CA policy"),
+        ("verify-full", "yes", "yes"),
+    ] {
+        let line = evidence
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{mode}: ")))
+            .unwrap_or_else(|| panic!("{mode}: {evidence}"));
+        let does = |meets: &str, what: &str| line.split(", ").any(|cell| cell == format!("{meets} {what}"));
+        // Without TLS somebody on the way reads along; with it he must first be taken for the server.
+        let read_by = |meets: &str| does(meets, "UNPROTECTED");
+        match eavesdropping {
+            "no" => assert!(read_by("as-it-is") && read_by("plaintext"), "{mode}: {line}"),
+            "maybe" => assert!(read_by("plaintext"), "{mode}: {line}"),
+            _ => assert!(
+                does("as-it-is", "connects") && does("plaintext", "refuses"),
+                "{mode}: {line}"
+            ),
+        }
+        match in_the_middle {
+            "no" => assert!(read_by("self-signed") && read_by("wrong-name"), "{mode}: {line}"),
+            "yes" => {
+                for meets in ["self-signed", "other-ca", "wrong-name"] {
+                    assert!(does(meets, "refuses"), "{mode}: {line}");
+                }
+            }
+            _ => assert!(
+                does("other-ca", "refuses") && read_by("wrong-name"),
+                "{mode}: {line}"
+            ),
+        }
+    }
 }
 
 /// Without a psql our own client shows the same, as an ordinary account, on other servers.

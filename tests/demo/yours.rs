@@ -16,6 +16,8 @@ const PASSWORD: &str = "of the boss";
 fn builder(postgres: &Postgres, hba: &str) -> support::Builder {
     TestServer::builder(postgres)
         .conf("password_encryption = 'scram-sha-256'")
+        // What a person has set for himself is not the lesson's affair.
+        .conf("search_path = 'nowhere'")
         .hba(hba)
         .sql(&format!(
             "CREATE ROLE boss LOGIN CREATEROLE CREATEDB PASSWORD '{PASSWORD}'"
@@ -132,6 +134,9 @@ fn shows(postgres: &Postgres, tls: &str) {
     };
     assert!(says.contains(whose), "{tls}: {says}");
     assert!(run.stdout.contains(why), "{tls}: {}", run.stdout);
+    // Whose TLS it is stands where it matters: in front of a server without any it is not the server's.
+    let own = run.stdout.matches("(TLS by pgtls, in front of it)").count();
+    assert_eq!(own > 0, tls == "none", "{tls}: {}", run.stdout);
 
     // What the eavesdropper has, looked through by ourselves.
     if tls != "own" {
@@ -255,6 +260,27 @@ fn what_cannot_be_a_stage_is_refused_with_words() {
     }
 }
 
+/// A server that lets everybody in without a password; a login over its socket, as superuser; no psql; only `::1`.
+#[test]
+fn it_is_the_same_where_nobody_needs_a_password() {
+    let Some(postgres) = Postgres::any() else { return };
+    let server = builder(&postgres, "host all all ::1/128 trust")
+        .tls(&Leaf::self_signed(&["db.person.example"]))
+        .start();
+    let before = state(&server);
+    let tmp = temporary(&Account::current());
+    let run = pgtls(["demo", "--json", &server.socket()])
+        .env("TMPDIR", &tmp)
+        .env("PATH", "/nonexistent")
+        .run();
+    let report = run.expect_status(4).json();
+    assert_eq!(account(&report), "+++++00+", "{report:#}");
+    assert!(report["server"].as_str().unwrap().contains(" on ::1 port "));
+    // An impostor asks for the password though the server would not, and gets it.
+    assert!(evidence(scene(&report, "require")).contains("read it: 30 characters"));
+    is_as_before(&server, &before, &tmp);
+}
+
 /// However it ends, and whenever: no role, no database, no session; and what a killed keeper left, the next lesson removes.
 #[test]
 fn nothing_is_left_on_the_server_whatever_ends_it() {
@@ -303,6 +329,46 @@ fn ends(server: &TestServer, before: &State, signal: &str, moment: &str) {
     lesson.signal(signal);
     lesson.wait();
     is_as_before(server, before, &tmp);
+}
+
+/// A server that ends in the middle takes the role with it: that is said, and the next lesson removes it.
+#[test]
+fn what_could_not_be_removed_is_said() {
+    let Some(postgres) = Postgres::find(18) else {
+        return;
+    };
+    let mut server = builder(&postgres, LOOPBACK).start();
+    let before = state(&server);
+    let tmp = temporary(&Account::current());
+    let lesson = demo(&boss(&server), &tmp, Path::new("/nonexistent")).start();
+    wait_for("the first scene", Duration::from_secs(60), || {
+        has(&server, "session").then_some(())
+    });
+    server.stop();
+    let run = lesson.wait();
+    assert_eq!(run.status, Some(1), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("could not be removed from your server"),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        run.stderr.contains("DROP ROLE IF EXISTS pgtls_lesson_"),
+        "{}",
+        run.stderr
+    );
+    nothing_is_left(&tmp, &[]);
+    assert!(server.restart());
+    assert!(has(&server, "role"));
+    let next = demo(&boss(&server), &tmp, Path::new("/nonexistent"))
+        .run()
+        .expect_status(4);
+    assert!(
+        next.stderr.contains("which an earlier lesson had left"),
+        "{}",
+        next.stderr
+    );
+    is_as_before(&server, &before, &tmp);
 }
 
 fn killed_with_its_keeper(server: &TestServer, before: &State) {

@@ -32,7 +32,7 @@ const TAIL: usize = 8;
 /// What marks them as the lesson's, on the server.
 const MARK: &str = "made by pgtls demo for one lesson, which removes it again";
 /// How long it is tried to remove them.
-const STUBBORN: Duration = Duration::from_secs(15);
+const STUBBORN: Duration = Duration::from_secs(10);
 
 /// What stands on the server for the lesson. Its session is open as long as the lesson lasts, which others can see.
 pub(super) struct Guest {
@@ -61,12 +61,7 @@ impl Guest {
         // Before anything is made: from here on whatever ends this process, the keeper removes it.
         let last = Last::new(&name, &entered.conninfo, yours.key_passphrase.as_ref());
         place.tell_keeper(&last.to_bytes())?;
-        ask(
-            &mut entered.session,
-            &format!("SET application_name = {}", literal(&name)),
-            "naming the session",
-        )
-        .await?;
+        stay(&mut entered.session, &name, version).await?;
         remove_leftovers(&mut entered.session, tell).await;
         make(&mut entered.session, &name, &password).await?;
         place.put_password(&name, &password)?;
@@ -155,6 +150,23 @@ impl Guest {
     }
 }
 
+/// Has the session bear the lesson's name, by which other lessons know that this one is under way, and stay as long as it
+/// lasts.
+async fn stay(session: &mut Session, name: &str, version: u16) -> Result<(), Error> {
+    const DOING: &str = "naming the session";
+    // Since 14: https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-IDLE-SESSION-TIMEOUT
+    if version >= 14 {
+        ask(session, "SET idle_session_timeout = 0", DOING).await?;
+    }
+    ask(
+        session,
+        &format!("SET application_name = {}", literal(name)),
+        DOING,
+    )
+    .await?;
+    Ok(())
+}
+
 /// The server's major version, if this login may make what the lesson needs.
 async fn may_make(session: &mut Session) -> Result<u16, Error> {
     let facts = ask(
@@ -227,8 +239,11 @@ async fn furnish(
     for address in addresses {
         match log_in(*address, name, password).await {
             Ok((mut session, presented)) => {
-                // Its own schema is the first on the search path ("$user").
-                let sql = format!("CREATE SCHEMA AUTHORIZATION CURRENT_USER; {FURNISH}");
+                // Whatever the server's own search path is: the role's is its own schema.
+                let sql = format!(
+                    "SET search_path = \"$user\"; ALTER ROLE CURRENT_USER SET search_path = \"$user\"; \
+                     CREATE SCHEMA AUTHORIZATION CURRENT_USER; {FURNISH}"
+                );
                 ask(&mut session, &sql, "making the lesson's table").await?;
                 session.close(Deadline::after(BRIEF)).await;
                 return Ok((*address, presented));

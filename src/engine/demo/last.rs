@@ -19,7 +19,7 @@ use crate::engine::Error;
 use crate::server::{leave_nothing, wait_for_the_end};
 
 /// How long it is tried: the server may be restarting, or full.
-const STUBBORN: Duration = Duration::from_secs(15);
+const STUBBORN: Duration = Duration::from_secs(10);
 
 /// The last thing to be done.
 #[derive(Debug)]

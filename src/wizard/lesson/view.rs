@@ -405,8 +405,16 @@ fn matrix(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
             spans.push(Span::styled(pad(word, wide), style));
         }
         page.row(Row::new(spans));
-        page.row(Row::default());
+        if mode != SslMode::VerifyFull {
+            page.row(Row::default());
+        }
     }
+    // Whose TLS it is, where it is not the server's own.
+    let title = lesson.acts.last().map(|act| clip(&visible(&act.title), columns));
+    match title.filter(|_| lesson.playground.is_yours()) {
+        Some(title) => page.text(title, theme.dim()),
+        None => page.row(Row::default()),
+    };
     page
 }
 

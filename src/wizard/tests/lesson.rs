@@ -403,6 +403,13 @@ fn on_a_persons_own_server_what_is_not_shown_is_said() {
         );
         stage.keys("b Enter");
         assert!(stage.text().contains("✓ ○ ○ ○ ○ – ●"), "{}", stage.text());
+        stage.keys("8");
+        stage.plays(Scene::Matrix);
+        assert!(
+            stage.text().contains("Every mode in every situation"),
+            "{}",
+            stage.text()
+        );
     }
 }
 
