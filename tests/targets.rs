@@ -325,3 +325,41 @@ fn parse(text: &str) -> BTreeMap<String, String> {
     assert!(text.ends_with('\n'));
     samples
 }
+
+/// For cron: nothing is said as long as all is well.
+#[test]
+fn quiet_says_only_what_is_wrong() {
+    let Some(cast) = Cast::new() else { return };
+    let (_server, good) = server(&cast, &cast.ca.server(&NAMES));
+    let bad = format!("{good} user=nobody");
+    let verify = |arguments: &[&str]| {
+        pgtls(["verify", "--quiet", "--timeout", "20"])
+            .args(arguments)
+            .run()
+    };
+    let one = |conninfo: &str| {
+        let passed = pgtls(["verify", "--quiet", "--timeout", "20"])
+            .arg(conninfo)
+            .env("PGPASSWORD", PASSWORD);
+        passed.run()
+    };
+    let bare = |conninfo: &str| conninfo.replace(&format!("password={PASSWORD} "), "");
+    let fine = one(&bare(&good)).expect_status(0);
+    assert_eq!((fine.stdout.as_str(), fine.stderr.as_str()), ("", ""));
+    let wrong = one(&bare(&bad)).expect_status(1);
+    assert!(
+        wrong.stdout.contains("authenticated") && !wrong.stdout.contains("handshake"),
+        "{}",
+        wrong.stdout
+    );
+
+    let all_fine =
+        verify(&["--targets", list(std::slice::from_ref(&good)).to_str().unwrap()]).expect_status(0);
+    assert_eq!(all_fine.stdout, "");
+    let two = verify(&["--targets", list(&[good, bad]).to_str().unwrap()]).expect_status(1);
+    assert!(
+        two.stdout.contains("as nobody") && !two.stdout.contains("as app"),
+        "{}",
+        two.stdout
+    );
+}

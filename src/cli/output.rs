@@ -108,6 +108,12 @@ impl Output {
         self.loudness == Loudness::Verbose
     }
 
+    /// Whether only what went wrong is wanted.
+    #[must_use]
+    pub fn is_quiet(self) -> bool {
+        self.loudness == Loudness::Quiet
+    }
+
     /// A result: standard output for people, or standard error where standard output carries JSON.
     pub fn say(&self, text: impl Display) {
         // A reader that has gone away (`pgtls plan | head`) is no failure of ours.
@@ -171,8 +177,11 @@ impl Output {
         self.say(format_args!("  {style}{sign}{style:#} {question}: {word}: {why}"));
     }
 
-    /// Whether a promise holds, and the sentence that says it.
+    /// Whether a promise holds, and the sentence that says it; with `--quiet` only where it does not.
     pub fn promise(&self, holds: Option<bool>, sentence: &str) {
+        if self.is_quiet() && holds == Some(true) {
+            return;
+        }
         let (style, sign) = match holds {
             Some(true) => (GOOD, self.signs.good),
             Some(false) => (BAD, self.signs.bad),
@@ -181,8 +190,11 @@ impl Output {
         self.say(format_args!("\n{style}{sign} {sentence}{style:#}"));
     }
 
-    /// One of many targets.
+    /// One of many targets; with `--quiet` only one that fails or is unclear.
     pub fn target(&self, holds: Option<bool>, place: &str, days: &str, took: Duration, headline: &str) {
+        if self.is_quiet() && holds == Some(true) {
+            return;
+        }
         let (style, sign, word) = match holds {
             Some(true) => (GOOD, self.signs.good, "holds"),
             Some(false) => (BAD, self.signs.bad, "fails"),
@@ -250,8 +262,11 @@ impl Output {
         })
     }
 
-    /// The probes in their groups, the headline first.
+    /// The probes in their groups, the headline first; with `--quiet` only those that do not hold.
     pub fn report(&self, report: &Report) {
+        if self.is_quiet() && report.verdict == Verdict::Verified {
+            return;
+        }
         let (style, sign) = match report.verdict {
             Verdict::Verified => (GOOD, self.signs.good),
             Verdict::Connected | Verdict::Undetermined => (OPEN, self.signs.open),
@@ -266,7 +281,12 @@ impl Output {
             .unwrap_or(0)
             .min(64);
         for group in Group::ALL {
-            let probes: Vec<_> = report.probes.iter().filter(|p| p.id.group() == group).collect();
+            let failed = |probe: &Probe| matches!(probe.outcome, Outcome::Broken | Outcome::Open);
+            let probes: Vec<_> = report
+                .probes
+                .iter()
+                .filter(|probe| probe.id.group() == group && (!self.is_quiet() || failed(probe)))
+                .collect();
             if !probes.is_empty() {
                 self.heading(group.title());
                 for probe in probes {

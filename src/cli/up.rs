@@ -99,6 +99,9 @@ fn tell(outcome: &Outcome, output: Output) {
     if let Some(report) = &outcome.report {
         output.report(report);
     }
+    if output.is_quiet() {
+        return;
+    }
     let dir = outcome.dir.display();
     if outcome.server.is_some() {
         output.heading("Connect");

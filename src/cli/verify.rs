@@ -110,13 +110,16 @@ fn ask(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error>
         return Ok(exit);
     }
     output.report(&report);
-    output.heading("Ends");
-    for one in &dated {
-        output.opinion(
-            Some(one.not_after - means.now > soon),
-            &one.not_after.date().to_string(),
-            &engine::ends(one),
-        );
+    let told: Vec<_> = dated
+        .iter()
+        .map(|one| (one, one.not_after - means.now > soon))
+        .filter(|(_, lasts)| !(output.is_quiet() && *lasts))
+        .collect();
+    if !told.is_empty() {
+        output.heading("Ends");
+    }
+    for (one, lasts) in told {
+        output.opinion(Some(lasts), &one.not_after.date().to_string(), &engine::ends(one));
     }
     Ok(exit)
 }
