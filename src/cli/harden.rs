@@ -1,5 +1,6 @@
 //! `pgtls harden`, and what `pgtls undo` does about it.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -80,7 +81,7 @@ pub fn run(global: &Global, args: &HardenArgs, output: Output) -> Result<Exit, E
         let mut survey = Box::pin(harden::survey(&hardening)).await?;
         let proposal = harden::propose(&hardening, &survey).await?;
         show(&proposal, &survey, output);
-        if let Some((why, remedy)) = turned_away(&proposal).filter(|_| !args.accept_lockout) {
+        if let Some((why, remedy)) = proposal.turns_away().filter(|_| !args.accept_lockout) {
             output.failure(&why, &[remedy.to_owned()]);
             tell_json(&proposal, &survey, &nothing(why), output);
             return Ok(Exit::Broken);
@@ -159,27 +160,6 @@ fn hardening(
         stage,
         confirm_within: args.confirm_within.map(u64::from),
     })
-}
-
-/// Why a stage is not tried, and what to do: who would be turned away.
-fn turned_away(proposal: &Proposal) -> Option<(String, &'static str)> {
-    if let Some(why) = &proposal.replaces {
-        return Some((
-            why.clone(),
-            "or replace it all the same with --accept-lockout; nothing was written",
-        ));
-    }
-    let refused = &proposal.impact.refused;
-    let sessions: u64 = refused.iter().map(|affected| affected.sessions).sum();
-    let why = match sessions {
-        0 => return None,
-        1 => "a session that was seen would be refused".to_owned(),
-        many => format!("{many} sessions that were seen would be refused"),
-    };
-    Some((
-        why,
-        "watch until nobody comes that way any more, or go on with --accept-lockout; nothing was written",
-    ))
 }
 
 fn nothing(why: String) -> Tried {
@@ -337,32 +317,21 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
     let mut hardening = hardening(global, args, Stage::On, prompt, output)?;
     let report = drive(async {
         let survey = Box::pin(harden::survey(&hardening)).await?;
-        let mut stages = Vec::new();
-        for stage in [Stage::On, Stage::Require, Stage::Mtls, Stage::Floor] {
-            hardening.stage = stage;
-            let proposal = harden::propose(&hardening, &survey).await?;
-            stages.push(StandingRow {
-                stage: stage.name(),
-                means: stage.means(),
-                in_files: proposal.is_empty(),
-                would_refuse: proposal
-                    .impact
-                    .refused
-                    .iter()
-                    .map(|affected| affected.sessions)
-                    .sum(),
-            });
-        }
-        let next = stages.iter().find(|row| !row.in_files);
+        let stages = harden::standing(&mut hardening, &survey).await?;
         Ok(StandingReport {
             dir: engine::absolute(&global.dir).display().to_string(),
             pending: harden::pending(&global.dir),
             version: survey.version.clone(),
-            next: next.map(|row| match row.stage {
-                "require" if row.would_refuse > 0 => Stage::Watch.name(),
-                name => name,
-            }),
-            stages,
+            next: harden::next_stage(&stages).map(Stage::name),
+            stages: stages
+                .into_iter()
+                .map(|row| StandingRow {
+                    stage: row.stage.name(),
+                    means: row.stage.means(),
+                    in_files: row.in_files,
+                    would_refuse: row.would_refuse,
+                })
+                .collect(),
         })
     })?;
     if output.json() {
@@ -413,6 +382,7 @@ fn watch(global: &Global, args: &HardenArgs, hardening: &Hardening, output: Outp
             &mut survey,
             &global.dir,
             Duration::from_secs(args.watch_for.into()),
+            &|_, _| ControlFlow::Continue(()),
         )
         .await
     })?;
@@ -430,18 +400,7 @@ fn watch(global: &Global, args: &HardenArgs, hardening: &Hardening, output: Outp
     }
     output.heading("Seen without TLS, now and before");
     for (seen, sightings) in &plain {
-        output.say(format_args!(
-            "  {} of {} on {} from {} ({})",
-            match sightings.sessions {
-                1 => "1 session".to_owned(),
-                many => format!("{many} sessions"),
-            },
-            crate::pki::printable(&seen.user),
-            crate::pki::printable(&seen.database),
-            seen.address
-                .map_or_else(|| "[local]".to_owned(), |ip| ip.to_string()),
-            crate::pki::printable(&seen.application)
-        ));
+        output.say(format_args!("  {}", seen.words(sightings.sessions)));
     }
     if plain.is_empty() {
         output.say("  nobody");

@@ -88,6 +88,12 @@ pub enum Error {
         /// What the server or the link said.
         why: String,
     },
+    /// The server wants a password, and there is none.
+    #[error("the server wants the password of {user}, and there is none")]
+    NeedsPassword {
+        /// Whose.
+        user: String,
+    },
     /// There is no project here.
     #[error("{} is no pgtls project: it holds no pgtls.toml", .0.display())]
     NoProject(PathBuf),
@@ -160,6 +166,7 @@ impl Error {
             | Self::PortTaken(_) => Kind::Environment,
             Self::Interrupted(_) => Kind::Undetermined,
             Self::Database { .. }
+            | Self::NeedsPassword { .. }
             | Self::Open(_)
             | Self::Reload(_)
             | Self::NotInForce { .. }
@@ -185,6 +192,9 @@ impl Error {
             }
             Self::NoProject(_) => {
                 vec!["name the project's directory with --dir, or make one with `pgtls up`".to_owned()]
+            }
+            Self::NeedsPassword { .. } => {
+                vec!["give it by PGPASSWORD or in a passfile (~/.pgpass, mode 0600)".to_owned()]
             }
             Self::Interrupted(_) => {
                 vec!["run the command again to go on; `pgtls undo` takes back what it had written".to_owned()]

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::conf::simulate::{Channel, Connection};
+use crate::pki::printable;
 
 /// Somebody who came in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -125,6 +126,24 @@ impl Seen {
     #[must_use]
     pub fn is_plaintext(&self) -> bool {
         self.address.is_some() && self.tls.is_none() && !self.gss
+    }
+
+    /// So many sessions of it, in words.
+    #[must_use]
+    pub fn words(&self, sessions: u64) -> String {
+        let count = match sessions {
+            1 => "1 session".to_owned(),
+            many => format!("{many} sessions"),
+        };
+        let place = self
+            .address
+            .map_or_else(|| "[local]".to_owned(), |ip| ip.to_string());
+        format!(
+            "{count} of {} on {} from {place} ({})",
+            printable(&self.user),
+            printable(&self.database),
+            printable(&self.application)
+        )
     }
 
     /// Whether both are the same client, however it came.

@@ -26,6 +26,15 @@ impl Finding {
         }
     }
 
+    /// In a sentence, what to do, and what shows it.
+    pub fn in_words(self) -> Vec<String> {
+        [Some(self.observed), self.remedy]
+            .into_iter()
+            .flatten()
+            .chain(self.evidence.into_iter().take(1))
+            .collect()
+    }
+
     /// The expected sign was seen.
     pub fn holds(observed: impl Into<String>) -> Self {
         Self::new(Outcome::Holds, observed)

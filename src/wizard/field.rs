@@ -2,7 +2,7 @@
 
 use crate::setup::{Auth, Mode, Run};
 
-use super::form::{CA, CHECK, Form, GIVEN, OWN};
+use super::form::{CA, CHECK, Form, GIVEN, HARDEN, OWN};
 
 /// A question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,6 +11,12 @@ pub enum Field {
     Run,
     /// Which server is checked.
     Conninfo,
+    /// How the administrator of a server that is there logs in.
+    Admin,
+    /// Where that server's configuration is on this machine.
+    ConfigDir,
+    /// Where what belongs to that server is kept.
+    Kit,
     /// Which major version.
     PgVersion,
     /// Where PostgreSQL's programs are.
@@ -138,6 +144,7 @@ const RUNS: &[Choice] = &[
     },
     choice(Run::None.name(), "Only the files", "for a server of yours"),
     choice(CHECK, "Check a server", "prove what it promises, no change"),
+    choice(HARDEN, "Harden a server", "one that runs, in stages"),
 ];
 
 const MODES: &[Choice] = &[
@@ -194,7 +201,12 @@ const fn spec(label: &'static str, flag: &'static str, key: &'static str, kind: 
 }
 
 fn makes(form: &Form) -> bool {
-    !form.only_checks()
+    form.makes()
+}
+
+/// Certificates are made for a server that is there too.
+fn issues(form: &Form) -> bool {
+    form.makes() || form.hardens()
 }
 
 fn runs_here(form: &Form) -> bool {
@@ -206,26 +218,29 @@ fn runs_in_docker(form: &Form) -> bool {
 }
 
 fn own_ca(form: &Form) -> bool {
-    makes(form) && form.text(Field::Source) == CA
+    issues(form) && form.text(Field::Source) == CA
 }
 
 fn given(form: &Form) -> bool {
-    makes(form) && form.text(Field::Source) == GIVEN
+    issues(form) && form.text(Field::Source) == GIVEN
 }
 
 fn makes_ca(form: &Form) -> bool {
-    makes(form) && (form.text(Field::Source) == OWN || (given(form) && form.is_mtls()))
+    issues(form) && (form.text(Field::Source) == OWN || (given(form) && form.is_mtls()))
 }
 
 fn makes_keys(form: &Form) -> bool {
-    makes(form) && (!given(form) || form.is_mtls())
+    issues(form) && (!given(form) || form.is_mtls())
 }
 
 impl Field {
     /// Every question, in the order in which they are asked.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::Run,
         Self::Conninfo,
+        Self::Admin,
+        Self::ConfigDir,
+        Self::Kit,
         Self::PgVersion,
         Self::PgBin,
         Self::Image,
@@ -264,6 +279,21 @@ impl Field {
                 without: "this project's own server",
                 ..spec("Server", "", "conninfo", Text)
             },
+            Self::Admin => Spec {
+                asked: Form::hardens,
+                without: "as psql would, by PG* variables",
+                ..spec("Log in by", "", "admin", Text)
+            },
+            Self::ConfigDir => Spec {
+                asked: Form::hardens,
+                without: "where the server says",
+                ..spec("Its files are in", "--config-dir", "config-dir", Text)
+            },
+            Self::Kit => Spec {
+                asked: Form::hardens,
+                without: "this directory",
+                ..spec("Keep the books in", "--dir", "kit", Text)
+            },
             Self::PgVersion => Spec {
                 asked: |form| runs_here(form) || runs_in_docker(form),
                 without: "the newest there is",
@@ -284,7 +314,10 @@ impl Field {
                 asked: |form| makes(form) && form.is_mtls(),
                 ..spec("How do people log in?", "--auth", "auth", Choice(AUTHS))
             },
-            Self::Host => spec("Clients dial", "--host", "hosts", List),
+            Self::Host => Spec {
+                asked: issues,
+                ..spec("Clients dial", "--host", "hosts", List)
+            },
             Self::Port => Spec {
                 without: "the first free one from 5432",
                 ..spec("Port", "--port", "port", Text)
@@ -297,7 +330,10 @@ impl Field {
                 without: "a new one is made",
                 ..spec("Password in", "--password-file", "password-file", Text)
             },
-            Self::Source => spec("Who issues the certificates?", "", "source", Choice(SOURCES)),
+            Self::Source => Spec {
+                asked: issues,
+                ..spec("Who issues the certificates?", "", "source", Choice(SOURCES))
+            },
             Self::CaCert => Spec {
                 asked: own_ca,
                 ..spec("CA certificate", "--ca-cert", "ca-cert", Text)

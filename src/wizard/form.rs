@@ -139,7 +139,8 @@ impl Form {
             Field::Source => vec![self.saved_source().to_owned()],
             Field::Host => or(
                 saved.hosts.clone(),
-                usual.map(|usual| usual.hosts.iter().map(ToString::to_string).collect()),
+                self.dialled_by_the_admin()
+                    .or_else(|| usual.map(|usual| usual.hosts.iter().map(ToString::to_string).collect())),
             ),
             Field::Port => number(saved.port),
             Field::Database => or(
@@ -193,7 +194,12 @@ impl Form {
             Field::ServerCert => path(&saved.server_cert),
             Field::ServerKey => path(&saved.server_key),
             Field::Root => path(&saved.root),
-            Field::PasswordFile | Field::PassphraseFile | Field::Conninfo => Vec::new(),
+            Field::PasswordFile
+            | Field::PassphraseFile
+            | Field::Conninfo
+            | Field::Admin
+            | Field::ConfigDir
+            | Field::Kit => Vec::new(),
         }
     }
 
@@ -245,6 +251,18 @@ impl Form {
         self.text(Field::Run) == CHECK
     }
 
+    /// Whether a server that is there is hardened.
+    #[must_use]
+    pub fn hardens(&self) -> bool {
+        self.text(Field::Run) == HARDEN
+    }
+
+    /// Whether a server, or the files of one, are made.
+    #[must_use]
+    pub fn makes(&self) -> bool {
+        !self.only_checks() && !self.hardens()
+    }
+
     /// Whether both sides prove themselves.
     #[must_use]
     pub fn is_mtls(&self) -> bool {
@@ -262,6 +280,22 @@ impl Form {
     #[must_use]
     pub fn flags(&self) -> Answers {
         self.read(&mut Vec::new())
+    }
+
+    /// The same for a server that is there: what is not answered follows from that server.
+    #[must_use]
+    pub fn live_flags(&self) -> Answers {
+        Answers {
+            mode: None,
+            run: None,
+            ..self.flags()
+        }
+    }
+
+    /// The names of a server that is there, as far as the way its administrator takes gives them away.
+    fn dialled_by_the_admin(&self) -> Option<Vec<String>> {
+        let conninfo = Conninfo::parse(&self.text(Field::Admin)).unwrap_or_default();
+        self.hardens().then(|| crate::engine::harden::hosts(&conninfo))
     }
 
     fn read(&self, problems: &mut Vec<Problem>) -> Answers {
@@ -302,7 +336,7 @@ impl Form {
                 unsaid.then(|| self.text(Field::Mode))
             }),
             auth: one(Field::Auth),
-            run: one(Field::Run).filter(|run| run != CHECK).or_else(|| {
+            run: one(Field::Run).filter(|run| run != CHECK && run != HARDEN).or_else(|| {
                 let usual = self.saved.run.is_some() || self.best_run() == Run::Sandbox.name();
                 (!usual).then(|| self.best_run().to_owned())
             }),
@@ -345,23 +379,21 @@ impl Form {
             }
         };
         let mut faults: Vec<_> = problems.into_iter().map(|problem| self.sort(problem)).collect();
-        faults.extend(self.conninfo_fault());
+        faults.extend(self.conninfo_fault(Field::Conninfo));
+        faults.extend(self.conninfo_fault(Field::Admin));
         Checked { setup, faults }
     }
 
     /// What libpq's rules say of the connection string.
-    fn conninfo_fault(&self) -> Option<Fault> {
-        let text = self
-            .given(Field::Conninfo)
-            .first()
-            .filter(|_| self.only_checks())?;
+    fn conninfo_fault(&self, field: Field) -> Option<Fault> {
+        let text = self.given(field).first().filter(|_| self.asks(field))?;
         let error = Conninfo::parse(text).err()?;
         Some(Fault {
-            field: Field::Conninfo,
+            field,
             row: None,
             problem: Problem {
                 flag: "",
-                key: Field::Conninfo.spec().key.to_owned(),
+                key: field.spec().key.to_owned(),
                 value: None,
                 reason: error.to_string(),
                 remedy: "write it as you would for psql".to_owned(),
@@ -419,6 +451,8 @@ impl Form {
 
 /// `Field::Run`: only a check of a server that is there.
 pub const CHECK: &str = "check";
+/// `Field::Run`: a server that is there is hardened.
+pub const HARDEN: &str = "harden";
 /// `Field::Source`: a CA of pgtls's making.
 pub const OWN: &str = "own";
 /// `Field::Source`: a CA that the person holds.

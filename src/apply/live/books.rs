@@ -89,6 +89,12 @@ impl Live {
         Ok(self.newest(BACK)?.map(|trial| trial.record))
     }
 
+    /// Whether the last change that was decided over was kept; else it was taken back.
+    pub fn is_last_kept(&self) -> Result<bool> {
+        let last = |state| Ok::<_, Error>(self.numbers(state)?.into_iter().next_back());
+        Ok(last(KEPT)? > last(BACK)?)
+    }
+
     /// The names of the changes that can be undone, the oldest first.
     pub fn kept(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::apply::live::{Live, Plan, Record, Taken, Trial, copy_aside};
+use crate::apply::live::{Live, Moment, Plan, Record, Taken, Trial, copy_aside};
 use crate::apply::{Locked, Project, last_elsewhere};
 use crate::conninfo::Conninfo;
 use crate::engine::{Error, Teller, prepare};
@@ -25,6 +25,31 @@ pub struct Undone {
     pub reloaded: bool,
     /// How many stages can still be undone.
     pub remaining: usize,
+}
+
+/// What has become of the last try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It waits to be confirmed, for so many more seconds.
+    Waits(u64),
+    /// It was kept.
+    Kept,
+    /// It was taken back.
+    TakenBack,
+}
+
+/// What has become of the last try, whoever decided over it.
+pub fn fate(dir: &Path) -> Result<Fate, Error> {
+    let live = Live::of(&prepare::absolute(dir));
+    if let Some(trial) = live.unfinished()? {
+        let left = trial.record().until.as_ref().map_or(0, Moment::left);
+        return Ok(Fate::Waits(left));
+    }
+    Ok(if live.is_last_kept()? {
+        Fate::Kept
+    } else {
+        Fate::TakenBack
+    })
 }
 
 /// Keeps what a try has put in force. An error if it is too late, or if there is nothing to confirm.
@@ -59,6 +84,18 @@ fn too_late(record: &Record) -> Error {
             crate::pki::printable(&record.name)
         ),
     }
+}
+
+/// Takes back the try that is under way or waits to be confirmed, reload included, and nothing else; `false` if it was
+/// decided over already. `admin` is the way in, where the stage was put in force over SQL.
+pub fn go_back(dir: &Path, admin: Option<&Conninfo>) -> Result<bool, Error> {
+    let dir = prepare::absolute(dir);
+    let _alone = Project::open(&dir)?;
+    let Some(trial) = Live::of(&dir).unfinished()? else {
+        return Ok(false);
+    };
+    let data = &trial.record().data;
+    Ok(take_back(&dir, &trial, admin, || _ = server::reload(data))?.is_some())
 }
 
 /// Puts in order what a killed run left: a try that nobody watches any more is taken back; one that waits to be confirmed

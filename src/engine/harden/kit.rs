@@ -228,7 +228,8 @@ fn role_of(client: &ClientAnswer) -> Option<&String> {
 }
 
 /// The names that clients dial, as far as they are known: the one the admin dials, and those of this machine.
-fn hosts(conninfo: &Conninfo) -> Vec<String> {
+#[must_use]
+pub fn hosts(conninfo: &Conninfo) -> Vec<String> {
     let mut hosts: Vec<String> = conninfo
         .get(Keyword::Host)
         .into_iter()

@@ -15,6 +15,7 @@ mod over_sql;
 mod proof;
 mod propose;
 mod reach;
+mod standing;
 mod survey;
 mod watch;
 
@@ -27,10 +28,12 @@ use crate::verify::Probe;
 use super::{Means, Request};
 
 pub use attempt::attempt;
-pub use books::{Undone, confirm, pending, settle, undo_stage, undo_stage_as};
+pub use books::{Fate, Undone, confirm, fate, go_back, pending, settle, undo_stage, undo_stage_as};
 pub use bundle::bundle;
 pub use keeper::keep_watch;
+pub use kit::hosts;
 pub use propose::{Proposal, propose};
+pub use standing::{Standing, next_stage, standing};
 pub use survey::{Survey, survey};
 pub use watch::{Look, watch};
 
@@ -74,6 +77,8 @@ pub struct FileDiff {
     pub path: PathBuf,
     /// Whether there was one.
     pub is_new: bool,
+    /// Permission bits: of a new file those that it gets, of one that is there its own.
+    pub mode: u32,
     /// The difference, safe to show; of keys and certificates a description.
     pub diff: String,
 }

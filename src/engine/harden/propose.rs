@@ -1,6 +1,7 @@
 //! What a stage would change, and whom it would turn away. Nothing is written.
 
 use std::fmt::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -55,6 +56,32 @@ impl Proposal {
     #[must_use]
     pub fn is_within_reach(&self, survey: &Survey) -> bool {
         survey.reach.is_ok() || self.settings.is_some()
+    }
+
+    /// Why it is not tried unasked, and what to do: who would be turned away.
+    #[must_use]
+    pub fn turns_away(&self) -> Option<(String, &'static str)> {
+        if let Some(why) = &self.replaces {
+            return Some((
+                why.clone(),
+                "or replace it all the same with --accept-lockout; nothing was written",
+            ));
+        }
+        let why = match self.would_refuse() {
+            0 => return None,
+            1 => "a session that was seen would be refused".to_owned(),
+            many => format!("{many} sessions that were seen would be refused"),
+        };
+        Some((
+            why,
+            "watch until nobody comes that way any more, or go on with --accept-lockout; nothing was written",
+        ))
+    }
+
+    /// Sessions that were seen and that it would turn away.
+    #[must_use]
+    pub fn would_refuse(&self) -> u64 {
+        self.impact.refused.iter().map(|affected| affected.sessions).sum()
     }
 
     /// The project directory.
@@ -213,9 +240,15 @@ impl Proposal {
         before: Option<Vec<u8>>,
         diff: String,
     ) {
+        let own = survey
+            .reach
+            .is_ok()
+            .then(|| std::fs::metadata(&here).ok())
+            .flatten();
         self.files.push(FileDiff {
             path: here.clone(),
             is_new: before.is_none(),
+            mode: own.map_or(file.mode, |meta| meta.permissions().mode() & 0o7777),
             diff,
         });
         self.read_back.push((file.path, file.content.clone()));

@@ -139,10 +139,15 @@ pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
     as_psql(&mut conninfo, &hardening.env);
     let target = target(conninfo, &hardening.env, &hardening.means).await?;
     let limit = || Deadline::after(target.timeout);
-    let mut session = verify::enter(&target).await.map_err(|why| Error::Database {
-        doing: "logging in as the admin".to_owned(),
-        why,
-    })?;
+    let mut session = verify::enter_unless_asked(&target)
+        .await
+        .map_err(|why| Error::Database {
+            doing: "logging in as the admin".to_owned(),
+            why,
+        })?
+        .ok_or_else(|| Error::NeedsPassword {
+            user: crate::pki::printable(&target.user),
+        })?;
     let who = ask(&mut session, "asking which server this is", WHO, limit()).await?;
     let cell = |name| who.value(0, name).unwrap_or_default().to_owned();
     let number: u32 = cell("number").parse().unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Looking for a while at who comes in, and keeping it.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -25,8 +26,14 @@ pub struct Look {
 /// How often it looks.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Looks for a while, and keeps what it saw in the project.
-pub async fn watch(survey: &mut Survey, dir: &Path, length: Duration) -> Result<Look, Error> {
+/// Looks for a while, and keeps what it saw in the project. After each look it tells what it has seen so far, and in how
+/// many looks; the answer may end it before its time.
+pub async fn watch(
+    survey: &mut Survey,
+    dir: &Path,
+    length: Duration,
+    tell: &dyn Fn(&Watched, u64) -> ControlFlow<()>,
+) -> Result<Look, Error> {
     let until = Instant::now() + length;
     let mut seen = Watched::default();
     let mut looks = 0;
@@ -36,7 +43,7 @@ pub async fn watch(survey: &mut Survey, dir: &Path, length: Duration) -> Result<
         seen.merge(&sessions(&mut survey.session, now, deadline).await?.1);
         looks += 1;
         let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        if tell(&seen, looks).is_break() || left.is_zero() {
             break;
         }
         tokio::time::sleep(left.min(EVERY)).await;

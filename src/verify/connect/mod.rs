@@ -11,6 +11,7 @@ mod route;
 
 use crate::dial::Session;
 
+use super::cause::Cause;
 use super::finding::Finding;
 use super::lookup::{self, Tried};
 use super::report::{Outcome, Probe, ProbeId, Report, Verdict};
@@ -87,15 +88,20 @@ pub async fn enter(target: &Target) -> Result<Session, String> {
     enter_or_why(target).await.map_err(|why| why.join("; "))
 }
 
+/// The same; `None` where the server wants a password, and there is none: psql would ask for it now.
+pub async fn enter_unless_asked(target: &Target) -> Result<Option<Session>, String> {
+    match follow(target).await.1 {
+        End::In(session) => Ok(Some(*session)),
+        End::Out(finding) if finding.cause == Some(Cause::PasswordMissing) => Ok(None),
+        End::Out(finding) => Err(finding.in_words().join("; ")),
+    }
+}
+
 /// A session as psql would get it; else why there is none: in a sentence, what to do, and what shows it.
 pub async fn enter_or_why(target: &Target) -> Result<Session, Vec<String>> {
     match follow(target).await.1 {
         End::In(session) => Ok(*session),
-        End::Out(finding) => Err([Some(finding.observed), finding.remedy]
-            .into_iter()
-            .flatten()
-            .chain(finding.evidence.into_iter().take(1))
-            .collect()),
+        End::Out(finding) => Err(finding.in_words()),
     }
 }
 

@@ -34,7 +34,7 @@ pub trait Step: Sync {
 
     /// Whether the answers lead through it.
     fn shown(&self, model: &Model) -> bool {
-        !model.form.only_checks()
+        model.form.makes()
     }
 
     /// The questions that it may ask.

@@ -1,20 +1,21 @@
 //! Every file before it is written, and why each line is there.
 
 mod explain;
+mod files;
 
 use ratatui::layout::Rect;
-use ratatui::style::{Modifier, Style};
-use ratatui::text::Span;
+use ratatui::style::Style;
 
 use crate::apply::Action as Change;
 
 use super::super::keymap::Action;
-use super::super::message::{Effect, Target};
+use super::super::message::Effect;
 use super::super::model::Model;
-use super::super::review::{File, Preview, State, diff_style};
-use super::super::widgets::{Canvas, Page, Row, clip, pad, visible, width};
+use super::super::review::{Preview, State};
+use super::super::widgets::{Canvas, Page};
 use super::Step;
 use explain::{decided_by, explain, why_page};
+pub use files::{files, walk};
 
 /// The step.
 #[derive(Debug)]
@@ -47,27 +48,10 @@ impl Step for Review {
     }
 
     fn act(&self, model: &mut Model, action: Action) -> Option<Vec<Effect>> {
-        let review = &mut model.review;
-        let files = review.preview()?.files.len();
+        if walk(&mut model.review, action)? {
+            return Some(Vec::new());
+        }
         match action {
-            Action::Up if review.inside => review.line = review.line.saturating_sub(1),
-            Action::Down if review.inside => {
-                let last = lines(review.looked_at()?, review.diff).len().saturating_sub(1);
-                review.line = (review.line + 1).min(last);
-            }
-            Action::Up | Action::Down => {
-                review.file = if action == Action::Up {
-                    review.file.saturating_sub(1)
-                } else {
-                    (review.file + 1).min(files.saturating_sub(1))
-                };
-                review.line = 0;
-            }
-            Action::Next => review.inside = !review.inside,
-            Action::Diff => {
-                review.diff = !review.diff;
-                review.line = 0;
-            }
             Action::Why => explain(model),
             Action::Decided => {
                 let at = decided_by(model)?;
@@ -129,17 +113,6 @@ impl Step for Review {
     }
 }
 
-/// What is shown of a file.
-fn lines(file: &File, diff: bool) -> Vec<String> {
-    if diff {
-        return file.diff.clone();
-    }
-    match &file.description {
-        Some(description) => vec![visible(description)],
-        None => file.lines.iter().map(|line| visible(&line.text)).collect(),
-    }
-}
-
 /// What happens to a file, in a word.
 #[must_use]
 pub fn word(change: Change) -> &'static str {
@@ -178,184 +151,5 @@ fn ready(model: &Model, preview: &Preview, canvas: &mut Canvas<'_>, area: Rect) 
         height: area.height.saturating_sub(2),
         ..area
     };
-    // On a narrow screen the file takes the room of the tree while one walks through it.
-    if area.width < 80 && model.review.inside {
-        content(model, canvas, body);
-        return;
-    }
-    let wide = match area.width {
-        90.. => 36,
-        70.. => 28,
-        narrow => 25.min(narrow / 2),
-    };
-    let left = Rect { width: wide, ..body };
-    tree(model, preview, usize::from(wide)).paint(canvas, left);
-    let right = Rect {
-        x: body.x + wide + 2,
-        width: body.width.saturating_sub(wide + 2),
-        ..body
-    };
-    content(model, canvas, right);
-}
-
-fn tree(model: &Model, preview: &Preview, columns: usize) -> Page {
-    let theme = model.theme;
-    let review = &model.review;
-    let mut page = Page::default();
-    let mut dir = String::new();
-    for (index, file) in preview.files.iter().enumerate() {
-        let (parent, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
-        if parent != dir {
-            parent.clone_into(&mut dir);
-            if !dir.is_empty() {
-                page.text(format!("▾ {dir}/"), theme.dim());
-            }
-        }
-        let here = index == review.file;
-        let style = match (here, review.inside) {
-            (true, false) => theme.accent(),
-            (true, true) => theme.bold(),
-            _ => Style::new(),
-        };
-        let sign = if here { "▸" } else { " " };
-        let indent = if dir.is_empty() { "" } else { "  " };
-        let state = word(file.action);
-        let room = columns.saturating_sub(state.len() + 1);
-        let state_style = match file.action {
-            Change::Kept => theme.dim(),
-            Change::New => theme.good(),
-            _ => theme.warn(),
-        };
-        page.row(
-            Row::new(vec![
-                Span::styled(pad(&format!("{sign} {indent}{}", visible(name)), room), style),
-                Span::styled(format!(" {state}"), state_style),
-            ])
-            .hit(Target::Item(index))
-            .focus(here),
-        );
-    }
-    page
-}
-
-fn content(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
-    let theme = canvas.theme;
-    let review = &model.review;
-    let Some(file) = review.looked_at() else { return };
-    let columns = usize::from(area.width);
-    let state = format!("{} · {:04o}", word(file.action), file.mode);
-    let head = pad(
-        &visible(&file.path),
-        columns.saturating_sub(state.chars().count() + 1),
-    );
-    canvas.line(
-        Rect { height: 1, ..area },
-        &ratatui::text::Line::from(vec![
-            Span::styled(head, theme.bold()),
-            Span::raw(" "),
-            Span::styled(state, theme.dim()),
-        ]),
-    );
-    let page = listing(model, file, columns);
-    let below = why_page(model, columns);
-    let tall = u16::try_from(below.height()).unwrap_or(0).min(area.height / 2);
-    let wanted = u16::try_from(page.height()).unwrap_or(u16::MAX);
-    let top = Rect {
-        y: area.y + 2.min(area.height),
-        height: wanted.min(area.height.saturating_sub(3 + tall)),
-        ..area
-    };
-    page.paint(canvas, top);
-    let place = Rect {
-        y: top.bottom() + 1,
-        height: area.bottom().saturating_sub(top.bottom() + 1),
-        ..area
-    };
-    below.paint(canvas, place);
-}
-
-/// The file, line by line; what is too long goes on below.
-fn listing(model: &Model, file: &File, columns: usize) -> Page {
-    let theme = model.theme;
-    let review = &model.review;
-    let mut page = Page::default();
-    let shown = lines(file, review.diff);
-    let number = shown.len().to_string().len();
-    for (index, line) in shown.iter().enumerate() {
-        let here = review.inside && index == review.line;
-        let room = columns.saturating_sub(number + 3);
-        // A narrow glance shows how each line begins; walking through the file shows all of it.
-        let shown = if columns < 60 && !review.inside {
-            vec![clip(line, room)]
-        } else {
-            pieces(line, room)
-        };
-        for (part, piece) in shown.into_iter().enumerate() {
-            let head = match (part, here) {
-                (0, true) => format!("▸ {:>number$} ", index + 1),
-                (0, false) => format!("  {:>number$} ", index + 1),
-                _ => " ".repeat(number + 3),
-            };
-            let style = if here { theme.accent() } else { theme.dim() };
-            let mut spans = vec![Span::styled(head, style)];
-            if review.diff {
-                spans.push(Span::styled(piece, diff_style(theme, line)));
-            } else if file.description.is_some() {
-                spans.push(Span::styled(piece, theme.dim()));
-            } else {
-                spans.extend(highlight(model, &piece, part > 0));
-            }
-            if here {
-                for span in &mut spans {
-                    span.style = span.style.add_modifier(Modifier::BOLD);
-                }
-            }
-            page.row(
-                Row::new(spans)
-                    .hit(Target::Line(index))
-                    .focus(index == review.line && part == 0),
-            );
-        }
-    }
-    page
-}
-
-/// A line in pieces of so many columns, parted after a blank where one is near; nothing of it is lost.
-fn pieces(line: &str, columns: usize) -> Vec<String> {
-    let mut pieces = Vec::new();
-    let mut piece = String::new();
-    for c in line.chars() {
-        if width(&piece) + width(c.encode_utf8(&mut [0; 4])) > columns && !piece.is_empty() {
-            let after = piece.rfind(' ').map_or(0, |blank| blank + 1);
-            let near = width(&piece[after..]) < columns / 3 && after > 0;
-            let rest = if near {
-                piece.split_off(after)
-            } else {
-                String::new()
-            };
-            pieces.push(std::mem::replace(&mut piece, rest));
-        }
-        piece.push(c);
-    }
-    pieces.push(piece);
-    pieces
-}
-
-/// Comments dim, the first word of a line bold: enough for the three small formats here.
-fn highlight(model: &Model, line: &str, goes_on: bool) -> Vec<Span<'static>> {
-    let theme = model.theme;
-    if goes_on {
-        return vec![Span::raw(line.to_owned())];
-    }
-    let (code, comment) = match line.find('#') {
-        Some(at) => line.split_at(at),
-        None => (line, ""),
-    };
-    let first = code.find([' ', '=']).unwrap_or(code.len());
-    let (head, rest) = code.split_at(first);
-    vec![
-        Span::styled(head.to_owned(), theme.accent().remove_modifier(Modifier::BOLD)),
-        Span::raw(rest.to_owned()),
-        Span::styled(comment.to_owned(), theme.dim()),
-    ]
+    files(&model.review, &|columns| why_page(model, columns), canvas, body);
 }
