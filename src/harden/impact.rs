@@ -35,9 +35,20 @@ pub struct Impact {
 }
 
 impl Affected {
-    /// One sentence.
+    /// One sentence, with the line that decides.
     #[must_use]
     pub fn sentence(&self) -> String {
+        let line = self
+            .line
+            .as_ref()
+            .map(|line| format!(" [{line}]"))
+            .unwrap_or_default();
+        self.short() + &line
+    }
+
+    /// The same without the line.
+    #[must_use]
+    pub fn short(&self) -> String {
         let seen = &self.seen;
         let count = if self.sessions == 1 {
             "1 session".to_owned()
@@ -51,13 +62,8 @@ impl Affected {
             name if name.is_empty() => String::new(),
             name => format!(" ({name})"),
         };
-        let line = self
-            .line
-            .as_ref()
-            .map(|line| format!(" [{line}]"))
-            .unwrap_or_default();
         format!(
-            "{count} of {} from {place}{application}: {}{line}",
+            "{count} of {} from {place}{application}: {}",
             crate::pki::printable(&seen.user),
             self.why
         )

@@ -74,6 +74,14 @@ pub enum Kind {
     List,
 }
 
+impl Kind {
+    /// Whether one of several answers is chosen.
+    #[must_use]
+    pub const fn is_choice(self) -> bool {
+        matches!(self, Self::Choice(_))
+    }
+}
+
 /// One answer to choose.
 #[derive(Debug, Clone, Copy)]
 pub struct Choice {
@@ -264,6 +272,12 @@ impl Field {
         Self::CaDays,
         Self::Client,
     ];
+
+    /// Whether it is answered with a connection string.
+    #[must_use]
+    pub const fn is_conninfo(self) -> bool {
+        matches!(self, Self::Conninfo | Self::Admin)
+    }
 
     /// What there is to know about it.
     #[must_use]

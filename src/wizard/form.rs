@@ -336,10 +336,12 @@ impl Form {
                 unsaid.then(|| self.text(Field::Mode))
             }),
             auth: one(Field::Auth),
-            run: one(Field::Run).filter(|run| run != CHECK && run != HARDEN).or_else(|| {
-                let usual = self.saved.run.is_some() || self.best_run() == Run::Sandbox.name();
-                (!usual).then(|| self.best_run().to_owned())
-            }),
+            run: one(Field::Run)
+                .filter(|run| run != CHECK && run != HARDEN)
+                .or_else(|| {
+                    let usual = self.saved.run.is_some() || self.best_run() == Run::Sandbox.name();
+                    (!usual).then(|| self.best_run().to_owned())
+                }),
             hosts: rows(Field::Host),
             port,
             user: one(Field::User),

@@ -54,6 +54,8 @@ pub enum Message {
     Matrix(u64, Result<Matrix, Failure>),
     /// Something happened in the lesson.
     Lesson(super::lesson::Message),
+    /// Something happened on the way to a hardened server; the number is that of the order that it answers.
+    Harden(u64, super::harden::Message),
     /// Something that was to be done by the way was done, or not; one sentence.
     Noted(String),
 }
@@ -83,6 +85,8 @@ pub enum Effect {
     Save(Job),
     /// Something of the lesson.
     Lesson(super::lesson::Order),
+    /// Something of hardening a server, and the number of the order.
+    Harden(u64, super::harden::Order),
     /// Give the terminal back for a while (Ctrl-Z).
     Suspend,
     /// Leave.

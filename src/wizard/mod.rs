@@ -12,6 +12,8 @@
 //! | [`effects`], [`mod@look`] | the engine's journeys on threads of their own |
 //! | [`terminal`] | the terminal and the loop |
 //! | [`linear`] | the same steps as questions on lines |
+//! | [`harden`] | hardening a server that is there: a path of steps of its own, from the first step |
+//! | [`secret`] | a password on its way from the keyboard to the server |
 //! | [`lesson`], [`record`] | the lesson on the same screen, with the same keys; a recording of it |
 //!
 //! It draws when something has happened, and never else. What a server, a file or a certificate says is made visible
@@ -21,6 +23,7 @@
 pub mod effects;
 pub mod field;
 pub mod form;
+pub mod harden;
 pub mod keymap;
 pub mod lesson;
 pub mod linear;
@@ -30,6 +33,7 @@ pub mod model;
 pub mod record;
 pub mod resume;
 pub mod review;
+pub mod secret;
 pub mod steps;
 pub mod teach;
 pub mod terminal;

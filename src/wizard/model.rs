@@ -14,9 +14,11 @@ use crate::verify::{Probe, Report};
 
 use super::field::{Field, Kind};
 use super::form::{Checked, Form};
+use super::harden::Harden;
 use super::lesson::Lesson;
 use super::message::{Failure, Job, Landed, Question};
 use super::review::{self, Review};
+use super::secret::Typed;
 use super::steps::{self, STEPS};
 use super::theme::Theme;
 
@@ -55,6 +57,8 @@ pub struct Model {
     pub proof: Proof,
     /// What each `sslmode` is worth.
     pub modes: Modes,
+    /// Hardening a server that is there.
+    pub harden: Harden,
     /// Which way to connect is shown.
     pub tab: usize,
     /// One sentence that is shown until the next key.
@@ -81,6 +85,8 @@ pub enum Popup {
     Why(String, String),
     /// Whether to leave; which answer is chosen.
     Leave(usize),
+    /// The password of this role, typed unseen.
+    Password(String, Typed),
     /// A question of the journey; which answer is chosen.
     Asked(Question, usize),
 }
@@ -250,6 +256,7 @@ impl Model {
             journey: Journey::default(),
             proof: Proof::default(),
             modes: Modes::default(),
+            harden: Harden::default(),
             tab: 0,
             note: None,
             lesson: None,
@@ -367,7 +374,7 @@ impl Model {
             ("review", review::State::Failed(fault), ..)
             | ("write", _, JourneyState::Failed(fault), _)
             | ("verify", .., ProofState::Failed(fault)) => Some(fault),
-            _ => None,
+            _ => self.harden.fault(name),
         }
     }
 

@@ -38,16 +38,15 @@ impl Kept {
         let answers: BTreeMap<_, _> = model
             .form
             .all_given()
-            .filter(|(field, rows)| {
-                *field != Field::Conninfo || rows.iter().all(|text| holds_no_secret(text))
-            })
+            .filter(|(field, rows)| !field.is_conninfo() || rows.iter().all(|text| holds_no_secret(text)))
             .map(|(field, rows)| (field.spec().key.to_owned(), rows.to_vec()))
             .collect();
         if model.has_landed() || (answers.is_empty() && model.at == 0) {
             return None;
         }
         // What comes after the review is not gone on with, but done again.
-        let until = |at: usize| STEPS[at.min(place("review"))].name().to_owned();
+        let last = place(if model.form.hardens() { "stage" } else { "review" });
+        let until = |at: usize| STEPS[at.min(last)].name().to_owned();
         Some(Self {
             dir: model.dir_shown.clone(),
             step: until(model.at),
@@ -64,8 +63,9 @@ impl Kept {
             }
         }
         model.reached = place(&self.reached);
-        // The review works files out when it is entered: one before it is where to go on.
-        model.at = place(&self.step).min(place("review").saturating_sub(1));
+        // The review works files out when it is entered, and a server is looked at: one before that is where to go on.
+        let last = place(if model.form.hardens() { "stage" } else { "review" });
+        model.at = place(&self.step).min(last.saturating_sub(1));
         if !STEPS[model.at].shown(model) {
             model.at = 0;
         }

@@ -4,6 +4,7 @@ use ratatui::style::Style;
 
 use crate::apply::Action;
 use crate::engine::Prepared;
+use crate::engine::harden::FileDiff;
 use crate::plan::{Content, Line};
 
 use super::message::{Failure, Job};
@@ -80,6 +81,11 @@ impl Review {
         }
     }
 
+    /// Looks at this file.
+    pub const fn at_file(&mut self, file: usize) {
+        (self.file, self.line, self.inside) = (file, 0, false);
+    }
+
     /// The file that is looked at.
     #[must_use]
     pub fn looked_at(&self) -> Option<&File> {
@@ -121,6 +127,31 @@ impl Preview {
             files,
             port: (prepared.setup.run != crate::setup::Run::None).then_some(prepared.found.port),
         }
+    }
+
+    /// From what would change of a server that is there.
+    #[must_use]
+    pub fn of_a_server(files: &[FileDiff]) -> Self {
+        let files = files
+            .iter()
+            .map(|file| File {
+                path: crate::pki::printable(&file.path.to_string_lossy()),
+                action: if file.is_new { Action::New } else { Action::Changed },
+                edited: false,
+                mode: file.mode,
+                lines: Vec::new(),
+                description: None,
+                // Its name and mode stand above it already.
+                diff: file
+                    .diff
+                    .lines()
+                    .enumerate()
+                    .filter(|(at, line)| *at > 1 || !(line.starts_with("--- ") || line.starts_with("+++ ")))
+                    .map(|(_, line)| line.to_owned())
+                    .collect(),
+            })
+            .collect();
+        Self { files, port: None }
     }
 
     /// How many files are new, changed, removed, kept.

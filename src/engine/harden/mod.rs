@@ -32,6 +32,7 @@ pub use books::{Fate, Undone, confirm, fate, go_back, pending, settle, undo_stag
 pub use bundle::bundle;
 pub use keeper::keep_watch;
 pub use kit::hosts;
+pub use proof::promises;
 pub use propose::{Proposal, propose};
 pub use standing::{Standing, next_stage, standing};
 pub use survey::{Survey, survey};

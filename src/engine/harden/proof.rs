@@ -22,7 +22,8 @@ use super::{Hardening, Proposal, Survey};
 const ATTEMPTS: u32 = 3;
 
 /// What must be seen for a stage to be in force.
-const fn promises(stage: Stage) -> &'static [ProbeId] {
+#[must_use]
+pub const fn promises(stage: Stage) -> &'static [ProbeId] {
     use ProbeId as P;
     match stage {
         Stage::On | Stage::Watch => &[

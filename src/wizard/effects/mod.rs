@@ -2,6 +2,7 @@
 //! an RSA key or waiting for a server never holds up the screen. What comes of it goes back as messages.
 
 mod ask;
+mod harden;
 mod journey;
 mod lesson;
 
@@ -30,6 +31,7 @@ use super::model::ModeCell;
 use super::resume;
 use super::review::Preview;
 use ask::Asker;
+use harden::Hand;
 use journey::Journey;
 use lesson::Player;
 
@@ -52,6 +54,8 @@ pub struct Runner {
     replies: Arc<Mutex<Option<answers::Sender<Reply>>>>,
     /// The lesson that is played.
     lesson: Option<Player>,
+    /// The server that is hardened.
+    hand: Option<Hand>,
 }
 
 struct Current {
@@ -78,6 +82,7 @@ impl Runner {
             made: Arc::default(),
             replies: Arc::default(),
             lesson: None,
+            hand: None,
         }
     }
 
@@ -112,6 +117,10 @@ impl Runner {
             Effect::Save(job) => self.save(job),
             Effect::Keep(kept) => resume::keep(&self.dir, kept.as_ref()),
             Effect::Lesson(order) => self.lesson(order),
+            Effect::Harden(number, order) => {
+                let hand = self.hand.get_or_insert_with(|| Hand::new(&self.messages));
+                hand.order(number, order);
+            }
             Effect::Copy(_) | Effect::Suspend | Effect::Quit => {}
         }
     }
@@ -121,6 +130,9 @@ impl Runner {
         self.cancel();
         if let Some(current) = self.current.take() {
             wait_for(&current.thread);
+        }
+        if let Some(hand) = self.hand.take() {
+            wait_for(&hand.end());
         }
         self.end_lesson();
     }

@@ -54,6 +54,14 @@ pub enum Action {
     Modes,
     /// Break it off.
     Cancel,
+    /// Keep what is tried.
+    Keep,
+    /// Accept what it would do to others, or no longer.
+    Accept,
+    /// A shorter time.
+    Less,
+    /// A longer time.
+    More,
     /// Copy it.
     Copy,
     /// Copy the command that does the same.
@@ -97,8 +105,12 @@ pub fn hints(model: &Model) -> Vec<(String, &'static str)> {
             continue;
         };
         match hints.iter_mut().find(|(_, says)| *says == binding.says) {
-            Some((keys, _)) if keys.chars().count() == 1 => keys.push_str(&name(*first)),
-            Some(_) => {}
+            Some((keys, _)) => {
+                let name = name(*first);
+                if keys.chars().count() == 1 && name.chars().count() == 1 {
+                    keys.push_str(&name);
+                }
+            }
             None => hints.push((name(*first), binding.says)),
         }
     }

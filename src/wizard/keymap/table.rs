@@ -3,9 +3,13 @@
 use crossterm::event::{KeyCode, KeyModifiers};
 use tui_input::InputRequest;
 
+use crate::harden::Stage;
+
 use super::super::field::Kind;
+use super::super::harden::{AttemptState, Looked};
 use super::super::lesson::Lesson;
 use super::super::model::{JourneyState, Model, ModesState, Popup, ProofState};
+use super::super::review::{Review, State};
 use super::super::steps::{may_be_mended, place, ways};
 use super::Action;
 
@@ -250,6 +254,20 @@ pub const BINDINGS: &[Binding] = &[
         asking,
     ),
     shown(&[key(KeyCode::Esc)], Action::Back, "no", asking),
+    shown(&[key(KeyCode::Enter)], Action::Continue, "log in", unseen),
+    shown(&[key(KeyCode::Esc)], Action::Back, "no", unseen),
+    also(
+        &[key(KeyCode::Backspace), ctrl('h')],
+        Action::Edit(InputRequest::DeletePrevChar),
+        "delete before",
+        unseen,
+    ),
+    shown(
+        &[ctrl('u')],
+        Action::Edit(InputRequest::DeleteLine),
+        "delete all",
+        unseen,
+    ),
     shown(
         &[
             key(KeyCode::Esc),
@@ -323,6 +341,51 @@ pub const BINDINGS: &[Binding] = &[
     also(&[char('7')], Action::Step(7), "to scene 7", in_lesson),
     also(&[char('8')], Action::Step(8), "to scene 8", in_lesson),
     shown(&[char('d')], Action::Lesson, "the lesson", at_the_start),
+    // Hardening.
+    shown(&[key(KeyCode::Up), char('k')], Action::Up, "stage", on_stages),
+    shown(&[key(KeyCode::Down), char('j')], Action::Down, "stage", on_stages),
+    shown(
+        &[key(KeyCode::Left), char('-'), char('h')],
+        Action::Less,
+        "time",
+        may_watch,
+    ),
+    shown(
+        &[key(KeyCode::Right), char('+'), char('l')],
+        Action::More,
+        "time",
+        may_watch,
+    ),
+    shown(&[key(KeyCode::Enter)], Action::Continue, "watch", may_watch),
+    shown(
+        &[key(KeyCode::Esc), char('c')],
+        Action::Cancel,
+        "end it",
+        watching,
+    ),
+    shown(&[char('r')], Action::Again, "look again", looked),
+    shown(&[char('a')], Action::Accept, "accept", may_accept),
+    shown(&[key(KeyCode::Enter)], Action::Continue, "try it", may_try),
+    shown(&[char('-')], Action::Less, "time", planned),
+    shown(&[char('+')], Action::More, "time", planned),
+    shown(&[char('r')], Action::Again, "again", plan_failed),
+    shown(&[key(KeyCode::F(2)), char('w')], Action::Why, "for whom", planned),
+    shown(&[char('k'), char('y')], Action::Keep, "keep it", waiting_to_keep),
+    shown(
+        &[key(KeyCode::Esc), char('u')],
+        Action::Cancel,
+        "go back now",
+        waiting_to_keep,
+    ),
+    shown(
+        &[key(KeyCode::Esc), char('c')],
+        Action::Cancel,
+        "break off",
+        trying,
+    ),
+    also(&[key(KeyCode::Enter)], Action::Continue, "nothing yet", undecided),
+    shown(&[key(KeyCode::Enter)], Action::Continue, "to the stages", tried),
+    shown(&[char('x')], Action::CopyCommand, "copy the command", tried),
     // Steps of their own.
     shown(&[key(KeyCode::Up), char('k')], Action::Up, "file", in_files),
     shown(&[key(KeyCode::Down), char('j')], Action::Down, "file", in_files),
@@ -599,12 +662,78 @@ pub const BINDINGS: &[Binding] = &[
     also(&[alt(KeyCode::Char('8'))], Action::Step(8), "to step 8", open),
 ];
 
+/// The files that are walked through on this step.
+fn walked(model: &Model) -> Option<&Review> {
+    let review = if model.at == place("plan") {
+        &model.harden.plan.review
+    } else {
+        &model.review
+    };
+    let is_there = review.preview().is_some_and(|preview| !preview.files.is_empty());
+    (is_there && (on(model, "review") || on(model, "plan"))).then_some(review)
+}
+
 fn in_files(model: &Model) -> bool {
-    in_review(model) && !model.review.inside
+    walked(model).is_some_and(|review| !review.inside)
 }
 
 fn in_lines(model: &Model) -> bool {
-    in_review(model) && model.review.inside
+    walked(model).is_some_and(|review| review.inside)
+}
+
+const fn unseen(model: &Model) -> bool {
+    matches!(model.popup, Some(Popup::Password(..)))
+}
+
+fn looked(model: &Model) -> bool {
+    let looked = &model.harden.looked;
+    on(model, "stage")
+        && !model.harden.is_watching()
+        && matches!(looked, Looked::Ready(_) | Looked::Failed(_))
+}
+
+fn on_stages(model: &Model) -> bool {
+    looked(model) && model.harden.found().is_some()
+}
+
+fn may_watch(model: &Model) -> bool {
+    on_stages(model) && model.harden.stage == Stage::Watch
+}
+
+fn watching(model: &Model) -> bool {
+    on(model, "stage") && model.harden.is_watching()
+}
+
+fn planned(model: &Model) -> bool {
+    on(model, "plan") && model.harden.plan.review.preview().is_some()
+}
+
+fn may_accept(model: &Model) -> bool {
+    planned(model) && model.harden.plan.facts.turns_away.is_some()
+}
+
+fn may_try(model: &Model) -> bool {
+    planned(model) && model.harden.may_try()
+}
+
+fn plan_failed(model: &Model) -> bool {
+    on(model, "plan") && matches!(model.harden.plan.review.state, State::Failed(_))
+}
+
+fn waiting_to_keep(model: &Model) -> bool {
+    on(model, "try") && matches!(model.harden.attempt.state, AttemptState::Waiting(_))
+}
+
+fn trying(model: &Model) -> bool {
+    on(model, "try") && model.harden.attempt.state == AttemptState::Running
+}
+
+fn undecided(model: &Model) -> bool {
+    on(model, "try") && model.harden.is_trying()
+}
+
+fn tried(model: &Model) -> bool {
+    on(model, "try") && !model.harden.is_trying()
 }
 
 fn connecting(model: &Model) -> bool {

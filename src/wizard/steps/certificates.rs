@@ -22,6 +22,10 @@ impl Step for Certificates {
         "Certificates"
     }
 
+    fn shown(&self, model: &Model) -> bool {
+        !model.form.only_checks()
+    }
+
     fn fields(&self) -> &'static [Field] {
         &[
             Field::Source,
@@ -42,7 +46,12 @@ impl Step for Certificates {
         let theme = model.theme;
         let form = &model.form;
         let mut page = Page::default();
-        page.text("What this makes", theme.bold());
+        let title = if form.hardens() {
+            "Made where the server has none that holds"
+        } else {
+            "What this makes"
+        };
+        page.text(title, theme.bold());
         let mut say = |branch: &str, name: &str, says: String| {
             page.row(Row::new(vec![
                 Span::styled(format!("   {branch}"), theme.dim()),

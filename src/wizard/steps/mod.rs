@@ -4,6 +4,7 @@
 
 mod certificates;
 mod connect;
+mod harden;
 mod names;
 mod protection;
 mod review;
@@ -21,6 +22,7 @@ use super::teach;
 use super::widgets::{Canvas, Page, questions};
 
 pub use connect::{command, page as connect_page, ways};
+pub use harden::{about as about_stage, command as harden_command};
 pub use review::word as change_word;
 pub use verify::{ModeLine, may_be_mended, mode_lines};
 
@@ -95,9 +97,13 @@ pub trait Step: Sync {
 /// The steps, in order.
 pub const STEPS: &[&dyn Step] = &[
     &start::Start,
+    &harden::Server,
     &protection::Protection,
     &names::Names,
     &certificates::Certificates,
+    &harden::Stages,
+    &harden::Plan,
+    &harden::Attempt,
     &review::Review,
     &write::Write,
     &verify::Verify,

@@ -113,7 +113,8 @@ fn done(port: Option<u16>) -> String {
     }
 }
 
-fn parts(page: &mut Page, theme: Theme, journey: &Journey, columns: usize) {
+/// The parts of a journey, in the order in which they began.
+pub fn parts(page: &mut Page, theme: Theme, journey: &Journey, columns: usize) {
     let running = matches!(journey.state, JourneyState::Running | JourneyState::Cancelling);
     let landed = matches!(journey.state, JourneyState::Landed(_));
     let last = journey.parts.len().saturating_sub(1);

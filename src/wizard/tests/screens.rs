@@ -13,7 +13,7 @@ const SIZE: (u16, u16) = (100, 26);
 fn screens() -> Vec<(&'static str, String)> {
     let mut stage = Stage::new(SIZE);
     let mut screens = Vec::new();
-    for step in STEPS {
+    for step in stage.model.shown_steps().into_iter().map(|at| STEPS[at]) {
         match step.name() {
             "review" => {
                 stage.send(Message::Preview(1, Ok(preview())));

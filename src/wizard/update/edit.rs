@@ -4,13 +4,19 @@ use tui_input::InputRequest;
 
 use super::super::field::{Field, Kind};
 use super::super::message::Effect;
-use super::super::model::{Focus, Model};
+use super::super::model::{Focus, Model, Popup};
 
 /// Characters of a paste that are taken: more than any answer is long.
 const LONGEST_PASTE: usize = 4096;
 
 /// Pasted text goes in as it is; in a list each line is a row of its own.
 pub(super) fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
+    if let Some(Popup::Password(_, typed)) = &mut model.popup {
+        for c in text.trim_end_matches(['\r', '\n']).chars() {
+            typed.push(c);
+        }
+        return Vec::new();
+    }
     let Some(field) = model.focused().filter(|_| model.is_typing()) else {
         return Vec::new();
     };

@@ -8,13 +8,15 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::InputRequest;
 
 use crate::engine::Event;
+use crate::harden::Stage;
 use crate::verify::modes::Matrix;
 
 use super::field::Field;
+use super::harden;
 use super::keymap::{self, Action};
 use super::lesson;
 use super::message::{Effect, Message, Target};
-use super::model::{Focus, JourneyState, ModeCell, Model, ModesState, PartRow, Popup, ProofState};
+use super::model::{Focus, Journey, JourneyState, ModeCell, Model, ModesState, PartRow, Popup, ProofState};
 use super::resume::Kept;
 use super::review;
 use super::steps::{STEPS, place};
@@ -78,7 +80,7 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::Told(event) => {
-            told(model, event);
+            told(&mut model.journey, event);
             Vec::new()
         }
         Message::Asked(question) => {
@@ -106,6 +108,7 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::Lesson(message) => lesson::take(model, message),
+        Message::Harden(number, message) => harden::take(model, number, message),
         Message::Noted(note) => {
             model.note = Some(note);
             Vec::new()
@@ -159,8 +162,8 @@ fn cells(matrix: &Matrix) -> Vec<ModeCell> {
     .collect()
 }
 
-fn told(model: &mut Model, event: Event) {
-    let journey = &mut model.journey;
+/// What a journey tells of itself.
+pub(super) fn told(journey: &mut Journey, event: Event) {
     match event {
         Event::Begin(part) => journey.parts.push(PartRow {
             part,
@@ -198,9 +201,12 @@ fn pressed(model: &mut Model, event: KeyEvent) -> Vec<Effect> {
         && !event
             .modifiers
             .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
-        && model.is_typing()
     {
-        edit(model, InputRequest::InsertChar(c));
+        if let Some(Popup::Password(_, typed)) = &mut model.popup {
+            typed.push(c);
+        } else if model.is_typing() {
+            edit(model, InputRequest::InsertChar(c));
+        }
     }
     Vec::new()
 }
@@ -263,7 +269,7 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             Vec::new()
         }
         Action::Quit => {
-            if model.is_busy() {
+            if model.is_busy() || model.harden.is_trying() {
                 model.open(Popup::Leave(0));
                 Vec::new()
             } else {
@@ -283,6 +289,10 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::Mend
         | Action::Modes
         | Action::Cancel
+        | Action::Keep
+        | Action::Accept
+        | Action::Less
+        | Action::More
         | Action::Copy
         | Action::CopyCommand
         | Action::Lesson
@@ -317,7 +327,19 @@ fn go_on(model: &mut Model) -> Vec<Effect> {
     }
 }
 
+/// What is under way on a server that is there must be decided where it is seen.
+fn stays(model: &mut Model) -> bool {
+    if !model.harden.is_trying() {
+        return false;
+    }
+    model.note = Some("First decide over what is being tried: k keeps it, Esc goes back.".to_owned());
+    true
+}
+
 fn go_back(model: &mut Model) -> Vec<Effect> {
+    if stays(model) {
+        return Vec::new();
+    }
     leave_row(model);
     match model.shown_steps().into_iter().rfind(|at| *at < model.at) {
         Some(before) => enter(model, before),
@@ -327,6 +349,9 @@ fn go_back(model: &mut Model) -> Vec<Effect> {
 
 /// To a step of the rail: back always, and forth as far as one has been and nothing before it is wrong.
 pub(super) fn jump(model: &mut Model, at: usize) -> Vec<Effect> {
+    if stays(model) {
+        return Vec::new();
+    }
     leave_row(model);
     if !STEPS[at].shown(model) || at == model.at {
         return Vec::new();
@@ -378,9 +403,7 @@ fn clicked(model: &mut Model, target: Target) -> Vec<Effect> {
         }
         Target::Item(item) => {
             if model.at == place("review") {
-                model.review.file = item;
-                model.review.line = 0;
-                model.review.inside = false;
+                model.review.at_file(item);
             } else if model.at == place("verify") {
                 if model.modes.shown {
                     model.modes.at.0 = item;
@@ -389,12 +412,22 @@ fn clicked(model: &mut Model, target: Target) -> Vec<Effect> {
                 }
             } else if model.at == place("connect") {
                 model.tab = item;
+            } else if model.at == place("plan") {
+                model.harden.plan.review.at_file(item);
+            } else if let Some(stage) = Stage::ALL.get(item).filter(|_| model.at == place("stage")) {
+                if model.harden.found().is_some() && !model.harden.is_watching() {
+                    model.harden.stage = *stage;
+                }
             }
             Vec::new()
         }
         Target::Line(line) => {
-            model.review.line = line;
-            model.review.inside = true;
+            let review = if model.at == place("plan") {
+                &mut model.harden.plan.review
+            } else {
+                &mut model.review
+            };
+            (review.line, review.inside) = (line, true);
             Vec::new()
         }
         Target::Button(_) => Vec::new(),

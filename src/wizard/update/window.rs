@@ -1,8 +1,12 @@
 //! The window over the screen: reading, scrolling, deciding.
 
+use tui_input::InputRequest;
+
+use super::super::harden::{self, Order};
 use super::super::keymap::Action;
 use super::super::message::{Effect, Reply};
 use super::super::model::{Model, Popup};
+use super::super::secret::Typed;
 use super::super::widgets::{buttons, popup_end};
 use super::{act, keep};
 
@@ -21,12 +25,36 @@ pub(super) fn in_popup(model: &mut Model, action: Action) -> Vec<Effect> {
     let Some(popup) = &mut model.popup else {
         return Vec::new();
     };
+    if let Popup::Password(who, typed) = popup {
+        match action {
+            Action::Edit(InputRequest::DeletePrevChar) => typed.pop(),
+            Action::Edit(InputRequest::DeleteLine) => *typed = Typed::new(),
+            Action::Continue => {
+                let password = typed.reveal();
+                model.popup = None;
+                return harden::ask(model, Order::Password(password));
+            }
+            Action::Back => {
+                let who = std::mem::take(who);
+                model.popup = None;
+                harden::no_password(model, who);
+            }
+            Action::Quit => {
+                model.popup = None;
+                return act(model, action);
+            }
+            Action::Suspend => return vec![Effect::Suspend],
+            _ => {}
+        }
+        return Vec::new();
+    }
     let (chosen, count) = match popup {
         Popup::Leave(chosen) => (chosen, 2),
         Popup::Asked(question, chosen) => {
             let count = buttons(question).len();
             (chosen, count)
         }
+        Popup::Password(..) => return Vec::new(),
         Popup::Help | Popup::Why(..) => {
             if action == Action::Back {
                 model.popup = None;

@@ -30,8 +30,32 @@ fn window(model: &Model, columns: usize) -> Option<Window<'_>> {
             }
             (title.as_str(), Vec::new(), 0)
         }
+        Popup::Password(who, typed) => {
+            page.words(
+                &format!("The server wants the password of {who}. It is not shown, and not kept."),
+                columns,
+                0,
+                plain,
+            );
+            page.blank();
+            let says = if typed.is_empty() {
+                "nothing is typed yet"
+            } else {
+                "something is typed"
+            };
+            page.text(format!("Password: {says}"), model.theme.field());
+            page.blank();
+            page.words(
+                "Enter logs in, Esc does not. PGPASSWORD or a passfile does without.",
+                columns,
+                0,
+                model.theme.dim(),
+            );
+            ("Password", Vec::new(), 0)
+        }
         Popup::Leave(chosen) => {
-            page.words(LEAVING, columns, 0, plain);
+            let says = if model.harden.is_trying() { TRYING } else { LEAVING };
+            page.words(says, columns, 0, plain);
             ("Leave?", LEAVE.to_vec(), *chosen)
         }
         Popup::Asked(question, chosen) => {
@@ -119,6 +143,7 @@ pub fn popup(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
 
 const LEAVING: &str = "Something is being written and started. If you leave now, it is broken off, and what was written is \
                        taken back.";
+const TRYING: &str = "A stage is being tried on the server, and is not kept yet. If you leave now, it goes back to what it was.";
 const LEAVE: [&str; 2] = ["Stay", "Leave"];
 
 fn title_of(question: &Question) -> &'static str {

@@ -6,6 +6,7 @@ use ratatui::text::Span;
 use super::super::field::{Field, Kind};
 use super::super::message::Target;
 use super::super::model::Model;
+use super::super::secret::masked;
 use super::{Page, Row, pad, visible, width};
 
 /// Columns of the labels of fields.
@@ -82,6 +83,7 @@ fn text(model: &Model, page: &mut Page, place: usize, field: Field, columns: usi
         label: field.spec().label,
         text: &given,
         placeholder: &model.form.default_in_words(field),
+        masked: field.is_conninfo(),
         columns,
         focused,
     };
@@ -98,6 +100,7 @@ fn list(model: &Model, page: &mut Page, place: usize, field: Field, columns: usi
             label: if row == 0 { field.spec().label } else { "" },
             text,
             placeholder: "",
+            masked: false,
             columns,
             focused: focused && model.focus.row == row,
         };
@@ -114,6 +117,7 @@ fn list(model: &Model, page: &mut Page, place: usize, field: Field, columns: usi
         label: if rows.is_empty() { field.spec().label } else { "" },
         text: "",
         placeholder: &placeholder,
+        masked: false,
         columns,
         focused: focused && model.focus.row >= rows.len(),
     };
@@ -127,11 +131,21 @@ struct Typed<'a> {
     label: &'a str,
     text: &'a str,
     placeholder: &'a str,
+    /// Whether a password may be in it, which is not shown.
+    masked: bool,
     columns: usize,
     focused: bool,
 }
 
 impl Typed<'_> {
+    fn shown(&self, text: &str) -> String {
+        if self.masked {
+            masked(text)
+        } else {
+            text.to_owned()
+        }
+    }
+
     fn row(&self) -> Row {
         let theme = self.model.theme;
         let label = Span::styled(
@@ -147,11 +161,12 @@ impl Typed<'_> {
             let (text, style) = if self.text.is_empty() {
                 (self.placeholder.to_owned(), theme.dim())
             } else {
-                (visible(self.text), Style::new())
+                (visible(&self.shown(self.text)), Style::new())
             };
             return Row::new(vec![label, Span::styled(super::clip(&text, room), style)]);
         }
         let editor = &self.model.editor;
+        let text = self.shown(editor.value());
         if editor.value().is_empty() {
             let placeholder = super::clip(self.placeholder, room);
             let rest = room.saturating_sub(width(&placeholder));
@@ -163,7 +178,7 @@ impl Typed<'_> {
             .cursor(LABEL + 3)
             .focus(true);
         }
-        let (shown, cursor) = window(editor, room);
+        let (shown, cursor) = window(&text, editor.cursor(), room);
         Row::new(vec![label, Span::styled(pad(&shown, room), theme.field())])
             .cursor(LABEL + 3 + cursor)
             .focus(true)
@@ -172,7 +187,7 @@ impl Typed<'_> {
 
 /// The part of a text around its cursor that fits, and the cursor's column in it. What has no width of its own, or
 /// acts on the terminal, stands as one sign in one column.
-fn window(editor: &tui_input::Input, room: usize) -> (String, usize) {
+fn window(text: &str, at: usize, room: usize) -> (String, usize) {
     let safe = |text: &str| -> String {
         text.chars()
             .map(|c| {
@@ -184,9 +199,8 @@ fn window(editor: &tui_input::Input, room: usize) -> (String, usize) {
             })
             .collect()
     };
-    let at = editor.cursor();
-    let before = safe(&editor.value().chars().take(at).collect::<String>());
-    let after = safe(&editor.value().chars().skip(at).collect::<String>());
+    let before = safe(&text.chars().take(at).collect::<String>());
+    let after = safe(&text.chars().skip(at).collect::<String>());
     let mut skipped = before.as_str();
     while width(skipped) >= room {
         let mut rest = skipped.chars();

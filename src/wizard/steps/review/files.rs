@@ -117,10 +117,12 @@ fn content(review: &Review, below: &dyn Fn(usize) -> Page, canvas: &mut Canvas<'
     let Some(file) = review.looked_at() else { return };
     let columns = usize::from(area.width);
     let state = format!("{} · {:04o}", word(file.action), file.mode);
-    let head = pad(
-        &visible(&file.path),
-        columns.saturating_sub(state.chars().count() + 1),
-    );
+    let room = columns.saturating_sub(state.chars().count() + 1);
+    let name = match file.path.rsplit_once('/') {
+        Some((_, name)) if width(&file.path) > room => name,
+        _ => &file.path,
+    };
+    let head = pad(&visible(name), room);
     canvas.line(
         Rect { height: 1, ..area },
         &ratatui::text::Line::from(vec![

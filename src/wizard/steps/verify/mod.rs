@@ -31,8 +31,8 @@ impl Step for Verify {
         "Verify"
     }
 
-    fn shown(&self, _: &Model) -> bool {
-        true
+    fn shown(&self, model: &Model) -> bool {
+        !model.form.hardens()
     }
 
     fn enter(&self, model: &mut Model) -> Vec<Effect> {
@@ -312,7 +312,7 @@ fn column(model: &Model, groups: &[Group], columns: usize) -> Page {
 }
 
 /// A probe in a few words.
-const fn label(id: ProbeId) -> &'static str {
+pub const fn label(id: ProbeId) -> &'static str {
     match id {
         ProbeId::Reach => "answers",
         ProbeId::SslOffered => "offers TLS",

@@ -1,0 +1,106 @@
+//! What the engine found and did, as the screen shows it: plain data, safe to draw.
+
+use std::cmp::Reverse;
+
+use crate::engine::harden::{self as engine, Proposal, Survey};
+use crate::engine::{self as journeys, Error};
+use crate::harden::{Affected, Watched};
+use crate::pki::printable;
+
+use super::super::super::harden::{Facts, Found, Met, Tried, Wish};
+use super::super::super::message::Failure;
+
+/// The server.
+pub fn found(wish: &Wish, survey: &Survey, standing: Vec<engine::Standing>) -> Found {
+    let name = |path| printable(&survey.map.here(path).to_string_lossy());
+    Found {
+        version: survey.version.clone(),
+        files: [name(&survey.server.conf), name(&survey.server.hba)],
+        tls: survey.setting("ssl") == Some("on"),
+        out_of_reach: survey.reach.as_ref().err().map(|why| printable(why)),
+        sessions: survey.watched.iter().count(),
+        plaintext: plaintext(&survey.watched),
+        next: engine::next_stage(&standing),
+        standing,
+        kit: printable(&journeys::absolute(&wish.kit).to_string_lossy()),
+    }
+}
+
+/// Who came without TLS, those first who came most often.
+pub fn plaintext(watched: &Watched) -> Vec<String> {
+    let mut plain: Vec<_> = watched.iter().filter(|(seen, _)| seen.is_plaintext()).collect();
+    plain.sort_by_key(|(_, sightings)| Reverse(sightings.sessions));
+    plain
+        .into_iter()
+        .map(|(seen, sightings)| seen.words(sightings.sessions))
+        .collect()
+}
+
+/// What there is to know about a proposal.
+pub fn facts(proposal: &Proposal, survey: &Survey) -> Facts {
+    let impact = &proposal.impact;
+    Facts {
+        refused: impact.refused.iter().map(met).collect(),
+        unsure: impact.unsure.iter().map(met).collect(),
+        looked_at: impact.looked_at,
+        turns_away: proposal.turns_away().map(|(why, _)| printable(&why)),
+        notes: proposal.notes.iter().map(|note| printable(note)).collect(),
+        out_of_reach: survey.reach.as_ref().err().map(|why| printable(why)),
+    }
+}
+
+fn met(affected: &Affected) -> Met {
+    let line = affected
+        .line
+        .iter()
+        .map(|line| format!("decided by {}", printable(line)));
+    let with_tls = affected.with_tls.map(|comes_in| {
+        if comes_in {
+            "with TLS it would come in: sslmode=require or better on its side is enough".to_owned()
+        } else {
+            "with TLS it would not come in either".to_owned()
+        }
+    });
+    Met {
+        says: affected.short(),
+        more: line.chain(with_tls).collect(),
+    }
+}
+
+/// What a try came to.
+pub fn told(tried: engine::Tried) -> Tried {
+    match (tried.failure, tried.confirm_within) {
+        (Some(why), _) => Tried::Fell(printable(&why), tried.notes, tried.is_taken_back),
+        (None, Some(left)) => Tried::Waits(left),
+        (None, None) => Tried::WasInForce,
+    }
+}
+
+/// A failure on this path: what decides it is answered in its own steps.
+pub fn failure(error: &Error) -> Failure {
+    let mut failure = Failure::from(error);
+    failure.step = match failure.step {
+        Some("start" | "names") => Some("server"),
+        step => step,
+    };
+    failure
+}
+
+/// The same in one sentence.
+pub fn sentence(error: &Error) -> String {
+    let text = printable(&error.to_string());
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).chain(['.']).collect()
+    })
+}
+
+/// The session was lost, or never there.
+pub fn gone() -> Failure {
+    Failure {
+        what: "the session on the server is not there any more".to_owned(),
+        remedies: vec!["go back to Stage, and look at the server again".to_owned()],
+        log: Vec::new(),
+        step: Some("stage"),
+    }
+}

@@ -1,0 +1,415 @@
+//! Hardening a server that is there, as the screen knows it: what was found, which stage is chosen, what it would change
+//! and whom it would turn away, and how the try of it stands. Pure, as the rest of the wizard: the survey, the session
+//! that is held and the proposal are with the thread that carries [`Order`]s out, and so is the clock.
+
+mod orders;
+
+use std::time::Duration;
+
+use crate::apply::Action;
+use crate::engine::Event;
+use crate::engine::harden::{Standing, promises};
+use crate::harden::Stage;
+use crate::verify::Probe;
+
+use super::message::{Effect, Failure};
+use super::model::{Journey, JourneyState, Model, Popup};
+use super::review::{Preview, Review, State};
+use super::secret::Typed;
+
+pub use orders::{LENGTHS, Order, WITHIN, Wish, ask, begin, leave_try, look, no_password, propose, watch};
+
+/// What happens on the way. Each is the answer to an order, and comes with that order's number.
+#[derive(Debug, Clone)]
+pub enum Message {
+    /// The server wants the password of this role.
+    Password(String),
+    /// The server was looked at, or why not.
+    Looked(Result<Found, Failure>),
+    /// Who was seen without TLS so far, in so many looks.
+    Seen(Vec<String>, u64),
+    /// The watch is at its end: who was seen without TLS, now and before.
+    Watched(Result<Vec<String>, Failure>),
+    /// The stage was worked out, or why not.
+    Proposed(Result<(Preview, Facts), Failure>),
+    /// The try tells.
+    Told(Event),
+    /// The try came to its end.
+    Tried(Result<Tried, Failure>),
+    /// So many seconds are left to keep it.
+    Left(u64),
+    /// It was decided over.
+    Ended(Ended),
+    /// Time since the order began to be carried out.
+    Tick(Duration),
+}
+
+/// A server that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its version.
+    pub version: String,
+    /// Its settings and its rules, by their names on this machine.
+    pub files: [String; 2],
+    /// Whether TLS is on.
+    pub tls: bool,
+    /// Why its files cannot be written from here, where they cannot.
+    pub out_of_reach: Option<String>,
+    /// How many kinds of sessions there are, the administrator's apart.
+    pub sessions: usize,
+    /// Who is in without TLS now.
+    pub plaintext: Vec<String>,
+    /// How the stages stand.
+    pub standing: Vec<Standing>,
+    /// What comes next.
+    pub next: Option<Stage>,
+    /// The directory of the books, absolute.
+    pub kit: String,
+}
+
+/// What there is to know about a proposal, beside its files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Sessions that would be turned away, by kinds.
+    pub refused: Vec<Met>,
+    /// Those of which it cannot be told.
+    pub unsure: Vec<Met>,
+    /// How many kinds were asked about.
+    pub looked_at: usize,
+    /// Why it is not tried unless the person accepts that.
+    pub turns_away: Option<String>,
+    /// What should be known.
+    pub notes: Vec<String>,
+    /// Why the server's files cannot be written from here, where they cannot.
+    pub out_of_reach: Option<String>,
+}
+
+/// What becomes of a kind of sessions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Met {
+    /// In a sentence.
+    pub says: String,
+    /// The line that decides, and what would help.
+    pub more: Vec<String>,
+}
+
+/// What a try came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tried {
+    /// In force and proven; it waits to be kept for so many seconds.
+    Waits(u64),
+    /// It was in force before, and is proven now.
+    WasInForce,
+    /// It does not hold: why, what should be known, and whether everything was taken back.
+    Fell(String, Vec<String>, bool),
+    /// Written for the server's administrator, in this directory.
+    Bundled(String),
+}
+
+/// How a try that waited was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// Kept.
+    Kept,
+    /// Taken back; in one sentence.
+    Back(String),
+}
+
+/// How far the look at the server is.
+#[derive(Debug, Clone, Default)]
+pub enum Looked {
+    /// Not begun, or no longer true.
+    #[default]
+    None,
+    /// Under way.
+    Running,
+    /// Here.
+    Ready(Found),
+    /// It could not be.
+    Failed(Failure),
+}
+
+/// Looking at who comes in.
+#[derive(Debug, Clone, Default)]
+pub struct Watch {
+    /// How far it is.
+    pub state: WatchState,
+    /// Who was seen without TLS.
+    pub seen: Vec<String>,
+    /// In how many looks.
+    pub looks: u64,
+}
+
+/// How far a watch is.
+#[derive(Debug, Clone, Default)]
+pub enum WatchState {
+    /// Not begun.
+    #[default]
+    None,
+    /// Under way.
+    Running,
+    /// It is to end before its time.
+    Ending,
+    /// At its end.
+    Done,
+    /// It broke off.
+    Failed(Failure),
+}
+
+/// A stage as it would be.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Its files.
+    pub review: Review,
+    /// What there is to know beside.
+    pub facts: Facts,
+    /// Whether the person has said that whoever is turned away may be.
+    pub accepted: bool,
+}
+
+/// Trying a stage.
+#[derive(Debug, Clone, Default)]
+pub struct Attempt {
+    /// How far it is.
+    pub state: AttemptState,
+    /// Its parts, remarks and time.
+    pub journey: Journey,
+    /// What was proven so far.
+    pub probes: Vec<Probe>,
+}
+
+/// How far a try is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum AttemptState {
+    /// Not begun.
+    #[default]
+    None,
+    /// Written, reloaded, proven.
+    Running,
+    /// Being broken off.
+    Stopping,
+    /// It waits to be kept for so many seconds.
+    Waiting(u64),
+    /// It is being kept.
+    Keeping,
+    /// It is being taken back.
+    GoingBack,
+    /// In force, and kept.
+    Kept,
+    /// It was in force before, and is proven now.
+    WasInForce,
+    /// Taken back; in one sentence.
+    Back(String),
+    /// It does not hold, or could not be tried.
+    Failed(Failure),
+    /// Written for the server's administrator, in this directory.
+    Bundled(String),
+}
+
+/// The state of the path.
+#[derive(Debug, Clone)]
+pub struct Harden {
+    /// The number of the order whose answers count.
+    pub number: u64,
+    /// Time since it began to be carried out.
+    pub elapsed: Duration,
+    /// From what the server was looked at.
+    pub wish: Option<Wish>,
+    /// What was found.
+    pub looked: Looked,
+    /// The stage that is chosen.
+    pub stage: Stage,
+    /// How long to watch, as a place in [`LENGTHS`].
+    pub length: usize,
+    /// Who was seen.
+    pub watch: Watch,
+    /// The chosen stage as it would be.
+    pub plan: Plan,
+    /// How long there is to keep it, as a place in [`WITHIN`].
+    pub within: usize,
+    /// The try.
+    pub attempt: Attempt,
+}
+
+impl Default for Harden {
+    fn default() -> Self {
+        Self {
+            number: 0,
+            elapsed: Duration::ZERO,
+            wish: None,
+            looked: Looked::None,
+            stage: Stage::On,
+            length: 1,
+            watch: Watch::default(),
+            plan: Plan::default(),
+            within: 2,
+            attempt: Attempt::default(),
+        }
+    }
+}
+
+impl Harden {
+    /// What was found, once it is there.
+    #[must_use]
+    pub const fn found(&self) -> Option<&Found> {
+        match &self.looked {
+            Looked::Ready(found) => Some(found),
+            _ => None,
+        }
+    }
+
+    /// How a stage stands.
+    #[must_use]
+    pub fn standing(&self, stage: Stage) -> Option<&Standing> {
+        self.found()?.standing.iter().find(|row| row.stage == stage)
+    }
+
+    /// Whether the server's files are not as they were, or may not be, and nobody has decided over that yet.
+    #[must_use]
+    pub const fn is_trying(&self) -> bool {
+        matches!(
+            self.attempt.state,
+            AttemptState::Running
+                | AttemptState::Stopping
+                | AttemptState::Waiting(_)
+                | AttemptState::Keeping
+                | AttemptState::GoingBack
+        )
+    }
+
+    /// Whether it is looked at who comes in.
+    #[must_use]
+    pub const fn is_watching(&self) -> bool {
+        matches!(self.watch.state, WatchState::Running | WatchState::Ending)
+    }
+
+    /// Whether the proposal may be carried out: what it asks to be accepted is accepted.
+    #[must_use]
+    pub fn may_try(&self) -> bool {
+        let plan = &self.plan;
+        plan.review.preview().is_some() && (plan.facts.turns_away.is_none() || plan.accepted)
+    }
+
+    /// The failure that stands on the step of this name.
+    #[must_use]
+    pub fn fault(&self, step: &str) -> Option<&Failure> {
+        match (step, &self.looked, &self.plan.review.state, &self.attempt.state) {
+            ("stage", Looked::Failed(fault), ..)
+            | ("plan", _, State::Failed(fault), _)
+            | ("try", .., AttemptState::Failed(fault)) => Some(fault),
+            _ => None,
+        }
+    }
+}
+
+/// Takes in what happened; what an order tells that was overtaken by another is nothing any more.
+pub fn take(model: &mut Model, number: u64, message: Message) -> Vec<Effect> {
+    if number != model.harden.number {
+        return Vec::new();
+    }
+    let harden = &mut model.harden;
+    match message {
+        Message::Password(who) => model.open(Popup::Password(who, Typed::new())),
+        Message::Looked(Ok(found)) => {
+            harden.stage = found.next.unwrap_or(Stage::Floor);
+            harden.looked = Looked::Ready(found);
+        }
+        Message::Looked(Err(fault)) => harden.looked = Looked::Failed(fault),
+        Message::Seen(seen, looks) => (harden.watch.seen, harden.watch.looks) = (seen, looks),
+        Message::Watched(Ok(seen)) => {
+            harden.watch.seen = seen;
+            harden.watch.state = WatchState::Done;
+            // What was seen changes whom the next stage would turn away.
+            return look(model, true);
+        }
+        Message::Watched(Err(fault)) => harden.watch.state = WatchState::Failed(fault),
+        Message::Proposed(Ok((preview, facts))) => {
+            let changed = preview
+                .files
+                .iter()
+                .position(|file| file.action == Action::Changed);
+            // What is somebody's own is what they will want to see first.
+            harden.plan.review.at_file(changed.unwrap_or(0));
+            harden.plan.review.inside = preview.files.len() == 1;
+            harden.plan.review.state = State::Ready(preview);
+            harden.plan.facts = facts;
+        }
+        Message::Proposed(Err(fault)) => harden.plan.review.state = State::Failed(fault),
+        Message::Told(event) => told(harden, event),
+        Message::Tried(result) => tried(harden, result),
+        Message::Left(seconds) => {
+            if let AttemptState::Waiting(left) = &mut harden.attempt.state {
+                *left = seconds;
+            }
+        }
+        Message::Ended(ended) => {
+            harden.attempt.state = match ended {
+                Ended::Kept => AttemptState::Kept,
+                Ended::Back(says) => AttemptState::Back(says),
+            };
+            outdated(harden);
+        }
+        Message::Tick(elapsed) => {
+            harden.elapsed = elapsed;
+            if matches!(
+                harden.attempt.state,
+                AttemptState::Running | AttemptState::Stopping
+            ) {
+                harden.attempt.journey.elapsed = elapsed;
+            }
+        }
+    }
+    if !model.harden.is_trying() && matches!(model.popup, Some(Popup::Leave(_))) {
+        model.popup = None;
+    }
+    Vec::new()
+}
+
+fn tried(harden: &mut Harden, result: Result<Tried, Failure>) {
+    let attempt = &mut harden.attempt;
+    attempt.journey.state = JourneyState::None;
+    attempt.state = match result {
+        Ok(Tried::Waits(left)) => AttemptState::Waiting(left),
+        Ok(Tried::WasInForce) => AttemptState::WasInForce,
+        Ok(Tried::Bundled(dir)) => AttemptState::Bundled(dir),
+        Ok(Tried::Fell(why, notes, is_taken_back)) => {
+            attempt.journey.notes.extend(notes);
+            let after = if is_taken_back {
+                "The server's files and settings are as they were."
+            } else {
+                "Look at it again: the step Stage says where the server stands."
+            };
+            AttemptState::Failed(Failure {
+                what: why,
+                remedies: vec![after.to_owned()],
+                log: Vec::new(),
+                step: None,
+            })
+        }
+        Err(fault) => AttemptState::Failed(fault),
+    };
+    if matches!(attempt.state, AttemptState::Waiting(_)) {
+        attempt.journey.state = JourneyState::Landed(super::message::Landed::default());
+    } else {
+        outdated(harden);
+    }
+}
+
+/// What was found and worked out was about the server as it was before.
+fn outdated(harden: &mut Harden) {
+    harden.looked = Looked::None;
+    harden.plan = Plan::default();
+}
+
+fn told(harden: &mut Harden, event: Event) {
+    match event {
+        // What the stage does not promise decides nothing, and would only confuse.
+        Event::Probe(probe) if !promises(harden.stage).contains(&probe.id) => {}
+        Event::Probe(probe) => {
+            let probes = &mut harden.attempt.probes;
+            probes.retain(|known| known.id != probe.id);
+            probes.push(probe);
+        }
+        event => super::update::told(&mut harden.attempt.journey, event),
+    }
+}

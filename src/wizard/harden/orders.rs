@@ -1,0 +1,186 @@
+//! What the screen wants done with the server, and what it forgets when it does.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::conninfo::Conninfo;
+use crate::engine::Error;
+use crate::harden::Stage;
+use crate::setup::Answers;
+
+use super::super::field::Field;
+use super::super::message::{Effect, Failure};
+use super::super::model::{Journey, JourneyState, Model};
+use super::super::review::{Review, State};
+use super::{Attempt, AttemptState, Looked, Plan, Watch, WatchState};
+
+/// How long a watch may be: in words, and in seconds.
+pub const LENGTHS: [(&str, u64); 5] = [
+    ("30 seconds", 30),
+    ("5 minutes", 300),
+    ("1 hour", 3600),
+    ("8 hours", 28_800),
+    ("24 hours", 86_400),
+];
+
+/// How long there may be to keep a stage: in words, and in seconds.
+pub const WITHIN: [(&str, u64); 5] = [
+    ("10 seconds", 10),
+    ("30 seconds", 30),
+    ("60 seconds", 60),
+    ("5 minutes", 300),
+    ("1 hour", 3600),
+];
+
+/// Which server, and what belongs to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wish {
+    /// How its administrator logs in.
+    pub conninfo: Conninfo,
+    /// Where its configuration is on this machine.
+    pub config_dir: Option<PathBuf>,
+    /// Where the books are.
+    pub kit: PathBuf,
+    /// The answers, as flags.
+    pub flags: Answers,
+    /// A file with the passphrase of an encrypted key.
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone)]
+pub enum Order {
+    /// Log in and look.
+    Look(Wish),
+    /// The same, with this password.
+    Password(SecretString),
+    /// Look for a while at who comes in.
+    Watch(Duration),
+    /// Work this stage out.
+    Propose(Stage),
+    /// Try what was worked out; there are so many seconds to keep it.
+    Try(u64),
+    /// Keep what was tried.
+    Keep,
+    /// Take back what was tried.
+    Back,
+    /// Break off what runs.
+    Stop,
+    /// Be done with the server.
+    Close,
+}
+
+/// What the answers say of the server.
+fn wish(model: &Model) -> Option<Wish> {
+    let form = &model.form;
+    let path = |field| {
+        Some(form.text(field))
+            .filter(|text| !text.is_empty())
+            .map(PathBuf::from)
+    };
+    Some(Wish {
+        conninfo: Conninfo::parse(&form.text(Field::Admin)).ok()?,
+        config_dir: path(Field::ConfigDir),
+        kit: path(Field::Kit).unwrap_or_else(|| model.dir.clone()),
+        flags: form.live_flags(),
+        passphrase_file: path(Field::PassphraseFile).filter(|_| form.asks(Field::PassphraseFile)),
+    })
+}
+
+/// An order whose answers are waited for from now on.
+fn order(model: &mut Model, order: Order) -> Vec<Effect> {
+    model.harden.number += 1;
+    model.harden.elapsed = Duration::ZERO;
+    vec![Effect::Harden(model.harden.number, order)]
+}
+
+/// Something for what is being carried out already.
+#[must_use]
+pub fn ask(model: &Model, order: Order) -> Vec<Effect> {
+    vec![Effect::Harden(model.harden.number, order)]
+}
+
+/// Looks at the server, where that was not done yet with these answers; `again`: in any case.
+pub fn look(model: &mut Model, again: bool) -> Vec<Effect> {
+    let Some(wish) = wish(model) else {
+        return Vec::new();
+    };
+    let same = model.harden.wish.as_ref() == Some(&wish);
+    if same && !again && matches!(model.harden.looked, Looked::Ready(_) | Looked::Running) {
+        return Vec::new();
+    }
+    let harden = &mut model.harden;
+    if !same {
+        harden.watch = Watch::default();
+    }
+    harden.wish = Some(wish.clone());
+    harden.looked = Looked::Running;
+    harden.plan = Plan::default();
+    harden.attempt = Attempt::default();
+    order(model, Order::Look(wish))
+}
+
+/// Looks for the chosen time at who comes in.
+pub fn watch(model: &mut Model) -> Vec<Effect> {
+    model.harden.watch = Watch {
+        state: WatchState::Running,
+        ..Watch::default()
+    };
+    let (_, seconds) = LENGTHS[model.harden.length];
+    order(model, Order::Watch(Duration::from_secs(seconds)))
+}
+
+/// Works the chosen stage out.
+pub fn propose(model: &mut Model) -> Vec<Effect> {
+    model.harden.plan = Plan {
+        review: Review {
+            state: State::Pending,
+            diff: true,
+            ..Review::default()
+        },
+        ..Plan::default()
+    };
+    model.harden.attempt = Attempt::default();
+    let stage = model.harden.stage;
+    order(model, Order::Propose(stage))
+}
+
+/// Tries what was worked out.
+pub fn begin(model: &mut Model) -> Vec<Effect> {
+    model.harden.attempt = Attempt {
+        state: AttemptState::Running,
+        journey: Journey {
+            state: JourneyState::Running,
+            ..Journey::default()
+        },
+        probes: Vec::new(),
+    };
+    let (_, seconds) = WITHIN[model.harden.within];
+    order(model, Order::Try(seconds))
+}
+
+/// The password was not given: nobody logs in.
+pub fn no_password(model: &mut Model, user: String) {
+    let error = Error::NeedsPassword { user };
+    let mut fault = Failure::from(&error);
+    fault.step = Some("server");
+    model.harden.looked = Looked::Failed(fault);
+}
+
+/// Breaks a try off, or takes it back.
+pub fn leave_try(model: &mut Model) -> Vec<Effect> {
+    let attempt = &mut model.harden.attempt;
+    match attempt.state {
+        AttemptState::Running => {
+            attempt.state = AttemptState::Stopping;
+            ask(model, Order::Stop)
+        }
+        AttemptState::Waiting(_) => {
+            attempt.state = AttemptState::GoingBack;
+            ask(model, Order::Back)
+        }
+        _ => Vec::new(),
+    }
+}

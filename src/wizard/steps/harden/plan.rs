@@ -1,0 +1,218 @@
+//! What a stage would change, and whom it would turn away, before anything is written.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Span;
+
+use crate::harden::Stage;
+
+use super::super::super::harden::{WITHIN, propose};
+use super::super::super::keymap::Action;
+use super::super::super::message::Effect;
+use super::super::super::model::{Model, Popup};
+use super::super::super::review::State;
+use super::super::super::widgets::{Canvas, Page, Row, visible};
+use super::super::Step;
+use super::super::review::{files, walk};
+use super::super::write::fault_page;
+use super::about;
+
+/// Sentences about who would be turned away that stand on the screen; the window of `w` has all.
+const MOST: usize = 2;
+
+/// The step.
+#[derive(Debug)]
+pub struct Plan;
+
+impl Step for Plan {
+    fn name(&self) -> &'static str {
+        "plan"
+    }
+
+    fn title(&self) -> &'static str {
+        "Plan"
+    }
+
+    fn shown(&self, model: &Model) -> bool {
+        model.form.hardens()
+    }
+
+    fn enter(&self, model: &mut Model) -> Vec<Effect> {
+        if model.harden.is_trying() {
+            return Vec::new();
+        }
+        propose(model)
+    }
+
+    fn act(&self, model: &mut Model, action: Action) -> Option<Vec<Effect>> {
+        let harden = &mut model.harden;
+        if walk(&mut harden.plan.review, action) == Some(true) {
+            return Some(Vec::new());
+        }
+        match action {
+            Action::Again => return Some(propose(model)),
+            Action::Accept => harden.plan.accepted = !harden.plan.accepted,
+            Action::Less => harden.within = harden.within.saturating_sub(1),
+            Action::More => harden.within = (harden.within + 1).min(WITHIN.len() - 1),
+            Action::Why => {
+                let text = everybody(model);
+                model.open(Popup::Why("Whom it would turn away".to_owned(), text));
+            }
+            Action::Continue if harden.plan.facts.turns_away.is_some() && !harden.plan.accepted => {
+                let note =
+                    "Somebody would be turned away: a accepts that, Esc goes back to watch for longer.";
+                model.note = Some(note.to_owned());
+            }
+            _ => return None,
+        }
+        Some(Vec::new())
+    }
+
+    fn may_go_on(&self, model: &Model) -> bool {
+        model.harden.may_try()
+    }
+
+    fn failed(&self, model: &Model) -> bool {
+        matches!(model.harden.plan.review.state, State::Failed(_))
+    }
+
+    fn draw(&self, model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
+        let theme = canvas.theme;
+        let columns = usize::from(area.width);
+        let review = &model.harden.plan.review;
+        let mut page = Page::default();
+        match &review.state {
+            State::Ready(_) => page = head(model, columns),
+            State::None | State::Pending => {
+                page.text("◐ Working out what changes, and for whom …", theme.bold());
+                page.blank();
+                page.words("Nothing is written yet.", columns, 2, theme.dim());
+            }
+            State::Failed(fault) => fault_page(&mut page, theme, fault, columns),
+        }
+        let used = u16::try_from(page.height()).unwrap_or(u16::MAX).min(area.height);
+        page.paint(canvas, area);
+        let below = Rect {
+            y: area.y + used + 1,
+            height: area.height.saturating_sub(used + 1),
+            ..area
+        };
+        if review.preview().is_some_and(|preview| !preview.files.is_empty()) {
+            files(review, &|_| Page::default(), canvas, below);
+        }
+    }
+}
+
+/// Everybody whom it would turn away, and what it means for them.
+fn everybody(model: &Model) -> String {
+    let facts = &model.harden.plan.facts;
+    let mut text = vec![about(model.harden.stage).to_owned()];
+    for (title, who) in [
+        ("Would be refused:", &facts.refused),
+        ("Cannot be told:", &facts.unsure),
+    ] {
+        if !who.is_empty() {
+            text.extend([String::new(), title.to_owned()]);
+            for who in who {
+                text.push(format!("· {}", visible(&who.says)));
+                text.extend(who.more.iter().map(|more| visible(more)));
+            }
+        }
+    }
+    text.join("\n")
+}
+
+fn head(model: &Model, columns: usize) -> Page {
+    let theme = model.theme;
+    let harden = &model.harden;
+    let facts = &harden.plan.facts;
+    let stage = harden.stage;
+    let mut page = Page::default();
+    let [new, changed, ..] = harden
+        .plan
+        .review
+        .preview()
+        .map_or([0; 4], |preview| preview.counts());
+    let files = match (new, changed) {
+        (0, 0) => "its files say all of it already; it is only proven".to_owned(),
+        (0, changed) => format!("{changed} changed"),
+        (new, 0) => format!("{new} new"),
+        (new, changed) => format!("{new} new, {changed} changed"),
+    };
+    page.words(
+        &format!(
+            "{stage}: {}. Files: {files}. Nothing is written yet.",
+            stage.means()
+        ),
+        columns,
+        0,
+        theme.bold(),
+    );
+    for note in &facts.notes {
+        page.pair(" ·", note, columns, 3, (theme.dim(), theme.dim()));
+    }
+    if let Some(why) = &facts.out_of_reach {
+        let says = format!("{why}. Enter writes what its administrator needs.");
+        page.pair(" !", &says, columns, 3, (theme.warn(), theme.warn()));
+    }
+    impact(model, &mut page, columns);
+    if facts.out_of_reach.is_none() && new + changed > 0 {
+        let (within, _) = WITHIN[harden.within];
+        page.row(Row::new(vec![
+            Span::styled("   Goes back unless kept within  ", theme.dim()),
+            Span::styled(format!("‹ {within} ›"), theme.accent()),
+        ]));
+    }
+    page
+}
+
+fn impact(model: &Model, page: &mut Page, columns: usize) {
+    let theme = model.theme;
+    let plan = &model.harden.plan;
+    let facts = &plan.facts;
+    for (sign, who, style) in [
+        ("✗", &facts.refused, theme.bad()),
+        ("?", &facts.unsure, theme.warn()),
+    ] {
+        for who in who.iter().take(MOST) {
+            page.pair(
+                &format!(" {sign}"),
+                &visible(&who.says),
+                columns,
+                3,
+                (style, Style::new()),
+            );
+        }
+        if who.len() > MOST {
+            let more = format!("and {} more kinds: w shows all", who.len() - MOST);
+            page.pair(&format!(" {sign}"), &more, columns, 3, (style, Style::new()));
+        }
+    }
+    if let Some(why) = &facts.turns_away {
+        let (sign, says) = if plan.accepted {
+            ("[x]", "accepted: it is tried all the same")
+        } else {
+            ("[ ]", "a accepts that, and tries it all the same")
+        };
+        page.pair(
+            &format!("   {sign}"),
+            &format!("{why}; {says}"),
+            columns,
+            7,
+            (theme.bold(), theme.warn()),
+        );
+    } else if facts.refused.is_empty() && facts.unsure.is_empty() {
+        let says = match (facts.looked_at, model.harden.stage) {
+            (_, Stage::On | Stage::Watch) => "Nobody is turned away.".to_owned(),
+            (0, _) => "Nobody else was ever seen: watch for a while first, or know your clients.".to_owned(),
+            (1, _) => "The one kind of session that was seen would still come in.".to_owned(),
+            (many, _) => format!("All {many} kinds of sessions that were seen would still come in."),
+        };
+        let (sign, style) = if facts.looked_at == 0 && model.harden.stage != Stage::On {
+            (" !", theme.warn())
+        } else {
+            (" ✓", theme.good())
+        };
+        page.pair(sign, &says, columns, 3, (style, Style::new()));
+    }
+}

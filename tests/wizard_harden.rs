@@ -1,0 +1,269 @@
+//! The wizard hardens a server that is there: a real terminal, a real PostgreSQL, and psql as the witness.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod support;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use support::{Account, Job, Postgres, Pty, TestServer, pgtls, psql, scratch, wait_for};
+
+const SLOW: Duration = Duration::from_secs(90);
+
+/// A server on which TLS is off, the wizard beside it, and the directory of its books.
+struct Site {
+    server: TestServer,
+    kit: PathBuf,
+}
+
+impl Site {
+    fn new(postgres: &Postgres, hba: &str) -> Self {
+        let server = TestServer::builder(postgres)
+            .conf("#ssl = off\t\t# not yet\npassword_encryption = 'scram-sha-256'")
+            .hba(hba)
+            .sql("create role app login password 'pw'")
+            .sql("alter role postgres password 'unspoken'")
+            .start();
+        let kit = scratch("kit");
+        Self { server, kit }
+    }
+
+    /// The wizard at the stages of this server.
+    #[track_caller]
+    fn wizard(&self, admin: &str) -> Pty {
+        let mut pty = Pty::pgtls(&[], &self.kit, (100, 30), &[]);
+        pty.expect("On this machine");
+        pty.click("Harden a server");
+        pty.expect("▸ Harden a server");
+        pty.send("\r");
+        pty.expect("Log in by");
+        // What was answered before is not typed again.
+        if !pty.text().contains("You were here before") {
+            pty.send(admin);
+        }
+        pty.send("\r");
+        pty.expect("Who issues the certificates?");
+        pty.send("\r");
+        pty
+    }
+
+    /// Whether psql comes in as `app`.
+    fn lets_in(&self, more: &str) -> bool {
+        let conninfo = format!(
+            "host=localhost port={} user=app password=pw dbname=postgres {more}",
+            self.server.port
+        );
+        psql(&conninfo, "select 1").ok
+    }
+
+    #[track_caller]
+    fn plaintext_is(&self, open: bool, what: &str) {
+        wait_for(what, SLOW, || {
+            (self.lets_in("sslmode=disable") == open).then_some(())
+        });
+    }
+
+    fn verified(&self) -> bool {
+        let root = self.kit.join("ca/root.crt");
+        self.lets_in(&format!("sslmode=verify-full sslrootcert={}", root.display()))
+    }
+
+    fn rules(&self) -> Vec<u8> {
+        fs::read(self.server.data.join("pg_hba.conf")).unwrap()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.kit));
+    }
+}
+
+const EVERYBODY: &str =
+    "# everybody\nhost    all   all   127.0.0.1/32   scram-sha-256\nhost all all ::1/128 scram-sha-256 # six";
+
+/// From the stages to the countdown of this one; `shorter` times the time to keep it is made shorter.
+#[track_caller]
+fn try_it(pty: &mut Pty, stage: &str, shorter: usize) {
+    pty.expect(&format!("▸ ○ {stage}"));
+    pty.send("\r");
+    pty.expect("Nothing is written yet");
+    for _ in 0..shorter {
+        pty.send("-");
+    }
+    pty.expect(if shorter == 2 {
+        "‹ 10 seconds ›"
+    } else {
+        "‹ 60 seconds ›"
+    });
+    pty.send("\r");
+    pty.expect("Keep it?");
+}
+
+#[test]
+fn what_is_kept_stays_and_what_is_not_goes_back() {
+    let Some(postgres) = Postgres::find(17) else {
+        return;
+    };
+    let site = Site::new(&postgres, EVERYBODY);
+    let before = site.rules();
+    assert!(site.lets_in("sslmode=disable") && !site.lets_in("sslmode=require"));
+    let mut pty = site.wizard(&site.server.socket());
+    pty.expect("TLS is off");
+    try_it(&mut pty, "on", 0);
+    // Enter alone keeps nothing.
+    pty.send("\r");
+    pty.expect("k keeps it, Esc goes back now.");
+    pty.send("k");
+    pty.expect("Kept: TLS is offered, not required");
+    assert!(site.verified() && site.lets_in("sslmode=disable"));
+
+    // Nobody keeps it: the watchdog goes back, and the screen says so.
+    pty.send("\r");
+    try_it(&mut pty, "require", 2);
+    assert!(!site.lets_in("sslmode=disable") && site.verified());
+    pty.expect("Nobody kept it in time");
+    site.plaintext_is(true, "plaintext is let in again");
+    assert_eq!(site.rules(), before);
+
+    // Esc goes back at once.
+    pty.send("\r");
+    try_it(&mut pty, "require", 0);
+    assert!(!site.lets_in("sslmode=disable"));
+    pty.send("\x1b");
+    pty.expect("Taken back, as you said");
+    site.plaintext_is(true, "plaintext is let in again");
+
+    // Kept, and undone by the command that the screen names.
+    pty.send("\r");
+    try_it(&mut pty, "require", 0);
+    pty.send("k");
+    pty.expect("Kept: nobody comes in without TLS");
+    pty.expect("pgtls undo");
+    pty.expect("--stage require --confirm-within 60");
+    assert!(!site.lets_in("sslmode=disable") && site.verified());
+    pty.send("q");
+    assert_eq!(pty.wait(), 0);
+    pgtls(["undo", "--dir"]).arg(&site.kit).run().expect_status(0);
+    site.plaintext_is(true, "plaintext is let in again");
+    assert_eq!(site.rules(), before);
+}
+
+#[test]
+fn whatever_ends_the_wizard_takes_back_what_was_not_kept() {
+    let Some(postgres) = Postgres::find(15) else {
+        return;
+    };
+    let site = Site::new(&postgres, EVERYBODY);
+    let before = site.rules();
+    let mut pty = site.wizard(&site.server.socket());
+    try_it(&mut pty, "on", 0);
+    pty.send("k");
+    pty.expect("Kept:");
+    pty.send("q");
+    assert_eq!(pty.wait(), 0);
+    // Each is gone long before the minute is over; what cannot be caught is left to the watchdog.
+    for (how, shorter) in [("HUP", 0), ("TERM", 0), ("KILL", 2)] {
+        let mut pty = site.wizard(&site.server.socket());
+        try_it(&mut pty, "require", shorter);
+        assert!(!site.lets_in("sslmode=disable"), "{how}");
+        let begun = std::time::Instant::now();
+        Job::new("kill")
+            .arg(format!("-{how}"))
+            .arg(pty.pid().to_string())
+            .run()
+            .expect_ok("kill");
+        site.plaintext_is(true, how);
+        assert!(
+            begun.elapsed() < Duration::from_secs(50),
+            "{how}: {:?}",
+            begun.elapsed()
+        );
+        assert_eq!(site.rules(), before, "{how}");
+    }
+    // By the terminal's own end, and asked first by the wizard itself.
+    let mut pty = site.wizard(&site.server.socket());
+    try_it(&mut pty, "require", 0);
+    pty.send("q");
+    pty.expect("is not kept yet");
+    pty.send("\x1b[C\r");
+    assert_eq!(pty.wait(), 0);
+    site.plaintext_is(true, "left");
+    assert_eq!(site.rules(), before);
+}
+
+/// Somebody who was seen is not turned away unasked; and a password is asked for, not shown and not kept.
+#[test]
+fn a_lockout_is_accepted_first_and_a_password_stays_unseen() {
+    let Some(postgres) = Postgres::find(18) else {
+        return;
+    };
+    let site = Site::new(&postgres, EVERYBODY);
+    let app = format!(
+        "host=127.0.0.1 port={} user=app password=pw dbname=postgres sslmode=disable application_name=shop",
+        site.server.port
+    );
+    let shop = Job::new("psql")
+        .args(["-X", "-c", "select pg_sleep(300)"])
+        .arg(&app)
+        .start();
+    wait_for("the shop is there", SLOW, || {
+        let count = "select count(*) from pg_stat_activity where application_name = 'shop'";
+        site.server.sql(count).stdout.contains('1').then_some(())
+    });
+    let admin = format!(
+        "host=localhost port={} user=postgres dbname=postgres",
+        site.server.port
+    );
+    let mut pty = site.wizard(&admin);
+    pty.expect("wants the password of postgres");
+    pty.send("wrong\r");
+    pty.expect("password authentication failed");
+    pty.send("r");
+    pty.expect("wants the password of postgres");
+    pty.send("unspoken\r");
+    pty.expect("1 session of app on postgres from 127.0.0.1 (shop)");
+    try_it(&mut pty, "on", 0);
+    pty.send("k");
+    pty.expect("Kept:");
+    pty.send("\r");
+
+    // Who comes in is shown while it is watched, which Esc ends.
+    pty.expect("▸ ○ watch");
+    pty.send("\r");
+    pty.expect("◐ Watching");
+    pty.expect("1 session of app on postgres from 127.0.0.1 (shop)");
+    pty.send("\x1b");
+    pty.expect("✓ Watched");
+    pty.expect("would refuse 1");
+    pty.send("j\r");
+    pty.expect("it came without TLS, which would be rejected");
+    pty.send("\r");
+    pty.expect("Somebody would be turned away");
+    assert!(site.lets_in("sslmode=disable"));
+    pty.send("a");
+    pty.expect("[x]");
+    pty.send("\r");
+    pty.expect("Keep it?");
+    assert!(!site.lets_in("sslmode=disable") && site.verified());
+    pty.send("k");
+    pty.expect("--accept-lockout");
+    pty.send("q");
+    assert_eq!(pty.wait(), 0);
+    let shown = String::from_utf8_lossy(&pty.bytes()).into_owned();
+    assert!(!shown.contains("unspoken"), "the password was shown");
+    let kept = Job::new("grep")
+        .args(["-rl", "unspoken"])
+        .arg(&site.kit)
+        .arg(Account::current().home())
+        .run();
+    assert_eq!(kept.stdout, "", "the password was kept");
+    // The session that was there is there still: what is open is not touched.
+    let count = "select count(*) from pg_stat_activity where application_name = 'shop'";
+    assert!(site.server.sql(count).stdout.contains('1'));
+    site.server
+        .sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'shop'");
+    shop.finish();
+}
