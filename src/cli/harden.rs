@@ -185,8 +185,8 @@ fn show(proposal: &Proposal, survey: &Survey, output: Output) {
     for file in &proposal.files {
         output.diff(&file.diff);
     }
-    for one in proposal.settings.iter().flatten() {
-        output.diff(&altered(one, survey));
+    for (_, diff) in proposal.settings_diff(survey) {
+        output.diff(&diff);
     }
     if proposal.is_empty() {
         output.say("The server's files say all of it already");
@@ -204,21 +204,6 @@ fn show(proposal: &Proposal, survey: &Survey, output: Output) {
             output.say(format_args!("  {}", affected.sentence()));
         }
     }
-}
-
-/// A setting as a difference: value and source now, and then.
-fn altered(one: &Altered, survey: &Survey) -> String {
-    let (value, source) = survey.in_force.get(&one.name).cloned().unwrap_or_default();
-    let place = one
-        .place
-        .as_ref()
-        .map_or(source, |place| crate::pki::printable(place));
-    format!(
-        "--- {name} ({place})\n+++ {name} (ALTER SYSTEM)\n-{name} = '{value}'\n+{name} = '{after}'\n",
-        name = one.name,
-        value = crate::pki::printable(&value),
-        after = crate::pki::printable(&one.after)
-    )
 }
 
 fn tell_end(proposal: &Proposal, tried: &Tried, output: Output) {

@@ -53,10 +53,12 @@ mod tests {
 
     use crate::cli::args::{Cli, Command};
     use crate::cli::request::answers;
+    use crate::conninfo::{Conninfo, Keyword};
     use crate::setup::Answers;
     use crate::wizard::field::{Field, Kind};
+    use crate::wizard::harden::look;
     use crate::wizard::model::Model;
-    use crate::wizard::steps::command;
+    use crate::wizard::steps::{command, harden_command};
     use crate::wizard::theme::Theme;
 
     /// A command as a shell parts it into words.
@@ -88,6 +90,9 @@ mod tests {
                     Kind::Text if matches!(field, Field::Port | Field::Days | Field::CaDays | Field::PgVersion) => {
                         vec![(pick * 1000).to_string()]
                     }
+                    Kind::Text if field.is_conninfo() => {
+                        vec![Conninfo::new().with(Keyword::Host, text).to_keyword_value()]
+                    }
                     Kind::Text => vec![text],
                     Kind::List => vec![text; pick],
                 };
@@ -100,6 +105,20 @@ mod tests {
                 }
             }
             prop_assume!(!model.form.only_checks());
+            if model.form.hardens() {
+                // What the step does when it is entered: from these answers the server is looked at.
+                look(&mut model, true);
+                let cli = Cli::try_parse_from(words(&harden_command(&model))).unwrap();
+                let Some(Command::Harden(harden)) = cli.command else { panic!("it is no `harden`") };
+                let wish = model.harden.wish.clone().unwrap();
+                prop_assert_eq!(&cli.global.dir, &wish.kit);
+                prop_assert_eq!(&harden.config_dir, &wish.config_dir);
+                prop_assert_eq!(&harden.setup.passphrase_file, &wish.passphrase_file);
+                prop_assert_eq!(answers(&harden.setup).unwrap_or_default(), wish.flags);
+                let conninfo = Conninfo::parse(harden.conninfo.as_deref().unwrap_or_default()).unwrap();
+                prop_assert_eq!(conninfo, wish.conninfo);
+                return Ok(());
+            }
             let cli = Cli::try_parse_from(words(&command(&model))).unwrap();
             prop_assert_eq!(&cli.global.dir, &model.dir);
             let Some(Command::Up(up)) = cli.command else { panic!("it is no `up`") };

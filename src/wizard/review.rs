@@ -28,7 +28,7 @@ pub struct File {
     pub action: Action,
     /// Whether somebody edited what is there.
     pub edited: bool,
-    /// Permission bits.
+    /// Permission bits; none where it is no file.
     pub mode: u32,
     /// Its text, with the key of each line's explanation; empty where it is not for reading.
     pub lines: Vec<Line>,
@@ -129,29 +129,44 @@ impl Preview {
         }
     }
 
-    /// From what would change of a server that is there.
+    /// From what would change of a server that is there: files, and settings that are altered over SQL.
     #[must_use]
-    pub fn of_a_server(files: &[FileDiff]) -> Self {
-        let files = files
-            .iter()
-            .map(|file| File {
-                path: crate::pki::printable(&file.path.to_string_lossy()),
-                action: if file.is_new { Action::New } else { Action::Changed },
-                edited: false,
-                mode: file.mode,
-                lines: Vec::new(),
-                description: None,
-                // Its name and mode stand above it already.
-                diff: file
-                    .diff
-                    .lines()
-                    .enumerate()
-                    .filter(|(at, line)| *at > 1 || !(line.starts_with("--- ") || line.starts_with("+++ ")))
-                    .map(|(_, line)| line.to_owned())
-                    .collect(),
-            })
-            .collect();
-        Self { files, port: None }
+    pub fn of_a_server(files: &[FileDiff], settings: &[(String, String)]) -> Self {
+        // Name and mode stand above the difference already.
+        let diff = |diff: &str| {
+            let lines = diff.lines().enumerate();
+            lines
+                .filter(|(at, line)| *at > 1 || !(line.starts_with("--- ") || line.starts_with("+++ ")))
+                .map(|(_, line)| line.to_owned())
+                .collect()
+        };
+        let file = |path: String, action, mode, diff| File {
+            path,
+            action,
+            edited: false,
+            mode,
+            lines: Vec::new(),
+            description: None,
+            diff,
+        };
+        let written = files.iter().map(|one| {
+            let action = if one.is_new { Action::New } else { Action::Changed };
+            let path = crate::pki::printable(&one.path.to_string_lossy());
+            file(path, action, one.mode, diff(&one.diff))
+        });
+        // Where each comes from, and that it is altered, is for reading here.
+        let altered = settings.iter().map(|(name, text)| {
+            file(
+                name.clone(),
+                Action::Changed,
+                0,
+                text.lines().map(str::to_owned).collect(),
+            )
+        });
+        Self {
+            files: written.chain(altered).collect(),
+            port: None,
+        }
     }
 
     /// How many files are new, changed, removed, kept.

@@ -142,7 +142,7 @@ mod tests {
     fn no_character_of_a_password_is_shown_and_nothing_moves() {
         for (text, shown) in [
             ("host=db password=pw user=ann", "host=db password=•• user=ann"),
-            ("password = 'p w\\' x' host=db", "password = •••••••••• host=db"),
+            ("password = 'p w\\' x' host=db", "password = ••••••••• host=db"),
             ("user=ann password='open", "user=ann password=•••••"),
             ("sslpassword=x passfile=/a", "sslpassword=• passfile=/a"),
             ("host=db user=password", "host=db user=password"),

@@ -84,6 +84,26 @@ impl Proposal {
         self.impact.refused.iter().map(|affected| affected.sessions).sum()
     }
 
+    /// Each setting that is altered over SQL, as a difference: value and source now, and then.
+    #[must_use]
+    pub fn settings_diff(&self, survey: &Survey) -> Vec<(String, String)> {
+        let altered = |one: &Altered| {
+            let (value, source) = survey.in_force.get(&one.name).cloned().unwrap_or_default();
+            let place = one
+                .place
+                .as_ref()
+                .map_or(source, |place| crate::pki::printable(place));
+            format!(
+                "--- {name} ({place})\n+++ {name} (ALTER SYSTEM)\n-{name} = '{value}'\n+{name} = '{after}'\n",
+                name = one.name,
+                value = crate::pki::printable(&value),
+                after = crate::pki::printable(&one.after)
+            )
+        };
+        let settings = self.settings.iter().flatten();
+        settings.map(|one| (one.name.clone(), altered(one))).collect()
+    }
+
     /// The project directory.
     #[must_use]
     pub fn project_dir(&self) -> &Path {

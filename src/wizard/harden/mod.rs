@@ -176,6 +176,8 @@ pub struct Attempt {
     pub journey: Journey,
     /// What was proven so far.
     pub probes: Vec<Probe>,
+    /// Whether the person had accepted that somebody is turned away.
+    pub accepted: bool,
 }
 
 /// How far a try is.

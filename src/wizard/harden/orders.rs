@@ -156,6 +156,7 @@ pub fn begin(model: &mut Model) -> Vec<Effect> {
             ..Journey::default()
         },
         probes: Vec::new(),
+        accepted: model.harden.plan.accepted,
     };
     let (_, seconds) = WITHIN[model.harden.within];
     order(model, Order::Try(seconds))

@@ -36,6 +36,7 @@ fn screens() -> Vec<(&'static str, String)> {
         }
         stage.keys("Enter");
     }
+    screens.extend(super::harden::screens(SIZE));
     screens
 }
 

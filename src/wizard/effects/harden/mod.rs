@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use crate::conninfo::{Environment, Keyword};
+use crate::conninfo::{Conninfo, Environment, Keyword};
 use crate::dial::Deadline;
 use crate::engine::harden::{self as engine, Fate, Hardening, Proposal, Survey};
 use crate::engine::{self as journeys, Error, Means, Renew, Request, Secrets, Teller};
@@ -143,12 +143,11 @@ impl Work {
 
     async fn look(&mut self) -> Overtaken {
         self.release().await;
-        let Some(wish) = self.wish.clone() else {
+        let (Some(wish), Some(admin)) = (self.wish.clone(), self.admin()) else {
             return None;
         };
-        let password = self.password.clone();
         let work = async {
-            let mut hardening = hardening(&wish, password)?;
+            let mut hardening = hardening(&wish, admin)?;
             engine::settle(&wish.kit, &Teller::silent())?;
             let survey = Box::pin(engine::survey(&hardening)).await?;
             let standing = engine::standing(&mut hardening, &survey).await?;
@@ -227,7 +226,7 @@ impl Work {
             Err(order) => return order,
             Ok(Ok(proposal)) => {
                 let facts = facts(&proposal, &held.survey);
-                let preview = Preview::of_a_server(&proposal.files);
+                let preview = Preview::of_a_server(&proposal.files, &proposal.settings_diff(&held.survey));
                 self.tell.say(Happens::Proposed(Ok((preview, facts))));
                 self.proposal = Some(proposal);
             }
@@ -241,7 +240,7 @@ impl Work {
             self.tell.say(Happens::Tried(Err(gone())));
             return None;
         };
-        if held.survey.reach.is_err() && !proposal.is_empty() {
+        if !proposal.is_within_reach(&held.survey) && !proposal.is_empty() {
             let written = engine::bundle(&held.survey, proposal);
             self.tell.say(Happens::Tried(
                 written
@@ -326,9 +325,18 @@ impl Work {
         }
     }
 
+    /// How the administrator logs in, with what was typed.
+    fn admin(&self) -> Option<Conninfo> {
+        let mut conninfo = self.wish.as_ref()?.conninfo.clone();
+        if let Some(password) = &self.password {
+            conninfo.set_secret(Keyword::Password, password.clone());
+        }
+        Some(conninfo)
+    }
+
     /// Takes back what is not decided, and tells how it is then.
     fn go_back(&self, kit: &PathBuf, says: &str) {
-        let ended = match engine::go_back(kit) {
+        let ended = match engine::go_back(kit, self.admin().as_ref()) {
             Ok(true) => Ended::Back(says.to_owned()),
             Ok(false) if matches!(engine::fate(kit), Ok(Fate::Kept)) => Ended::Kept,
             Ok(false) => Ended::Back(says.to_owned()),
@@ -359,11 +367,7 @@ async fn or_order<T>(
     }
 }
 
-fn hardening(wish: &Wish, password: Option<SecretString>) -> Result<Hardening, Error> {
-    let mut conninfo = wish.conninfo.clone();
-    if let Some(password) = password {
-        conninfo.set_secret(Keyword::Password, password);
-    }
+fn hardening(wish: &Wish, conninfo: Conninfo) -> Result<Hardening, Error> {
     let now = OffsetDateTime::now_utc();
     let mut secrets = Secrets::default();
     secrets.key_passphrase = match &wish.passphrase_file {

@@ -45,7 +45,12 @@ pub fn facts(proposal: &Proposal, survey: &Survey) -> Facts {
         looked_at: impact.looked_at,
         turns_away: proposal.turns_away().map(|(why, _)| printable(&why)),
         notes: proposal.notes.iter().map(|note| printable(note)).collect(),
-        out_of_reach: survey.reach.as_ref().err().map(|why| printable(why)),
+        out_of_reach: survey
+            .reach
+            .as_ref()
+            .err()
+            .filter(|_| !proposal.is_within_reach(survey))
+            .map(|why| printable(why)),
     }
 }
 

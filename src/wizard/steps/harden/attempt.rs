@@ -85,9 +85,7 @@ pub fn command(model: &Model) -> String {
         .as_ref()
         .map(|wish| wish.conninfo.to_keyword_value())
         .unwrap_or_default();
-    if !conninfo.is_empty() {
-        words.push(shell(&conninfo));
-    }
+    words.push(shell(&conninfo));
     for field in Field::ALL.into_iter().filter(|field| form.asks(*field)) {
         let spec = field.spec();
         let is_choice = spec.kind.is_choice() && field != Field::Algorithm;
@@ -99,7 +97,7 @@ pub fn command(model: &Model) -> String {
         }
     }
     words.extend(["--stage".to_owned(), model.harden.stage.name().to_owned()]);
-    if model.harden.plan.accepted {
+    if model.harden.attempt.accepted {
         words.push("--accept-lockout".to_owned());
     }
     let (_, seconds) = WITHIN[model.harden.within];
@@ -251,7 +249,7 @@ fn proven(page: &mut Page, model: &Model, columns: usize) {
         model.harden.attempt.state,
         State::Waiting(_) | State::Keeping | State::Kept | State::WasInForce
     ) {
-        for says in ["you can log in anew", "your session is still open"] {
+        for says in ["you can log in anew", "your session goes on"] {
             rows.push(("✓", theme.good(), says.to_owned()));
         }
     }

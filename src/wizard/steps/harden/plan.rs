@@ -133,17 +133,22 @@ fn head(model: &Model, columns: usize) -> Page {
         .review
         .preview()
         .map_or([0; 4], |preview| preview.counts());
-    let files = match (new, changed) {
-        (0, 0) => "its files say all of it already; it is only proven".to_owned(),
-        (0, changed) => format!("{changed} changed"),
-        (new, 0) => format!("{new} new"),
-        (new, changed) => format!("{new} new, {changed} changed"),
+    // What is no file has no mode: it is a setting.
+    let is_sql = harden
+        .plan
+        .review
+        .preview()
+        .is_some_and(|preview| preview.files.iter().any(|file| file.mode == 0));
+    let changes = match (new, changed) {
+        (0, 0) => "Its files say all of it already; it is only proven.".to_owned(),
+        (0, 1) if is_sql => "1 setting, by ALTER SYSTEM. Nothing is written yet.".to_owned(),
+        (0, many) if is_sql => format!("{many} settings, by ALTER SYSTEM. Nothing is written yet."),
+        (0, changed) => format!("Files: {changed} changed. Nothing is written yet."),
+        (new, 0) => format!("Files: {new} new. Nothing is written yet."),
+        (new, changed) => format!("Files: {new} new, {changed} changed. Nothing is written yet."),
     };
     page.words(
-        &format!(
-            "{stage}: {}. Files: {files}. Nothing is written yet.",
-            stage.means()
-        ),
+        &format!("{stage}: {}. {changes}", stage.means()),
         columns,
         0,
         theme.bold(),
@@ -204,7 +209,7 @@ fn impact(model: &Model, page: &mut Page, columns: usize) {
     } else if facts.refused.is_empty() && facts.unsure.is_empty() {
         let says = match (facts.looked_at, model.harden.stage) {
             (_, Stage::On | Stage::Watch) => "Nobody is turned away.".to_owned(),
-            (0, _) => "Nobody else was ever seen: watch for a while first, or know your clients.".to_owned(),
+            (0, _) => "Nobody else was seen yet: watch first, unless you know who comes in.".to_owned(),
             (1, _) => "The one kind of session that was seen would still come in.".to_owned(),
             (many, _) => format!("All {many} kinds of sessions that were seen would still come in."),
         };

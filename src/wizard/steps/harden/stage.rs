@@ -140,7 +140,7 @@ fn survey(model: &Model, found: &Found, columns: usize) -> Page {
     let without = match &found.plaintext[..] {
         [] => "nobody is in without TLS now".to_owned(),
         [first] => first.clone(),
-        [first, rest @ ..] => format!("{first}, and {} more kinds", rest.len()),
+        [first, rest @ ..] => format!("{first}, and {} more", rest.len()),
     };
     page.pair("Without TLS", &without, columns, 13, styles);
     page

@@ -43,12 +43,28 @@ pub fn walk(review: &mut Review, action: Action) -> Option<bool> {
 /// What is shown of a file.
 fn lines(file: &File, diff: bool) -> Vec<String> {
     if diff {
-        return file.diff.clone();
+        return file.diff.iter().map(|line| untabbed(line)).collect();
     }
     match &file.description {
         Some(description) => vec![visible(description)],
         None => file.lines.iter().map(|line| visible(&line.text)).collect(),
     }
+}
+
+/// A line of a difference with blanks for tabs, as wide as a terminal has them: a cell holds none.
+fn untabbed(line: &str) -> String {
+    const STOP: usize = 8;
+    let mut out = String::new();
+    for c in line.chars() {
+        if c == '\t' {
+            // The sign in front is no part of the line.
+            let at = width(&out).saturating_sub(1);
+            out.extend(std::iter::repeat_n(' ', STOP - at % STOP));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Draws them; `below` is what there is to say of the one that is looked at.
@@ -116,7 +132,11 @@ fn content(review: &Review, below: &dyn Fn(usize) -> Page, canvas: &mut Canvas<'
     let theme = canvas.theme;
     let Some(file) = review.looked_at() else { return };
     let columns = usize::from(area.width);
-    let state = format!("{} · {:04o}", word(file.action), file.mode);
+    let mode = match file.mode {
+        0 => String::new(),
+        mode => format!(" · {mode:04o}"),
+    };
+    let state = format!("{}{mode}", word(file.action));
     let room = columns.saturating_sub(state.chars().count() + 1);
     let name = match file.path.rsplit_once('/') {
         Some((_, name)) if width(&file.path) > room => name,

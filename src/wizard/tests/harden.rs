@@ -1,0 +1,327 @@
+//! Hardening a server that is there: the path's screens and keys, without a server.
+
+use std::time::Duration;
+
+use super::stage::Stage as Scene;
+use crate::engine::harden::{FileDiff, Standing, promises};
+use crate::engine::{Event, Step as Part};
+use crate::harden::Stage;
+use crate::verify::Outcome;
+use crate::wizard::field::Field;
+use crate::wizard::harden::{
+    AttemptState, Ended, Facts, Found, Looked, Message as Happens, Met, Order, Tried,
+};
+use crate::wizard::message::{Effect, Failure, Message};
+use crate::wizard::model::Popup;
+use crate::wizard::review::Preview;
+use crate::wizard::steps::{harden_command, place};
+use crate::wizard::theme::Theme;
+
+const SIZES: [(u16, u16); 2] = [(80, 24), (120, 40)];
+const ADMIN: &str = "host=/run/postgresql user=postgres";
+
+impl Scene {
+    /// At the stages, while the server is looked at.
+    fn harden(size: (u16, u16)) -> Self {
+        let mut stage = Self::new(size);
+        stage
+            .keys("Down Down Down Enter")
+            .type_in(ADMIN)
+            .keys("Enter Enter");
+        stage
+    }
+
+    fn server_says(&mut self, message: Happens) -> &mut Self {
+        self.send(Message::Harden(self.model.harden.number, message))
+    }
+
+    /// The order that was given last.
+    #[track_caller]
+    fn ordered(&self) -> &Order {
+        let order = self.effects.iter().find_map(|effect| match effect {
+            Effect::Harden(_, order) => Some(order),
+            _ => None,
+        });
+        order.unwrap_or_else(|| panic!("{:?}", self.effects))
+    }
+}
+
+/// The screens of the path that people see elsewhere.
+pub fn screens(size: (u16, u16)) -> Vec<(&'static str, String)> {
+    let mut stage = Scene::harden(size);
+    stage.server_says(Happens::Looked(Ok(found(&[Stage::On], Some(Stage::Watch)))));
+    let stages = stage.text();
+    stage
+        .keys("Down Enter")
+        .server_says(Happens::Proposed(Ok(proposed())));
+    let plan = stage.text();
+    stage.keys("a Enter");
+    told(&mut stage);
+    proven(&mut stage);
+    stage.server_says(Happens::Tried(Ok(Tried::Waits(60))));
+    stage.server_says(Happens::Left(57));
+    vec![("stage", stages), ("plan", plan), ("try", stage.text())]
+}
+
+/// Every promise of the stage holds.
+fn proven(stage: &mut Scene) {
+    for id in promises(Stage::Require) {
+        let probe = super::stage::probe(*id, Outcome::Holds);
+        stage.server_says(Happens::Told(Event::Probe(probe)));
+    }
+    stage.server_says(Happens::Told(Event::Done {
+        step: Part::Verify,
+        note: "7 promises tested".into(),
+        took: Duration::from_millis(58),
+    }));
+}
+
+/// Plays a script at both sizes.
+fn play(script: impl Fn(&mut Scene)) {
+    for size in SIZES {
+        script(&mut Scene::harden(size));
+    }
+}
+
+fn found(done: &[Stage], next: Option<Stage>) -> Found {
+    let standing = [Stage::On, Stage::Require, Stage::Mtls, Stage::Floor].map(|stage| Standing {
+        stage,
+        in_files: done.contains(&stage),
+        would_refuse: match stage {
+            Stage::Require => 3,
+            Stage::Mtls => 4,
+            _ => 0,
+        },
+    });
+    Found {
+        version: "17.10".into(),
+        files: [
+            "/etc/postgresql/17/main/postgresql.conf".into(),
+            "/etc/postgresql/17/main/pg_hba.conf".into(),
+        ],
+        tls: !done.is_empty(),
+        out_of_reach: None,
+        sessions: 4,
+        plaintext: vec![
+            "3 sessions of app on shop from 10.0.0.5 (shop-web)".into(),
+            "1 session of backup on shop from 10.0.0.9 (pg_dump)".into(),
+        ],
+        standing: standing.to_vec(),
+        next,
+        kit: "/root/shop-db".into(),
+    }
+}
+
+const DIFF: &str = "--- /etc/postgresql/17/main/pg_hba.conf\n+++ /etc/postgresql/17/main/pg_hba.conf\n@@ -1,4 +1,6 @@\n local   all   postgres                 peer\n # the shop\n-host    all   all      10.0.0.0/24     scram-sha-256\n+hostnossl all all all reject\n+hostnossl replication all all reject\n+hostssl all   all      10.0.0.0/24     scram-sha-256\n";
+
+fn proposed() -> (Preview, Facts) {
+    let files = [FileDiff {
+        path: "/etc/postgresql/17/main/pg_hba.conf".into(),
+        is_new: false,
+        mode: 0o640,
+        diff: DIFF.into(),
+    }];
+    let met = |says: &str, with_tls: &str| Met {
+        says: says.into(),
+        more: vec![
+            "decided by /etc/postgresql/17/main/pg_hba.conf:3 hostnossl all all all reject".into(),
+            with_tls.into(),
+        ],
+    };
+    let facts = Facts {
+        refused: vec![
+            met(
+                "3 sessions of app from 10.0.0.5 (shop-web): it came without TLS, which would be rejected",
+                "with TLS it would come in: sslmode=require or better on its side is enough",
+            ),
+            met(
+                "1 session of backup from 10.0.0.9 (pg_dump): it came without TLS, which would be rejected",
+                "with TLS it would come in: sslmode=require or better on its side is enough",
+            ),
+        ],
+        looked_at: 4,
+        turns_away: Some("4 sessions that were seen would be refused".into()),
+        ..Facts::default()
+    };
+    (Preview::of_a_server(&files, &[]), facts)
+}
+
+fn told(stage: &mut Scene) {
+    let done = |step, note: &str, ms| Event::Done {
+        step,
+        note: note.into(),
+        took: Duration::from_millis(ms),
+    };
+    for event in [
+        Event::Begin(Part::Write),
+        done(Part::Write, "1 of the server's files written", 91),
+        Event::Begin(Part::Reload),
+        done(Part::Reload, "the server has read its files again", 24),
+        Event::Begin(Part::Verify),
+    ] {
+        stage.server_says(Happens::Told(event));
+    }
+}
+
+#[test]
+fn a_stage_is_looked_at_planned_tried_and_kept() {
+    play(|stage| {
+        assert!(matches!(stage.ordered(), Order::Look(_)));
+        stage.shot("harden_looking");
+        stage.server_says(Happens::Looked(Ok(found(&[Stage::On], Some(Stage::Watch)))));
+        stage.shot("harden_stage");
+        stage.keys("Right Enter");
+        assert!(matches!(stage.ordered(), Order::Watch(length) if *length == Duration::from_secs(3600)));
+        stage.server_says(Happens::Seen(found(&[], None).plaintext, 42));
+        stage
+            .server_says(Happens::Tick(Duration::from_secs(21)))
+            .shot("harden_watching");
+        // It can be ended before its time, and moves nowhere meanwhile.
+        stage.keys("Down Enter");
+        assert_eq!(stage.model.harden.stage, Stage::Watch);
+        stage.keys("Esc");
+        assert!(matches!(stage.ordered(), Order::Stop));
+        stage.server_says(Happens::Watched(Ok(found(&[], None).plaintext)));
+        assert!(matches!(stage.ordered(), Order::Look(_)));
+        stage.server_says(Happens::Looked(Ok(found(&[Stage::On], Some(Stage::Watch)))));
+        stage.keys("Down Enter").shot("harden_plan_pending");
+        assert!(matches!(stage.ordered(), Order::Propose(Stage::Require)));
+        stage
+            .server_says(Happens::Proposed(Ok(proposed())))
+            .shot("harden_plan");
+        // Nobody is turned away unasked.
+        stage.keys("Enter");
+        assert_eq!(stage.model.at, place("plan"));
+        stage.keys("w").shot("harden_for_whom");
+        stage.keys("Esc a - Enter");
+        assert!(matches!(stage.ordered(), Order::Try(30)));
+        told(stage);
+        for id in &promises(Stage::Require)[..4] {
+            let probe = super::stage::probe(*id, Outcome::Holds);
+            stage.server_says(Happens::Told(Event::Probe(probe)));
+        }
+        stage
+            .server_says(Happens::Tick(Duration::from_millis(420)))
+            .shot("harden_trying");
+        proven(stage);
+        stage.server_says(Happens::Tried(Ok(Tried::Waits(30))));
+        stage.server_says(Happens::Left(17)).shot("harden_countdown");
+        // Enter keeps nothing, nobody walks away from it, and leaving is asked about.
+        stage.keys("Enter 1");
+        assert_eq!(stage.model.harden.attempt.state, AttemptState::Waiting(17));
+        assert_eq!(stage.model.at, place("try"));
+        stage.keys("q").shot("harden_leave");
+        stage.keys("Esc k");
+        assert!(matches!(stage.ordered(), Order::Keep));
+        stage.server_says(Happens::Ended(Ended::Kept)).shot("harden_kept");
+        assert_eq!(
+            harden_command(&stage.model),
+            "pgtls harden 'host=/run/postgresql user=postgres' --stage require --accept-lockout --confirm-within 30"
+        );
+        // On from there is a look at how the server stands now.
+        stage.keys("Enter");
+        assert_eq!(stage.model.at, place("stage"));
+        assert!(matches!(stage.ordered(), Order::Look(_)));
+    });
+}
+
+#[test]
+fn a_stage_that_is_not_kept_goes_back() {
+    let mut stage = Scene::harden((80, 24));
+    stage.server_says(Happens::Looked(Ok(found(&[], Some(Stage::On)))));
+    stage.keys("Enter");
+    let (preview, _) = proposed();
+    stage.server_says(Happens::Proposed(Ok((preview, Facts::default()))));
+    stage.keys("Enter");
+    assert!(matches!(stage.ordered(), Order::Try(60)));
+    stage.keys("Esc");
+    assert!(
+        matches!(stage.ordered(), Order::Stop),
+        "broken off while it is proven"
+    );
+    stage.server_says(Happens::Ended(Ended::Back(
+        "Broken off, and everything is as it was.".into(),
+    )));
+    stage.shot("harden_back");
+    // What it found before is about another server now.
+    assert!(matches!(stage.model.harden.looked, Looked::None));
+}
+
+#[test]
+fn what_stands_in_the_way_is_said_with_what_to_do() {
+    play(|stage| {
+        stage.server_says(Happens::Looked(Err(Failure {
+            what: "Patroni writes this server's configuration (patroni.dynamic.json is in the data directory), and would overwrite ours"
+                .into(),
+            remedies: vec!["change it there: `patronictl edit-config`".into()],
+            log: Vec::new(),
+            step: Some("server"),
+        })));
+        stage.shot("harden_refused");
+        stage.keys("g");
+        assert_eq!(stage.model.at, place("server"));
+    });
+}
+
+#[test]
+fn a_password_is_typed_unseen() {
+    play(|stage| {
+        stage
+            .server_says(Happens::Password("postgres".into()))
+            .shot("harden_password");
+        stage
+            .type_in("hunter2x")
+            .keys("Back")
+            .shot("harden_password_typed");
+        assert!(!format!("{:?}", stage.model).contains("hunter"));
+        stage.keys("Enter");
+        assert!(matches!(stage.ordered(), Order::Password(_)));
+        assert!(!format!("{:?} {:?}", stage.model, stage.effects).contains("hunter"));
+        // Without one nobody logs in.
+        stage
+            .server_says(Happens::Password("postgres".into()))
+            .keys("Esc");
+        assert!(matches!(stage.model.harden.looked, Looked::Failed(_)));
+        // In the connection string it is not shown either, and not kept.
+        stage
+            .keys("Esc Esc")
+            .type_in(" password=hunter2")
+            .shot("harden_masked");
+        assert_eq!(
+            stage.model.form.given(Field::Admin),
+            [format!("{ADMIN} password=hunter2")]
+        );
+        let kept = crate::wizard::resume::Kept::of(&stage.model).unwrap();
+        assert!(!format!("{kept:?}").contains("hunter"));
+    });
+}
+
+#[test]
+fn what_an_overtaken_order_tells_is_nothing_any_more() {
+    let mut stage = Scene::harden((80, 24));
+    let number = stage.model.harden.number;
+    stage.keys("Esc Esc").type_in(" port=5433").keys("Enter Enter");
+    stage.send(Message::Harden(number, Happens::Looked(Ok(found(&[], None)))));
+    assert!(matches!(stage.model.harden.looked, Looked::Running));
+    stage.send(Message::Harden(number, Happens::Password("postgres".into())));
+    assert!(!matches!(stage.model.popup, Some(Popup::Password(..))));
+}
+
+#[test]
+fn without_colour_and_unicode_it_says_the_same() {
+    let mut stage = Scene::harden((80, 24));
+    stage.model.theme = Theme {
+        colour: false,
+        unicode: false,
+    };
+    stage.server_says(Happens::Looked(Ok(found(&[Stage::On], Some(Stage::Watch)))));
+    stage
+        .keys("Down Enter")
+        .server_says(Happens::Proposed(Ok(proposed())));
+    stage.keys("a Enter");
+    told(&mut stage);
+    stage
+        .server_says(Happens::Tried(Ok(Tried::Waits(60))))
+        .shot("harden_plain");
+    assert!(stage.text().is_ascii(), "{}", stage.text());
+}
