@@ -137,6 +137,13 @@ impl Linear {
                 "write" => self.write().await?,
                 "verify" => self.verify().await?,
                 "connect" => self.connect().await?,
+                "stage" => {
+                    let command = super::steps::harden_command(&self.model);
+                    self.say(&format!(
+                        "On lines a stage is tried by the command itself: {command}"
+                    ))?;
+                    return Ok(());
+                }
                 _ => self.questions(backwards).await?,
             };
             backwards = matches!(next, Next::Back);
