@@ -279,6 +279,25 @@ impl Field {
         matches!(self, Self::Conninfo | Self::Admin)
     }
 
+    /// The same of a question about a server that is there.
+    fn of_a_server(self) -> Spec {
+        let spec = |label, flag, key, without| Spec {
+            asked: Form::hardens,
+            without,
+            ..spec(label, flag, key, Kind::Text)
+        };
+        match self {
+            Self::Admin => spec("Log in by", "", "admin", "as psql would, by PG* variables"),
+            Self::ConfigDir => spec(
+                "Its files are in",
+                "--config-dir",
+                "config-dir",
+                "where the server says",
+            ),
+            _ => spec("Keep the books in", "--dir", "kit", "this directory"),
+        }
+    }
+
     /// What there is to know about it.
     #[must_use]
     pub fn spec(self) -> Spec {
@@ -293,21 +312,7 @@ impl Field {
                 without: "this project's own server",
                 ..spec("Server", "", "conninfo", Text)
             },
-            Self::Admin => Spec {
-                asked: Form::hardens,
-                without: "as psql would, by PG* variables",
-                ..spec("Log in by", "", "admin", Text)
-            },
-            Self::ConfigDir => Spec {
-                asked: Form::hardens,
-                without: "where the server says",
-                ..spec("Its files are in", "--config-dir", "config-dir", Text)
-            },
-            Self::Kit => Spec {
-                asked: Form::hardens,
-                without: "this directory",
-                ..spec("Keep the books in", "--dir", "kit", Text)
-            },
+            Self::Admin | Self::ConfigDir | Self::Kit => self.of_a_server(),
             Self::PgVersion => Spec {
                 asked: |form| runs_here(form) || runs_in_docker(form),
                 without: "the newest there is",

@@ -53,7 +53,7 @@ pub struct Wish {
 #[derive(Debug, Clone)]
 pub enum Order {
     /// Log in and look.
-    Look(Wish),
+    Look(Box<Wish>),
     /// The same, with this password.
     Password(SecretString),
     /// Look for a while at who comes in.
@@ -119,7 +119,7 @@ pub fn look(model: &mut Model, again: bool) -> Vec<Effect> {
     harden.looked = Looked::Running;
     harden.plan = Plan::default();
     harden.attempt = Attempt::default();
-    order(model, Order::Look(wish))
+    order(model, Order::Look(Box::new(wish)))
 }
 
 /// Looks for the chosen time at who comes in.

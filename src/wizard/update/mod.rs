@@ -414,10 +414,11 @@ fn clicked(model: &mut Model, target: Target) -> Vec<Effect> {
                 model.tab = item;
             } else if model.at == place("plan") {
                 model.harden.plan.review.at_file(item);
-            } else if let Some(stage) = Stage::ALL.get(item).filter(|_| model.at == place("stage")) {
-                if model.harden.found().is_some() && !model.harden.is_watching() {
-                    model.harden.stage = *stage;
-                }
+            } else if let Some(stage) = Stage::ALL.get(item).filter(|_| model.at == place("stage"))
+                && model.harden.found().is_some()
+                && !model.harden.is_watching()
+            {
+                model.harden.stage = *stage;
             }
             Vec::new()
         }

@@ -5,7 +5,7 @@ mod words;
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -43,16 +43,15 @@ impl Hand {
         let tell = messages.clone();
         let lost = Message::Noted(defect().what);
         let thread = spawn(messages, lost, move || async move {
-            Work {
+            let work = Work {
                 tell: Tell(tell, 0),
                 orders: received,
                 password: None,
                 wish: None,
                 held: None,
                 proposal: None,
-            }
-            .run()
-            .await;
+            };
+            Box::pin(work.run()).await;
         });
         Self { orders, thread }
     }
@@ -114,7 +113,7 @@ impl Work {
                     {
                         self.password = None;
                     }
-                    self.wish = Some(wish);
+                    self.wish = Some(*wish);
                     self.look().await
                 }
                 Order::Password(password) => {
@@ -285,7 +284,7 @@ impl Work {
     }
 
     /// Waits until somebody decides: the person here, or elsewhere, or the watchdog.
-    async fn wait(&mut self, kit: &PathBuf) -> Overtaken {
+    async fn wait(&mut self, kit: &Path) -> Overtaken {
         const BACK: &str = "Taken back, as you said: everything is as it was.";
         loop {
             tokio::select! {
@@ -335,11 +334,10 @@ impl Work {
     }
 
     /// Takes back what is not decided, and tells how it is then.
-    fn go_back(&self, kit: &PathBuf, says: &str) {
+    fn go_back(&self, kit: &Path, says: &str) {
         let ended = match engine::go_back(kit, self.admin().as_ref()) {
-            Ok(true) => Ended::Back(says.to_owned()),
             Ok(false) if matches!(engine::fate(kit), Ok(Fate::Kept)) => Ended::Kept,
-            Ok(false) => Ended::Back(says.to_owned()),
+            Ok(_) => Ended::Back(says.to_owned()),
             Err(error) => Ended::Back(format!(
                 "The watchdog takes it back; here it could not be done: {}",
                 sentence(&error)
@@ -369,10 +367,12 @@ async fn or_order<T>(
 
 fn hardening(wish: &Wish, conninfo: Conninfo) -> Result<Hardening, Error> {
     let now = OffsetDateTime::now_utc();
-    let mut secrets = Secrets::default();
-    secrets.key_passphrase = match &wish.passphrase_file {
-        Some(file) => Some(journeys::secret("the passphrase file", file)?),
-        None => passphrase(),
+    let secrets = Secrets {
+        key_passphrase: match &wish.passphrase_file {
+            Some(file) => Some(journeys::secret("the passphrase file", file)?),
+            None => passphrase(),
+        },
+        ..Secrets::default()
     };
     Ok(Hardening {
         conninfo,

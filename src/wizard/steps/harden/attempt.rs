@@ -129,7 +129,7 @@ fn page(model: &Model, columns: usize) -> Page {
         State::None => ("○", theme.dim(), "Not begun".to_owned()),
         State::Running => ("◐", theme.accent(), format!("Trying {stage}, {elapsed}")),
         State::Stopping => ("◐", theme.warn(), format!("Breaking off, {elapsed}")),
-        State::Waiting(_) => (
+        State::Waiting(_) | State::WasInForce => (
             "✓",
             theme.good(),
             format!("In force and proven: {}", stage.means()),
@@ -137,11 +137,6 @@ fn page(model: &Model, columns: usize) -> Page {
         State::Keeping => ("◐", theme.accent(), "Keeping it".to_owned()),
         State::GoingBack => ("◐", theme.warn(), "Going back".to_owned()),
         State::Kept => ("✓", theme.good(), format!("Kept: {}", stage.means())),
-        State::WasInForce => (
-            "✓",
-            theme.good(),
-            format!("In force and proven: {}", stage.means()),
-        ),
         State::Back(_) => ("○", theme.warn(), format!("{stage} is not in force")),
         State::Failed(_) => ("✗", theme.bad(), format!("{stage} is not in force")),
         State::Bundled(_) => (

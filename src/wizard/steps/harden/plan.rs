@@ -10,7 +10,7 @@ use super::super::super::harden::{WITHIN, propose};
 use super::super::super::keymap::Action;
 use super::super::super::message::Effect;
 use super::super::super::model::{Model, Popup};
-use super::super::super::review::State;
+use super::super::super::review::{Preview, State};
 use super::super::super::widgets::{Canvas, Page, Row, visible};
 use super::super::Step;
 use super::super::review::{files, walk};
@@ -128,18 +128,14 @@ fn head(model: &Model, columns: usize) -> Page {
     let facts = &harden.plan.facts;
     let stage = harden.stage;
     let mut page = Page::default();
-    let [new, changed, ..] = harden
-        .plan
-        .review
-        .preview()
-        .map_or([0; 4], |preview| preview.counts());
+    let [new, changed, ..] = harden.plan.review.preview().map_or([0; 4], Preview::counts);
     // What is no file has no mode: it is a setting.
     let is_sql = harden
         .plan
         .review
         .preview()
         .is_some_and(|preview| preview.files.iter().any(|file| file.mode == 0));
-    let changes = match (new, changed) {
+    let what = match (new, changed) {
         (0, 0) => "Its files say all of it already; it is only proven.".to_owned(),
         (0, 1) if is_sql => "1 setting, by ALTER SYSTEM. Nothing is written yet.".to_owned(),
         (0, many) if is_sql => format!("{many} settings, by ALTER SYSTEM. Nothing is written yet."),
@@ -148,7 +144,7 @@ fn head(model: &Model, columns: usize) -> Page {
         (new, changed) => format!("Files: {new} new, {changed} changed. Nothing is written yet."),
     };
     page.words(
-        &format!("{stage}: {}. {changes}", stage.means()),
+        &format!("{stage}: {}. {what}", stage.means()),
         columns,
         0,
         theme.bold(),
