@@ -68,7 +68,7 @@ pub fn run(global: &Global, args: &DemoArgs, accessible: bool, output: Output) -
     );
     lesson.scene = scenes[0];
     let began = OffsetDateTime::now_utc().unix_timestamp();
-    let shown = wizard::show(Showing {
+    let (over, recorder) = wizard::show(Showing {
         lesson,
         theme: Theme {
             colour: colour(global.color),
@@ -77,10 +77,10 @@ pub fn run(global: &Global, args: &DemoArgs, accessible: bool, output: Output) -
         terminal,
         recorder: args.record.as_ref().map(|_| Recorder::default()),
     })?;
-    for says in &shown.left {
+    for says in &over.left {
         output.remark(says);
     }
-    if let (Some(file), Some(recorder)) = (&args.record, shown.recorder) {
+    if let (Some(file), Some(recorder)) = (&args.record, recorder) {
         for (file, text) in recordings(file, &recorder, began) {
             publish(&file, text.as_bytes(), 0o644).map_err(|error| Error::File {
                 what: "the recording (--record)",
@@ -91,9 +91,17 @@ pub fn run(global: &Global, args: &DemoArgs, accessible: bool, output: Output) -
             output.remark(format_args!("recorded {}", file.display()));
         }
     }
-    Ok(match shown.end {
+    if let Some(failure) = over.failed {
+        // The screen that said so is gone.
+        output.remark(format_args!("the lesson could not go on: {}", failure.what));
+        for remedy in &failure.remedies {
+            output.remark(format_args!("  {remedy}"));
+        }
+        return Ok(Exit::Environment);
+    }
+    Ok(match over.end {
         // That nothing stays is a promise too.
-        End::Left if !shown.left.is_empty() => Exit::Broken,
+        End::Left if !over.left.is_empty() => Exit::Broken,
         End::Left => Exit::Holds,
         End::Signal(name) => {
             output.remark(format_args!("the lesson was ended by {name}"));
@@ -117,6 +125,8 @@ fn playground(global: &Global, args: &DemoArgs, output: Output) -> Result<Playgr
     if let Some(key) = yours.locked_key() {
         yours.key_passphrase = Prompt::new(global).passphrase(None, &[&key])?;
     }
+    // Before any screen is drawn.
+    drive(yours.is_here())?;
     Ok(Playground::Yours(yours))
 }
 

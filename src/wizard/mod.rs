@@ -51,7 +51,7 @@ use lesson::Lesson;
 use message::Effect;
 use model::Model;
 use record::Recorder;
-pub use terminal::End;
+pub use terminal::{End, Over};
 use theme::Theme;
 
 /// How the wizard talks.
@@ -80,7 +80,7 @@ pub fn run(dir: &Path, theme: Theme, face: Face) -> Result<End, Error> {
             // Its own colours are taken off: crossterm's way of doing that would take bold and reversed off too.
             crossterm::style::force_color_output(true);
             let ended = runtime.block_on(terminal::run(model, vec![Effect::Look], None));
-            ended.map(|(end, _)| end)
+            ended.map(|over| over.end)
         }
         Face::Lines => runtime.block_on(linear::run(model)),
     };
@@ -101,19 +101,8 @@ pub struct Showing {
     pub recorder: Option<Recorder>,
 }
 
-/// A lesson that was shown.
-#[derive(Debug)]
-pub struct Shown {
-    /// How it ended.
-    pub end: End,
-    /// The recording.
-    pub recorder: Option<Recorder>,
-    /// What could not be removed behind it, in words.
-    pub left: Vec<String>,
-}
-
-/// Shows a lesson.
-pub fn show(showing: Showing) -> Result<Shown, Error> {
+/// Shows a lesson; gives the recording back.
+pub fn show(showing: Showing) -> Result<(Over, Option<Recorder>), Error> {
     /// The screen that nobody sees.
     const SIZE: (u16, u16) = (100, 30);
     let size = if showing.terminal {
@@ -136,7 +125,7 @@ pub fn show(showing: Showing) -> Result<Shown, Error> {
         runtime.block_on(terminal::record(model, first, recorder))
     };
     runtime.shutdown_background();
-    let (end, left) = end.map_err(|error| {
+    let over = end.map_err(|error| {
         if showing.terminal {
             broken(&error)
         } else {
@@ -145,7 +134,7 @@ pub fn show(showing: Showing) -> Result<Shown, Error> {
             }
         }
     })?;
-    Ok(Shown { end, recorder, left })
+    Ok((over, recorder))
 }
 
 fn broken(error: &std::io::Error) -> Error {

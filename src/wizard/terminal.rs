@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 
 use super::effects::Runner;
 use super::lesson;
-use super::message::{Effect, Message, Reply};
+use super::message::{Effect, Failure, Message, Reply};
 use super::model::Model;
 use super::record::Recorder;
 use super::resume::Kept;
@@ -144,12 +144,23 @@ fn restore_on_panic() {
     }));
 }
 
-/// Runs the wizard until it ends; gives, beside how, what a lesson could not remove behind it, in words.
+/// A run that is over.
+#[derive(Debug)]
+pub struct Over {
+    /// How it ended.
+    pub end: End,
+    /// Why the lesson that was on did not go on.
+    pub failed: Option<Failure>,
+    /// What a lesson could not remove behind it, in words.
+    pub left: Vec<String>,
+}
+
+/// Runs the wizard until it ends.
 pub async fn run(
     mut model: Model,
     first: Vec<Effect>,
     mut recorder: Option<&mut Recorder>,
-) -> io::Result<(End, Vec<String>)> {
+) -> io::Result<Over> {
     let (sender, mut messages) = mpsc::unbounded_channel();
     let mut runner = Runner::new(model.dir.clone(), sender);
     // Before the terminal is taken, so that no signal is missed in between.
@@ -209,7 +220,15 @@ pub async fn run(
         runner.run(Effect::Keep(Kept::of(&model)));
     }
     drop(runner);
-    Ok((end, left_behind(&mut messages)))
+    let failed = model.lesson.and_then(|lesson| match lesson.stage {
+        lesson::Stage::Failed(failure) => Some(failure),
+        _ => None,
+    });
+    Ok(Over {
+        end,
+        failed,
+        left: left_behind(&mut messages),
+    })
 }
 
 /// What a lesson that has ended says of what is still there.
@@ -224,11 +243,7 @@ fn left_behind(messages: &mut mpsc::UnboundedReceiver<Message>) -> Vec<String> {
 }
 
 /// Runs a lesson that goes on by itself, on a screen that nobody sees but the recorder.
-pub async fn record(
-    mut model: Model,
-    first: Vec<Effect>,
-    recorder: &mut Recorder,
-) -> io::Result<(End, Vec<String>)> {
+pub async fn record(mut model: Model, first: Vec<Effect>, recorder: &mut Recorder) -> io::Result<Over> {
     let (sender, mut messages) = mpsc::unbounded_channel();
     let mut runner = Runner::new(model.dir.clone(), sender);
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -271,7 +286,11 @@ pub async fn record(
         }
     };
     drop(runner);
-    Ok((end, left_behind(&mut messages)))
+    Ok(Over {
+        end,
+        failed: None,
+        left: left_behind(&mut messages),
+    })
 }
 
 /// What an event of the terminal means; a click is at something that was drawn.

@@ -281,6 +281,34 @@ fn it_is_the_same_where_nobody_needs_a_password() {
     is_as_before(&server, &before, &tmp);
 }
 
+/// On a screen: what is not on this machine is refused before anything is drawn, what does not answer is told again behind it.
+#[test]
+fn on_the_screen_it_is_refused_with_words_too() {
+    let env = |tmp: &Path| {
+        [
+            ("TMPDIR", tmp.display().to_string()),
+            ("PGPASSWORD", PASSWORD.to_owned()),
+        ]
+    };
+    let tmp = temporary(&Account::current());
+    let open = |conninfo: &str| {
+        let env = env(&tmp);
+        let env: Vec<_> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Pty::pgtls(&["demo", conninfo], &scratch("here"), (80, 24), &env)
+    };
+    let mut far = open("host=192.0.2.1 user=boss");
+    assert_eq!(far.wait(), 2);
+    shows_words(&far, "on this machine's loopback only: 192.0.2.1 is 192.0.2.1");
+    assert!(!contains(&far.bytes(), "\x1b[?1049h"), "no screen was taken");
+    let nobody = support::free_port();
+    let mut silent = open(&format!("host=localhost port={nobody} user=boss"));
+    silent.expect("The lesson could not begin");
+    silent.send("q");
+    assert_eq!(silent.wait(), 3);
+    shows_words(&silent, "the lesson could not go on: logging in to localhost");
+    nothing_is_left(&tmp, &[]);
+}
+
 /// However it ends, and whenever: no role, no database, no session; and what a killed keeper left, the next lesson removes.
 #[test]
 fn nothing_is_left_on_the_server_whatever_ends_it() {
@@ -301,6 +329,9 @@ fn nothing_is_left_on_the_server_whatever_ends_it() {
                     ("KILL", "session"),
                 ] {
                     ends(&server, &before, signal, moment);
+                }
+                for way in ["q", "\x03"] {
+                    left_by_key(&server, &before, way);
                 }
                 killed_with_its_keeper(&server, &before);
             });
@@ -371,18 +402,29 @@ fn what_could_not_be_removed_is_said() {
     is_as_before(&server, &before, &tmp);
 }
 
+fn on_a_screen(server: &TestServer, tmp: &Path) -> Pty {
+    let home = scratch("home");
+    let env = [
+        ("TMPDIR", tmp.to_str().unwrap()),
+        ("HOME", home.to_str().unwrap()),
+        ("PGPASSWORD", PASSWORD),
+    ];
+    Pty::pgtls(&["demo", &boss(server)], &scratch("here"), (80, 24), &env)
+}
+
+fn left_by_key(server: &TestServer, before: &State, way: &str) {
+    let tmp = temporary(&Account::current());
+    let mut screen = on_a_screen(server, &tmp);
+    screen.expect("StartupMessage");
+    assert!(has(server, "database"));
+    screen.send(way);
+    assert_eq!(screen.wait(), 0);
+    is_as_before(server, before, &tmp);
+}
+
 fn killed_with_its_keeper(server: &TestServer, before: &State) {
     let tmp = temporary(&Account::current());
-    let mut screen = Pty::pgtls(
-        &["demo", &boss(server)],
-        &scratch("here"),
-        (80, 24),
-        &[
-            ("TMPDIR", tmp.to_str().unwrap()),
-            ("HOME", scratch("home").to_str().unwrap()),
-            ("PGPASSWORD", PASSWORD),
-        ],
-    );
+    let mut screen = on_a_screen(server, &tmp);
     screen.expect("yours");
     screen.send("\r");
     shows_words(&screen, "SCRAM keeps the password itself");

@@ -6,6 +6,17 @@
 //! ([`Told`]), and gives a [`Played`], in which nothing was known beforehand. Scenes may be played in any order, and again;
 //! each begins with the server as the first one found it.
 //!
+//! | Part | Owns |
+//! |---|---|
+//! | `scenes` | what is tried in each scene, and whether every sign of it was seen |
+//! | `act`, `wire` | one connection with somebody in between, and what passes on its wire |
+//! | `client` | psql, or our own client |
+//! | `stage`, `place` | a server with a table in it, what the impostors show, and the lesson's directory |
+//! | `sandbox` | the server where it is the lesson's own: its rules and its certificate |
+//! | `yours`, `guest`, `front` | a person's server: reaching it, what is made on it, and who speaks TLS for it |
+//! | `last` | what the keeper does when all is over |
+//! | `texts` | what the scenes say |
+//!
 //! The impostors are [`dial`](crate::dial)'s: they listen on loopback and relay to loopback, and refuse any other address.
 
 mod act;

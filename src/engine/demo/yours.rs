@@ -26,6 +26,22 @@ pub struct Yours {
 }
 
 impl Yours {
+    /// Whether it is on this machine's loopback, all of it; an error that says what is not. Nothing is dialled.
+    pub async fn is_here(&self) -> Result<(), Error> {
+        self.ways().await.map(drop)
+    }
+
+    async fn ways(&self) -> Result<Vec<Way>, Error> {
+        let env = Environment::current();
+        let mut conninfo = self.conninfo.clone();
+        as_psql(&mut conninfo, &env);
+        let mut ways = Vec::new();
+        for server in servers(conninfo.clone(), &env, self.key_passphrase.as_ref())? {
+            ways.extend(ways_to(&server, &conninfo).await?);
+        }
+        Ok(ways)
+    }
+
     /// The client key whose passphrase somebody has to say.
     #[must_use]
     pub fn locked_key(&self) -> Option<std::path::PathBuf> {
@@ -59,14 +75,8 @@ pub(super) struct Entered {
 /// Logs in to the first server of a connection string that lets it in. All of them must be on this machine, which is looked
 /// at before any is dialled.
 pub(super) async fn enter(yours: &Yours, now: OffsetDateTime) -> Result<Entered, Error> {
+    let ways = yours.ways().await?;
     let env = Environment::current();
-    let mut conninfo = yours.conninfo.clone();
-    as_psql(&mut conninfo, &env);
-    let passphrase = yours.key_passphrase.as_ref();
-    let mut ways = Vec::new();
-    for server in servers(conninfo.clone(), &env, passphrase)? {
-        ways.extend(ways_to(&server, &conninfo).await?);
-    }
     let means = Means {
         expect: None,
         other: None,
@@ -139,18 +149,7 @@ async fn ways_to(server: &Server, conninfo: &Conninfo) -> Result<Vec<Way>, Error
             });
         }
     };
-    if let Some(elsewhere) = addresses.iter().find(|address| !address.ip().is_loopback()) {
-        return Err(Error::DoesNotFit {
-            what: format!(
-                "the lesson puts an impostor in front of the server, which it does on this machine's loopback only: {} is {}",
-                printable(&server.label),
-                elsewhere.ip()
-            ),
-            remedy: "run it on the server's own machine with host=localhost or its socket, or without a connection string, \
-                     with a server of the lesson's own"
-                .to_owned(),
-        });
-    }
+    must_be_here(&server.label, &addresses)?;
     let way = |address: &SocketAddr| {
         let mut one = conninfo.clone();
         one.set(Keyword::Hostaddr, address.ip().to_string())
@@ -167,4 +166,54 @@ async fn ways_to(server: &Server, conninfo: &Conninfo) -> Result<Vec<Way>, Error
         }
     };
     Ok(addresses.iter().map(way).collect())
+}
+
+/// A name may have several addresses: one elsewhere is one too many.
+fn must_be_here(label: &str, addresses: &[SocketAddr]) -> Result<(), Error> {
+    let Some(elsewhere) = addresses.iter().find(|address| !address.ip().is_loopback()) else {
+        return Ok(());
+    };
+    Err(Error::DoesNotFit {
+        what: format!(
+            "the lesson puts an impostor in front of the server, which it does on this machine's loopback only: {} is {}",
+            printable(label),
+            elsewhere.ip()
+        ),
+        remedy: "run it on the server's own machine with host=localhost or its socket, or without a connection string, with a \
+                 server of the lesson's own"
+            .to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_an_address_elsewhere_is_elsewhere() {
+        let here = |addresses: &[&str]| {
+            let addresses: Vec<SocketAddr> = addresses.iter().map(|one| one.parse().unwrap()).collect();
+            must_be_here("db.example.org", &addresses)
+        };
+        for near in [
+            &["127.0.0.1:5432"][..],
+            &["[::1]:5432", "127.0.0.1:5432"],
+            &["127.8.9.1:1"],
+        ] {
+            assert!(here(near).is_ok(), "{near:?}");
+        }
+        for far in [
+            &["192.0.2.1:5432"][..],
+            &["127.0.0.1:5432", "192.0.2.1:5432"],
+            &["[::1]:5432", "[2001:db8::1]:5432"],
+            &["0.0.0.0:5432"],
+            &["[::]:5432"],
+            &["[::ffff:192.0.2.1]:5432"],
+            &["[fe80::1]:5432"],
+        ] {
+            let error = here(far).unwrap_err();
+            assert!(error.to_string().contains("db.example.org is "), "{error}");
+            assert_eq!(error.kind(), crate::engine::Kind::Usage);
+        }
+    }
 }
