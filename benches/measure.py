@@ -6,10 +6,12 @@ Every command must succeed each time it is timed; what prepares and clears a rou
 import argparse
 import contextlib
 import inspect
+import ipaddress
 import json
 import os
 import pwd
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -19,6 +21,8 @@ from pathlib import Path
 
 # How many servers are checked at once, and how many clients pgbench has.
 TARGETS, CLIENTS = 500, 10
+# How many lines a large pg_hba.conf has, and how many sessions were seen on its server.
+RULES, SESSIONS = 100_000, 10_000
 
 
 class Bench:
@@ -33,13 +37,13 @@ class Bench:
         home.mkdir(mode=0o700)
         self.env = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8"}
 
-    def run(self, *command, **more):
-        """Runs a command to success and gives its standard output."""
+    def run(self, *command, status=0, **more):
+        """Runs a command to its end, which is success unless said otherwise, and gives its standard output."""
         done = subprocess.run(
             [str(part) for part in command],
             env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, **more,
         )
-        if done.returncode != 0:
+        if done.returncode != status:
             sys.exit(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
 
@@ -137,15 +141,66 @@ def up_and_down(bench):
     down(bench, at)
 
 
+def as_server(at):
+    """What to begin a command with that the server's account runs, and that account's own directory."""
+    at.mkdir()
+    if os.geteuid() != 0:
+        return []
+    account = pwd.getpwnam("postgres")
+    os.chown(at, account.pw_uid, account.pw_gid)
+    return ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+
+
+def rules(count):
+    """A pg_hba.conf as a machine writes it: a line for each tenant, of four kinds."""
+    yield "local all all trust\n"
+    for n in range(count):
+        ip = ipaddress.ip_address(0x0A000000 + n)
+        yield (
+            f"host  tenant{n}  role{n}  {ip}/32  scram-sha-256  # {n}\n",
+            f"host  all        role{n}  10.0.0.0/8  scram-sha-256\n",
+            f"host  tenant{n}  all      all  md5\n",
+            f"host  all        all      {ip}/32  scram-sha-256\n",
+        )[n % 4]
+
+
+def sessions(count, rules_count):
+    """Who was seen coming in, as `harden --stage watch` keeps it; every other one without TLS."""
+    tls = {"version": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384", "cn": None}
+    for n in range(count):
+        who = n * 2654435761 % rules_count
+        yield {
+            "user": f"role{who}", "database": f"tenant{who}", "address": str(ipaddress.ip_address(0x0A000000 + who)),
+            "replication": False, "application": "", "tls": None if n % 2 else tls, "gss": False, "sessions": 1, "last": 0,
+        }
+
+
+@contextlib.contextmanager
+def large(bench):
+    """A server with a hundred thousand rules and a project that has seen ten thousand sessions on it."""
+    at, kit = bench.fresh(), bench.fresh()
+    who = as_server(at)
+    data = at / "data"
+    bench.run(*who, bench.pg_bin / "initdb", "-D", data, "-U", "postgres", "-A", "trust", cwd=at)
+    (data / "pg_hba.conf").write_text("".join(rules(RULES)))
+    (kit / ".pgtls" / "live").mkdir(parents=True)
+    (kit / ".pgtls" / "live" / "watch.json").write_text(json.dumps(list(sessions(SESSIONS, RULES))))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    bench.run(*who, bench.pg_bin / "pg_ctl", "-w", "-D", data, "-l", at / "log", "-o",
+              f"-c listen_addresses=127.0.0.1 -p {port} -k {at}", "start", cwd=at)
+    try:
+        yield f"host={at} port={port} user=postgres dbname=postgres", kit
+    finally:
+        bench.run(*who, bench.pg_bin / "pg_ctl", "-w", "-m", "immediate", "-D", data, "stop", cwd=at)
+        shutil.rmtree(at)
+        shutil.rmtree(kit)
+
+
 def bare(bench):
     """initdb and pg_ctl start, nothing else: no TLS, no proof."""
     at = bench.fresh()
-    at.mkdir()
-    who = []
-    if os.geteuid() == 0:
-        account = pwd.getpwnam("postgres")
-        os.chown(at, account.pw_uid, account.pw_gid)
-        who = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+    who = as_server(at)
     data, log = at / "data", at / "log"
     bench.run(*who, bench.pg_bin / "initdb", "-D", data, "-U", "postgres", "-A", "trust", cwd=at)
     # Its own output must not hold the pipe that run() reads to its end: pg_ctl -l sends it to the log.
@@ -204,6 +259,16 @@ def main():
                       lambda: bench.run(bench.pgtls, "verify", "--probes", "connect", "--json", "--targets", targets,
                                         "--dir", at),
                       handshakes, few)
+
+    with large(bench) as (conninfo, kit):
+
+        def plan():
+            # Half of the sessions came without TLS: it says so, and stops there.
+            bench.run(bench.pgtls, "harden", conninfo, "--stage", "require", "--json", "--dir", kit, status=1)
+
+        bench.within(f"harden: {RULES} rules, {SESSIONS} sessions, the difference, at most 1 s", 1000, plan, few)
+        bench.compare(f"the same, psql reads pg_hba_file_rules of {RULES} lines", 2.5, plan,
+                      lambda: bench.run(psql, "-X", "-w", "-c", "select count(*) from pg_hba_file_rules", "-d", conninfo), few)
 
     bench.compare("up in the sandbox with every proof, bare initdb + pg_ctl start", 1.15,
                   lambda: up_and_down(bench), lambda: bare(bench), few)

@@ -1,7 +1,9 @@
 //! Changes laid over the files of a server as they were read.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde::Serialize;
 
@@ -39,6 +41,24 @@ pub struct Draft<'a> {
     wanted: Vec<(String, String)>,
     /// Whether settings go to `postgresql.auto.conf`.
     pub(super) over_sql: bool,
+    /// The rules, until a file of theirs changes: reading a hundred thousand lines is most of the work.
+    rules: RefCell<Option<Rc<Rules>>>,
+    /// The files that they were read from.
+    read: RefCell<BTreeSet<PathBuf>>,
+}
+
+/// The files, and which of them are read.
+struct Noting<'a>(&'a Draft<'a>);
+
+impl Files for Noting<'_> {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Unreadable> {
+        self.0.read.borrow_mut().insert(path.to_path_buf());
+        self.0.read(path)
+    }
+
+    fn list(&self, directory: &Path) -> Result<Vec<Vec<u8>>, Unreadable> {
+        self.0.list(directory)
+    }
 }
 
 /// A setting that `ALTER SYSTEM` changes.
@@ -78,6 +98,8 @@ impl<'a> Draft<'a> {
             changed: BTreeMap::new(),
             wanted: Vec::new(),
             over_sql: false,
+            rules: RefCell::default(),
+            read: RefCell::default(),
         };
         if let Some(fault) = draft.settings()?.faults().first() {
             return Err(Prevented::Broken {
@@ -101,10 +123,19 @@ impl<'a> Draft<'a> {
     }
 
     /// The rules, as the changed files mean them.
-    pub fn rules(&self) -> Result<Rules, Prevented> {
+    pub fn rules(&self) -> Result<Rc<Rules>, Prevented> {
+        if let Some(rules) = &*self.rules.borrow() {
+            return Ok(Rc::clone(rules));
+        }
+        let rules = Rc::new(self.read_rules()?);
+        *self.rules.borrow_mut() = Some(Rc::clone(&rules));
+        Ok(rules)
+    }
+
+    fn read_rules(&self) -> Result<Rules, Prevented> {
         let server = self.server;
-        let rules =
-            Rules::load(&server.hba, self, server.dialect).map_err(|why| unreadable(&server.hba, &why))?;
+        let rules = Rules::load(&server.hba, &Noting(self), server.dialect)
+            .map_err(|why| unreadable(&server.hba, &why))?;
         match rules.broken().first() {
             None if rules.is_loadable() => Ok(rules),
             None => Err(Prevented::Broken {
@@ -135,6 +166,9 @@ impl<'a> Draft<'a> {
     /// Puts other bytes in the place of a file.
     pub(super) fn put(&mut self, path: &Path, bytes: Vec<u8>) {
         self.changed.insert(path.to_path_buf(), bytes);
+        if self.read.get_mut().contains(path) {
+            *self.rules.get_mut() = None;
+        }
     }
 
     pub(super) fn want(&mut self, name: &str, value: &str) {
