@@ -53,6 +53,13 @@ impl Stage {
             .run()
     }
 
+    fn csr(&self, args: &[&str]) -> Outcome {
+        pgtls(["csr", "--json"])
+            .args(["--dir", text(&self.kit)])
+            .args(args)
+            .run()
+    }
+
     fn renew(&self, args: &[&str]) -> Outcome {
         pgtls(["renew", &self.server.socket(), "--json", "--config-dir"])
             .arg(&self.server.data)
@@ -396,14 +403,10 @@ fn a_request_goes_to_the_ca_and_its_answer_comes_back() {
         return;
     };
     let stage = Stage::new(&postgres);
-    let csr = |args: &[&str]| {
-        pgtls(["csr", "--json"])
-            .args(["--dir", text(&stage.kit)])
-            .args(args)
-            .run()
-    };
-    csr(&[]).expect_status(2);
-    let made = csr(&["--host", "localhost", "--host", "127.0.0.1"]).expect_status(0);
+    stage.csr(&[]).expect_status(2);
+    let made = stage
+        .csr(&["--host", "localhost", "--host", "127.0.0.1"])
+        .expect_status(0);
     let made: Value = serde_json::from_str(&made.stdout).unwrap();
     let request = PathBuf::from(made["request"].as_str().unwrap());
     let key = PathBuf::from(made["key"].as_str().unwrap());
@@ -421,7 +424,9 @@ fn a_request_goes_to_the_ca_and_its_answer_comes_back() {
     ] {
         assert!(shown.replace("CN=", "CN = ").contains(part), "{part}: {shown}");
     }
-    let again = csr(&["--host", "localhost", "--host", "127.0.0.1"]).expect_status(0);
+    let again = stage
+        .csr(&["--host", "localhost", "--host", "127.0.0.1"])
+        .expect_status(0);
     assert_eq!(
         serde_json::from_str::<Value>(&again.stdout).unwrap()["kept_key"],
         true
@@ -432,17 +437,93 @@ fn a_request_goes_to_the_ca_and_its_answer_comes_back() {
         .expect_status(0);
     assert_eq!(stage.serial(), serial_of(&answer));
     stage.psql(&stage.ca.cert).expect_ok("psql");
+}
 
-    let made = csr(&["--client", "postgres"]).expect_status(0);
-    let made: Value = serde_json::from_str(&made.stdout).unwrap();
+/// What a CA answers to a client's request is checked as the server will, filed into the kit, and kept by later plans.
+#[test]
+fn a_clients_answer_is_checked_and_filed() {
+    let Some(postgres) = Postgres::find(18) else {
+        return;
+    };
+    let stage = Stage::new(&postgres);
+    let made = stage.csr(&["--client", "postgres"]).expect_status(0).json();
     let client = stage.ca.sign(Path::new(made["request"].as_str().unwrap()));
+    let kit = stage.kit.join("clients/postgres");
+    // What would not do is not filed.
+    let file = |cert: &Path, root: &Path| {
+        stage.csr(&["--client", "postgres", "--cert", text(cert), "--root", text(root)])
+    };
+    let other = Ca::new("another ca");
+    let elsewhere = scratch("elsewhere");
+    let of_another_name = pgtls(["csr", "--json", "--client", "app", "--dir", text(&elsewhere)])
+        .run()
+        .expect_status(0)
+        .json();
+    let request = Path::new(of_another_name["request"].as_str().unwrap());
+    let for_another_key = stage.ca.sign(request);
+    let key = fs::read(stage.kit.join("request/postgres.key")).unwrap();
+    for (cert, root, says) in [
+        (&client, &other.cert, "ssl_ca_file"),
+        (&for_another_key, &stage.ca.cert, "does not fit it"),
+        (&stage.ca.cert, &stage.ca.cert, "does not fit it"),
+    ] {
+        let said = file(cert, root).expect_status(2).stderr;
+        assert!(said.contains(says), "{said}");
+        assert!(!kit.exists(), "{says}");
+    }
+    // Of the same key, for another name, and for a server.
+    let own_key = stage.kit.join("request/postgres.key");
+    for (subject, purpose, says) in [
+        ("/CN=app", "clientAuth", "common name"),
+        ("/CN=postgres", "serverAuth", "clientAuth"),
+    ] {
+        let request = elsewhere.join("other.csr");
+        openssl(&[
+            "req",
+            "-new",
+            "-key",
+            text(&own_key),
+            "-subj",
+            subject,
+            "-addext",
+            &format!("extendedKeyUsage={purpose}"),
+            "-out",
+            text(&request),
+        ]);
+        let said = file(&stage.ca.sign(&request), &stage.ca.cert)
+            .expect_status(2)
+            .stderr;
+        assert!(said.contains(says), "{said}");
+        assert!(!kit.exists(), "{says}");
+    }
+    stage
+        .csr(&["--client", "postgres", "--cert", text(&client)])
+        .expect_status(2);
+    stage
+        .csr(&[
+            "--client",
+            "nobody",
+            "--cert",
+            text(&client),
+            "--root",
+            text(&stage.ca.cert),
+        ])
+        .expect_status(2);
+
+    let filed = file(&client, &stage.ca.cert).expect_status(0).json();
+    assert_eq!(filed["certificate"], text(&kit.join("client.crt")));
+    assert_eq!(fs::read(kit.join("client.key")).unwrap(), key);
+    assert_eq!(
+        fs::metadata(kit.join("client.key")).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     stage.server.set_hba("hostssl all all all cert");
     let conninfo = format!(
         "host=localhost port={} user=postgres dbname=postgres sslmode=verify-full sslrootcert={} sslcert={} sslkey={}",
         stage.server.port,
         text(&stage.ca.cert),
-        text(&client),
-        made["key"].as_str().unwrap()
+        filed["certificate"].as_str().unwrap(),
+        filed["key"].as_str().unwrap()
     );
     support::wait_for(
         "the certificate is asked for",
@@ -453,6 +534,18 @@ fn a_request_goes_to_the_ca_and_its_answer_comes_back() {
                 .then_some(())
         },
     );
+    // A later plan keeps it, and makes the others.
+    let apply = [
+        "apply", "--mode", "mtls", "--run", "none", "--yes", "--json", "--client", "postgres", "--client",
+        "app",
+    ];
+    pgtls(apply)
+        .args(["--dir", text(&stage.kit)])
+        .run()
+        .expect_status(0);
+    assert_eq!(serial_of(&kit.join("client.crt")), serial_of(&client));
+    assert!(kit.join("root.crt").exists() && stage.kit.join("clients/app/client.crt").exists());
+    fs::remove_dir_all(elsewhere).unwrap();
 }
 
 /// What other tools leave in a directory: links of certbot, lego's three files, cert-manager's names; of several pairs the one

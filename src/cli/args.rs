@@ -457,6 +457,7 @@ pub struct ConnectArgs {
 #[command(after_help = "Examples:\n  \
         pgtls csr --host db.example.org --host 10.0.0.5     request/server.csr for your CA, request/server.key stays\n  \
         pgtls csr --client app                              the same for a client certificate of the role app\n  \
+        pgtls csr --client app --cert FILE --root FILE      when the CA has answered: check it and file it into clients/app\n  \
         pgtls renew CONNINFO --config-dir DIR --cert FILE   when the CA has answered: check it and put it in force")]
 pub struct CsrArgs {
     /// A DNS name or IP that clients dial; repeatable [default: those of pgtls.toml].
@@ -465,6 +466,12 @@ pub struct CsrArgs {
     /// Ask for a client certificate with this CN (the role) instead.
     #[arg(long, value_name = "CN", conflicts_with = "host")]
     pub client: Option<String>,
+    /// The certificate that the CA answered with (PEM, DER or PKCS#7): check it and file it into clients/CN.
+    #[arg(long, value_name = "FILE", requires = "client", conflicts_with_all = ["algorithm", "new_key"])]
+    pub cert: Option<PathBuf>,
+    /// The CAs by which the server knows clients: what is in its `ssl_ca_file`.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub root: Option<PathBuf>,
     /// Key algorithm: p256, p384, rsa2048, rsa3072, rsa4096, ed25519 [default: of pgtls.toml, else p256].
     #[arg(long, value_name = "NAME")]
     pub algorithm: Option<String>,

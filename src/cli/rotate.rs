@@ -27,8 +27,57 @@ struct Asked {
     kept_key: bool,
 }
 
+#[derive(Debug, Serialize)]
+struct Filed {
+    certificate: String,
+    key: String,
+    subject: String,
+    issuer: String,
+    not_after: String,
+}
+
+/// Files what a CA answered to the request of a client.
+fn answer(
+    global: &Global,
+    cn: &str,
+    cert: &Path,
+    root: Option<&Path>,
+    output: Output,
+) -> Result<Exit, Error> {
+    let filed = engine::file_answer(&global.dir, cn, cert, root, OffsetDateTime::now_utc())?;
+    let [certificate, key] = filed.files.map(|path| path.display().to_string());
+    if output.json() {
+        object(&Filed {
+            certificate,
+            key,
+            subject: printable(filed.certificate.subject()),
+            issuer: printable(filed.certificate.issuer()),
+            not_after: filed.certificate.not_after().date().to_string(),
+        });
+        return Ok(Exit::Holds);
+    }
+    for note in &filed.notes {
+        output.remark(note);
+    }
+    output.say(format_args!("  sslcert  {certificate}"));
+    output.say(format_args!("  sslkey   {key} (0600)"));
+    output.promise(
+        Some(true),
+        &format!(
+            "Filed: the certificate of {}, issued by {}, until {}",
+            printable(cn),
+            printable(filed.certificate.issuer()),
+            filed.certificate.not_after().date()
+        ),
+    );
+    Ok(Exit::Holds)
+}
+
 /// Makes a key and a request.
 pub fn csr(global: &Global, args: &CsrArgs, output: Output) -> Result<Exit, Error> {
+    if let (Some(cn), Some(cert)) = (&args.client, &args.cert) {
+        return answer(global, cn, cert, args.root.as_deref(), output);
+    }
     let subject = match &args.client {
         Some(cn) => Subject::Client(cn.clone()),
         None => Subject::Server(hosts(&args.host)?),
@@ -62,7 +111,9 @@ pub fn csr(global: &Global, args: &CsrArgs, output: Output) -> Result<Exit, Erro
         None => {
             "send the request to your CA; with its answer: pgtls renew CONNINFO --config-dir DIR --cert FILE"
         }
-        Some(_) => "send the request to your CA; its answer is the client's sslcert, the key its sslkey",
+        Some(_) => {
+            "send the request to your CA; with its answer: pgtls csr --client CN --cert FILE --root FILE (its root)"
+        }
     });
     Ok(Exit::Holds)
 }

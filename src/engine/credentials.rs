@@ -11,6 +11,7 @@ use crate::pki::{Algorithm, Authority, Certificate, HostName, Identity, Reason};
 use crate::plan::{Credentials, Kit, KitCredentials, Layout};
 use crate::setup::{CertificateSource, Mode, Setup};
 
+use super::request::client_files;
 use super::{Error, Stage, Succession, files, formats};
 
 /// What may not be saved: it comes by file, environment or prompt, each time.
@@ -296,6 +297,9 @@ impl Gathering<'_> {
     }
 
     fn client_certificate(&mut self, kit: &str, cn: &str, authority: &Authority) -> Result<Identity, Error> {
+        if let Some(filed) = self.filed(kit, cn)? {
+            return Ok(filed);
+        }
         let Setup { algorithm, days, .. } = self.setup;
         let file = |name| self.here(Layout::kit_file(kit, name));
         let fits = |identity: &Identity| {
@@ -309,6 +313,50 @@ impl Gathering<'_> {
                 Ok(identity)
             }
         }
+    }
+
+    /// The certificate that another CA answered with and that was filed for this client: ours to keep, not to replace.
+    fn filed(&mut self, kit: &str, cn: &str) -> Result<Option<Identity>, Error> {
+        // Of a name that does not do as one of a file nothing was filed.
+        if client_files(cn).is_err() {
+            return Ok(None);
+        }
+        let path = self.here(Layout::answer(cn));
+        let Some(answer) = files::read("the certificate that a CA answered with", &path)? else {
+            return Ok(None);
+        };
+        let leaf = Certificate::from_pem(&answer)
+            .ok()
+            .and_then(|chain| chain.into_iter().next());
+        let file = |name| self.here(Layout::kit_file(kit, name));
+        let pair = (
+            files::read("the client's certificate", &file("client.crt"))?,
+            files::read("the client's key", &file("client.key"))?,
+        );
+        let (Some(certificate), Some(key)) = pair else {
+            return Ok(None);
+        };
+        let Ok(identity) = Identity::load(&certificate, &key, None) else {
+            return Ok(None);
+        };
+        if Some(identity.leaf()) != leaf.as_ref() {
+            return Ok(None);
+        }
+        let client = crate::pki::printable(cn);
+        let (issuer, end) = (
+            crate::pki::printable(identity.leaf().issuer()),
+            identity.leaf().not_after(),
+        );
+        self.notes.push(if end < self.now {
+            format!(
+                "the certificate of client {client}, issued by {issuer}, ended on {}: ask for the next one with `pgtls csr \
+                 --client {client}`",
+                end.date()
+            )
+        } else {
+            format!("the certificate of client {client} was issued by {issuer}, and stays")
+        });
+        Ok(Some(identity))
     }
 
     /// The role's password: the one given now, else the one in a kit of that role, else a new one.

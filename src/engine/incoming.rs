@@ -31,6 +31,8 @@ pub struct Given {
 
 /// What it is checked against.
 pub struct Against<'a> {
+    /// Whose certificate it is.
+    pub purpose: Purpose,
     /// Keys that may be meant where none was named, with what they are called; the first that fits is taken.
     pub keys: Vec<(String, PrivateKey)>,
     /// Every one of these names must be carried.
@@ -90,13 +92,10 @@ pub fn check(given: &Given, against: Against<'_>) -> Result<Checked, Error> {
     }
     let (trust, from) = trust(given, against.trust, &found.delivery, against.present)?;
     let presented: Vec<_> = identity.chain().iter().map(|c| c.der().to_vec().into()).collect();
-    judge_chain(&presented, &trust, Purpose::Server, against.now)
-        .map_err(|refusal| refused(&place, &refusal, &identity, &from))?;
-    if identity
-        .chain()
-        .iter()
-        .any(|one| one.signature_algorithm() == "ED25519")
-    {
+    judge_chain(&presented, &trust, against.purpose, against.now)
+        .map_err(|refusal| refused(&place, &refusal, &identity, &from, against.purpose))?;
+    let is_ed25519 = |one: &Certificate| one.signature_algorithm() == "ED25519";
+    if against.purpose == Purpose::Server && identity.chain().iter().any(is_ed25519) {
         return Err(fault(
             CERTIFICATE,
             &place,
@@ -379,8 +378,15 @@ pub fn store(certificates: &[Certificate]) -> Result<TrustStore, String> {
 }
 
 /// Why clients would refuse the chain, and what to do.
-fn refused(place: &Path, refusal: &Refusal, identity: &Identity, roots: &str) -> Error {
+fn refused(place: &Path, refusal: &Refusal, identity: &Identity, roots: &str, purpose: Purpose) -> Error {
     let remedy = match refusal.cause {
+        Cause::WrongPurpose | Cause::KeyUsage if purpose == Purpose::Client => {
+            "ask for a client's certificate (extended key usage clientAuth)"
+        }
+        Cause::UntrustedIssuer | Cause::PartialChain if purpose == Purpose::Client => {
+            "have it issued by a CA that the server knows clients by (its ssl_ca_file); an intermediate's certificate goes into the \
+             same file"
+        }
         Cause::Expired => "have it renewed: this one has ended",
         Cause::NotYetValid => "wait until it begins, or look at the clocks of this machine and of the CA",
         Cause::UntrustedIssuer if identity.chain().len() == 1 => {

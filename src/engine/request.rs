@@ -1,14 +1,18 @@
-//! Asking a CA of the person's own for a certificate: a key that stays here, and a request that goes to the CA.
+//! Asking a CA of the person's own for a certificate: a key that stays here, a request that goes to the CA, and for a client
+//! its answer, which goes into the client's kit.
 
 use std::path::{Path, PathBuf};
 
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::apply::{self, Policy, Project, compare_beside};
-use crate::pki::{Algorithm, HostName, PrivateKey, printable, request_client, request_server};
-use crate::plan::{Artifact, Content, Layout};
+use crate::judge::Purpose;
+use crate::pki::{Algorithm, Certificate, HostName, PrivateKey, printable, request_client, request_server};
+use crate::plan::{Artifact, Content, Kit, Layout};
 
-use super::{Error, files, prepare};
+use super::incoming::{self, Against};
+use super::{Error, Given, files, prepare};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,8 +125,110 @@ pub fn ask(
     })
 }
 
+/// A client's certificate that was filed.
+#[derive(Debug)]
+pub struct Filed {
+    /// The certificate with its chain, and the key, absolute.
+    pub files: [PathBuf; 2],
+    /// The certificate.
+    pub certificate: Certificate,
+    /// What was noticed on the way; sentences.
+    pub notes: Vec<String>,
+}
+
+/// What a CA answered to the request of a client, checked as the server will check it, then filed into the client's kit.
+pub fn file_answer(
+    dir: &Path,
+    cn: &str,
+    answer: &Path,
+    root: Option<&Path>,
+    now: OffsetDateTime,
+) -> Result<Filed, Error> {
+    let (key_file, _) = client_files(cn)?;
+    if root.is_none() {
+        return Err(Error::DoesNotFit {
+            what: "it is not known by which CAs the server knows its clients".to_owned(),
+            remedy: "name them with --root FILE: what is in the server's ssl_ca_file".to_owned(),
+        });
+    }
+    let key = dir.join(&key_file);
+    if !key.exists() {
+        return Err(Error::DoesNotFit {
+            what: format!("there is no request for the client {} here", printable(cn)),
+            remedy: "make it first with `pgtls csr --client CN`: its key stays here".to_owned(),
+        });
+    }
+    let given = Given {
+        certificate: Some(answer.to_path_buf()),
+        key: Some(key),
+        root: root.map(Path::to_path_buf),
+        ..Given::default()
+    };
+    let against = Against {
+        purpose: Purpose::Client,
+        keys: Vec::new(),
+        names: &[],
+        trust: None,
+        present: &[],
+        now,
+    };
+    let checked = incoming::check(&given, against)?;
+    let leaf = checked.identity.leaf();
+    if leaf.common_name() != Some(cn) {
+        return Err(Error::File {
+            what: "the certificate",
+            path: answer.to_path_buf(),
+            why: format!(
+                "its common name is \"{}\", not \"{}\": PostgreSQL would take it for another role",
+                printable(leaf.common_name().unwrap_or_default()),
+                printable(cn)
+            ),
+            remedy: "have the CA keep the common name that the request asks for".to_owned(),
+        });
+    }
+    let kit = match prepare::project(dir) {
+        Ok(setup) => Kit::all(&setup)
+            .into_iter()
+            .find(|kit| kit.cn.as_deref() == Some(cn))
+            .map(|kit| kit.name),
+        Err(Error::NoProject(_)) => None,
+        Err(error) => return Err(error),
+    };
+    let kit = kit.unwrap_or_else(|| cn.to_owned());
+    let files = ["client.crt", "client.key"].map(|name| Layout::kit_file(&kit, name));
+    let chain = checked.identity.chain_pem().into_bytes();
+    let public = |path: &Path| Artifact {
+        path: path.to_path_buf(),
+        mode: 0o644,
+        content: Content::Public {
+            bytes: chain.clone(),
+            description: format!("certificate of the client {}", printable(cn)),
+        },
+    };
+    let artifacts = [
+        public(&Layout::answer(cn)),
+        public(&files[0]),
+        Artifact {
+            path: files[1].clone(),
+            mode: 0o600,
+            content: Content::Secret {
+                bytes: Zeroizing::new(checked.identity.key().to_pem().as_bytes().to_vec()),
+                description: format!("key of the client {}", printable(cn)),
+            },
+        },
+    ];
+    let project = Project::create(dir)?;
+    apply::write(&project, compare_beside(&project, &artifacts)?, Policy::KeepCopy)?;
+    let dir = prepare::absolute(dir);
+    Ok(Filed {
+        files: files.map(|file| dir.join(file)),
+        certificate: leaf.clone(),
+        notes: checked.notes,
+    })
+}
+
 /// Files named after the client, whose name must do as one.
-fn client_files(cn: &str) -> Result<(PathBuf, PathBuf), Error> {
+pub(super) fn client_files(cn: &str) -> Result<(PathBuf, PathBuf), Error> {
     let plain = |c: char| c.is_alphanumeric() || "._-@".contains(c);
     if cn.is_empty() || cn.len() > 64 || cn.starts_with('.') || !cn.chars().all(plain) || cn == "server" {
         return Err(Error::DoesNotFit {

@@ -337,6 +337,7 @@ fn identity(
     let checked = incoming::check(
         given,
         Against {
+            purpose: Purpose::Server,
             keys: keys(wanted, pair),
             names: &names,
             trust: trust(wanted, live, present),

@@ -37,6 +37,12 @@ impl Layout {
     pub const REQUEST_KEY: &'static str = "request/server.key";
     /// That request.
     pub const REQUEST: &'static str = "request/server.csr";
+    /// What an elsewhere CA answered to the request of a client: `request/CN.crt`.
+    #[must_use]
+    pub fn answer(cn: &str) -> PathBuf {
+        PathBuf::from(format!("request/{cn}.crt"))
+    }
+
     /// The container: its service, where no compose file of the person's is in the directory.
     pub const COMPOSE: &'static str = "docker-compose.yml";
     /// The container's environment, with the password that its image asks for.
