@@ -75,6 +75,7 @@ causes! {
     NoDatabase "no-database" "There is no such database.",
     TooManyConnections "too-many-connections" "The server has no connection left.",
     NotReady "server-not-ready" "The server is starting up or shutting down.",
+    PeerAccount "peer-account" "Over a Unix socket the server goes by the operating system's account, which is not the role's.",
     LoginRefused "login-refused" "The server refuses the session for another reason.",
     ChannelBinding "channel-binding" "Channel binding is required, and the login has none.",
     ChannelBindingNoDigest "channel-binding-no-digest" "SCRAM cannot be bound to this certificate.",

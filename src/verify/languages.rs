@@ -29,6 +29,12 @@ pub fn may_not_log_in(message: &str) -> bool {
     WORDS.iter().any(|words| message.contains(words))
 }
 
+/// Whether a message of `auth_failed` is about the account at the other end of a Unix socket (`peer`).
+pub fn is_about_peer(message: &str) -> bool {
+    message.to_lowercase().contains("peer")
+        || ["პარტნიორის", "对等"].iter().any(|word| message.contains(word))
+}
+
 /// What stands before the detail of an entry in a log of text, without the colon.
 pub const DETAIL: [&str; 12] = [
     "DETAIL",

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::cases::Case;
 use super::servers::Running;
-use super::support::{Account, Postgres, Project, pgtls, psql_as};
+use super::support::{Account, Postgres, Project, pgtls, psql, psql_as, wait_for};
 use super::witness::Witness;
 use super::world::World;
 use super::{Verdict, each_case, ours, scripted, servers};
@@ -22,8 +22,9 @@ type Row = (
     &'static [&'static str],
 );
 
-/// The cause that is provoked apart from the rows.
+/// The causes that are provoked apart from the rows.
 const CLOSED: &str = "socket-denied";
+const PEER: &str = "peer-account";
 
 const FULL: &str = "sslmode=verify-full sslrootcert={d}/root.crt";
 
@@ -782,6 +783,42 @@ fn a_socket_that_is_closed_to_this_account() {
     assert!(!theirs.ok && is_said(CLOSED, &theirs.stderr), "{theirs:?}");
 }
 
+/// The default of most distributions, and the first thing that an administrator meets who is root.
+#[test]
+fn a_socket_where_the_account_counts() {
+    let world = World::new();
+    let Some(Running { server }) = servers::start(&world, "socket") else {
+        return;
+    };
+    let hba = "local all postgres trust\nlocal all alice peer\n";
+    std::fs::write(server.data.join("pg_hba.conf"), hba).unwrap();
+    server.sql("select pg_reload_conf()");
+    let conninfo = server.socket().replace("user=postgres", "user=alice");
+    let theirs = wait_for(
+        "the rules are in force",
+        std::time::Duration::from_secs(60),
+        || {
+            let theirs = psql(&conninfo, "select 1");
+            (!theirs.ok).then_some(theirs)
+        },
+    );
+    assert!(is_said(PEER, &theirs.stderr), "{theirs:?}");
+    let report = pgtls(["verify", "--probes", "connect", "--json", &conninfo])
+        .run()
+        .expect_status(1)
+        .json();
+    assert_eq!(report["cause"], PEER, "{report:#}");
+    let said = report["probes"].to_string();
+    for word in [
+        "sudo -u alice",
+        "pg_ident.conf",
+        "host=localhost",
+        "Peer authentication failed",
+    ] {
+        assert!(said.contains(word), "{word}: {report:#}");
+    }
+}
+
 #[test]
 fn what_no_postgresql_says_is_named_too() {
     let world = World::new();
@@ -833,6 +870,10 @@ fn every_cause_is_provoked_and_the_table_is_current() {
         .collect();
     let rows = ROWS.iter().map(|(slug, ..)| *slug);
     let scripts = scripted::SCRIPTS.iter().map(|(slug, _)| *slug);
-    let tested: BTreeSet<String> = rows.chain(scripts).chain([CLOSED]).map(str::to_owned).collect();
+    let tested: BTreeSet<String> = rows
+        .chain(scripts)
+        .chain([CLOSED, PEER])
+        .map(str::to_owned)
+        .collect();
     assert_eq!(listed, tested);
 }

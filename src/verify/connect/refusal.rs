@@ -333,6 +333,14 @@ fn refused(target: &Target, server: &Server, facts: Option<&TlsFacts>, message: 
             (Cause::HbaNoEntryTls, "no line of pg_hba.conf is for this login")
         }
         ("28000", "ClientAuthentication") => (Cause::ClientRequired, "the server wants a client certificate"),
+        ("28000", "auth_failed")
+            if matches!(server.place, Place::Socket(_)) && languages::is_about_peer(&message.message) =>
+        {
+            (
+                Cause::PeerAccount,
+                "the account that runs this command may not be this role",
+            )
+        }
         ("28000", _) if sent => (
             Cause::ClientWrongUser,
             "the server does not take our certificate for this role",

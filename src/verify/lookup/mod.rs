@@ -118,6 +118,7 @@ impl Kind {
             | Cause::Password
             | Cause::ClientRequired
             | Cause::ClientWrongUser
+            | Cause::PeerAccount
             | Cause::ServerNoCa => Some(Self::Rules),
             Cause::NoRole
             | Cause::RoleMayNotLogin
