@@ -1,6 +1,7 @@
 //! Where the server's files are out of reach, its settings are altered over SQL, with the same way back. The witness is
 //! psql, and what PostgreSQL itself says of its files.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::live::{Live, wait_until};
-use crate::support::{Account, Ca, Job, Outcome, Postgres, TestServer, skip};
+use crate::support::{Account, Ca, Job, Outcome, Postgres, TestServer, pgtls_bin, skip};
 
 /// A server whose files belong to another account, and whoever hardens it: a superuser with a password.
 struct Remote {
@@ -229,6 +230,102 @@ fn a_try_over_sql_goes_back_by_itself() {
     let failed = remote.stage("on", &[]).expect_status(1).json();
     assert_eq!(failed["in_force"], false, "{failed:#}");
     is_back(&remote, "another key");
+}
+
+/// Wherever pgtls is killed, everything is as it was or as planned, and in the end as it was.
+#[test]
+fn killed_at_any_word_to_the_server_its_watchdog_goes_back() {
+    let Some(postgres) = Postgres::find(18) else {
+        return;
+    };
+    let Some(remote) = Remote::new(&postgres, "", &[]) else {
+        return;
+    };
+    let works = Job::new("sh")
+        .args(["-c", "command -v strace >/dev/null && strace -o /dev/null true"])
+        .run()
+        .ok;
+    if !works {
+        return skip("strace is not here, or may not trace", true);
+    }
+    let before = remote.auto();
+    // What it says to the server, and what it writes down.
+    let calls = "sendto,rename";
+    let strace = |options: &[&str]| {
+        Job::new("strace")
+            .args(["-e", &format!("trace={calls}")])
+            .args(options)
+            .arg(pgtls_bin())
+            .args([
+                "harden",
+                &remote.conninfo(),
+                "--yes",
+                "--stage",
+                "on",
+                "--json",
+                "--dir",
+            ])
+            .arg(&remote.live.kit)
+            .account(&Account::ordinary())
+            .dir(&remote.live.kit)
+            .env("PGPASSWORD", "pw")
+            .run()
+    };
+    let log = remote.live.kit.join("trace");
+    strace(&["-o", log.to_str().unwrap()]).expect_status(0);
+    let trace = fs::read_to_string(&log).unwrap();
+    fs::remove_file(&log).unwrap();
+    assert!(remote.is_verified());
+    remote.pgtls(&["undo"]).run().expect_status(0);
+    assert!(remote.auto() == before);
+
+    // From the record on: the statements, the reload, the proof, the decision.
+    let altered = trace
+        .lines()
+        .position(|line| line.contains("ALTER SYSTEM SET"))
+        .unwrap();
+    let (mut at, mut tried) = (BTreeMap::new(), 0);
+    for (line, text) in trace.lines().enumerate() {
+        let Some((call, _)) = text.split_once('(') else {
+            continue;
+        };
+        let when = at
+            .entry(call.to_owned())
+            .and_modify(|when| *when += 1)
+            .or_insert(1);
+        // Each step around the change, and every fourth of the long proof.
+        if line + 4 < altered || (line > altered + 4 && line % 4 != 0 && call == "sendto") {
+            continue;
+        }
+        let what = format!("killed at {call} {when}: {text}");
+        let outcome = strace(&[
+            "-o",
+            "/dev/null",
+            "-e",
+            &format!("inject={call}:signal=KILL:when={when}"),
+        ]);
+        tried += 1;
+        let mut is_on = false;
+        let ended = wait_until(Duration::from_secs(60), || {
+            let undecided = fs::read_dir(remote.live.kit.join(".pgtls/live"))
+                .unwrap()
+                .flatten()
+                .any(|entry| entry.path().extension().is_some_and(|state| state == "try"));
+            is_on = remote.setting("ssl") == "on";
+            !undecided && is_on == (remote.auto() != before)
+        });
+        assert!(ended, "{what}\n{}", outcome.stderr);
+        if is_on {
+            assert!(remote.is_verified(), "{what}");
+            remote.pgtls(&["undo"]).run().expect_status(0);
+        }
+        assert!(remote.auto() == before, "{what}");
+        assert!(
+            wait_until(Duration::from_secs(60), || remote.setting("ssl") == "off"),
+            "{what}"
+        );
+    }
+    assert!(tried > 8, "only {tried} places were tried");
 }
 
 #[test]
