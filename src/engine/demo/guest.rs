@@ -31,6 +31,9 @@ const PREFIX: &str = "pgtls_lesson_";
 const TAIL: usize = 8;
 /// What marks them as the lesson's, on the server.
 const MARK: &str = "made by pgtls demo for one lesson, which removes it again";
+/// What is to be said if a lesson that could not begin is still there.
+pub(super) const STILL_THERE: &str = "what the lesson had made (pgtls_lesson_…) could not be removed from your server; the next \
+                                      `pgtls demo` there does it";
 /// How long it is tried to remove them.
 const STUBBORN: Duration = Duration::from_secs(10);
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::client::Client;
-use super::guest::Guest;
+use super::guest::{self, Guest};
 use super::place::{Place, ROOT};
 use super::sandbox::{self, Sandbox};
 use super::{Playground, Wanted};
@@ -69,8 +69,16 @@ impl Stage {
                 (Site::Own(Box::new(sandbox)), authority, psql)
             }
             Playground::Yours(yours) => {
-                let (guest, authority, psql) = Guest::enter(yours, wanted.now, &mut place, tell).await?;
-                (Site::Theirs(Box::new(guest)), authority, psql)
+                let entered = Guest::enter(yours, wanted.now, &mut place, tell).await;
+                match entered {
+                    Ok((guest, authority, psql)) => (Site::Theirs(Box::new(guest)), authority, psql),
+                    Err(error) => {
+                        if !place.close() {
+                            tell.notice(guest::STILL_THERE);
+                        }
+                        return Err(error);
+                    }
+                }
             }
         };
         let files = place.files_of_psql();

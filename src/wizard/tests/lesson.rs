@@ -218,7 +218,7 @@ impl Stage {
                 self.told(Told::Server(
                     "serves certificate 42:6c:28:30…, which ended on 2026-11-24".into(),
                 ));
-                self.act("A new client", &command, Middle::Nobody)
+                self.act("A new client, while it is expired", &command, Middle::Nobody)
                     .wire(&ASKED)
                     .client(false, "SSL error: certificate verify failed")
                     .told(Told::Server(
@@ -227,7 +227,7 @@ impl Stage {
                 self.told(Told::Server(
                     "serves certificate 56:53:18:a4… until 2027-02-23, after a reload".into(),
                 ));
-                self.act("A new client", &command, Middle::Nobody)
+                self.act("A new client, after the renewal", &command, Middle::Nobody)
                     .wire(&ASKED)
                     .wire(&SEALED)
                     .client(true, "4217")

@@ -120,7 +120,9 @@ impl Play<'_> {
             short(&expired.leaf().serial_hex()),
             expired.leaf().not_after().date()
         ));
-        let late = self.direct("A new client", SslMode::VerifyFull).await?;
+        let late = self
+            .direct("A new client, while it is expired", SslMode::VerifyFull)
+            .await?;
         let during = self.held(&mut held).await?;
         let renewed = self.stage.certificate(90, now)?;
         sandbox.show(&self.stage.place, &renewed).await?;
@@ -130,7 +132,9 @@ impl Play<'_> {
             short(&served.serial_hex()),
             served.not_after().date()
         ));
-        let new = self.direct("A new client", SslMode::VerifyFull).await?;
+        let new = self
+            .direct("A new client, after the renewal", SslMode::VerifyFull)
+            .await?;
         let after = self.held(&mut held).await?;
         held.end().await;
         let refused = late.refused_with("certificate") && !late.was_captured(QUERY);
