@@ -269,3 +269,57 @@ fn a_lockout_is_accepted_first_and_a_password_stays_unseen() {
         .sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'shop'");
     shop.finish();
 }
+
+/// The same line by line, for whoever cannot see the screen: a password typed unseen, a stage kept, and one undone.
+#[test]
+fn line_by_line_it_is_the_same() {
+    let Some(postgres) = Postgres::find(13) else {
+        return;
+    };
+    let site = Site::new(&postgres, EVERYBODY);
+    let mut pty = Pty::pgtls(&["--accessible"], &site.kit, (200, 400), &[]);
+    let mut answer = |prompt: &str, line: &str| {
+        pty.until(prompt, |screen| {
+            screen.trim_end().ends_with(':') && screen.lines().last().unwrap_or_default().contains(prompt)
+        });
+        pty.send(&format!("{line}\r"));
+    };
+    answer("A number, or Enter for", "harden");
+    let admin = format!(
+        "host=localhost port={} user=postgres dbname=postgres",
+        site.server.port
+    );
+    answer("Log in by.", &admin);
+    for prompt in ["Its files are in.", "Keep the books in.", "Clients dial."] {
+        answer(prompt, "");
+    }
+    answer("A number, or Enter for 1, A new CA", "");
+    answer("A number, or Enter for 1, P-256", "");
+    answer("Valid for days.", "");
+    answer("The CA for days.", "");
+    answer("Password, or Enter for none", "unspoken");
+    answer("A number, or Enter for 1, on", "");
+    answer("Enter tries it", "1");
+    answer("Enter tries it", "");
+    answer("\"keep\" keeps it", "keep");
+    answer("Enter goes to the stages", "");
+    assert!(site.verified() && site.lets_in("sslmode=disable"));
+    answer("A number, or Enter for 3, require", "require");
+    answer("Enter tries it", "");
+    answer("\"keep\" keeps it", "undo");
+    answer("Enter goes to the stages", "quit");
+    assert_eq!(pty.wait(), 0);
+    site.plaintext_is(true, "plaintext is let in again");
+    let said = pty.text();
+    for words in [
+        "TLS is off.",
+        "1. on: TLS is offered, not required. This comes next.",
+        "Holds: Must be refused, plaintext-refused",
+        "Kept: TLS is offered, not required.",
+        "require is not in force.",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in\n{said}");
+    }
+    assert!(!pty.bytes().contains(&0x1b), "something was drawn");
+    assert!(!said.contains("unspoken"), "the password was shown");
+}

@@ -285,6 +285,21 @@ impl Harden {
         matches!(self.watch.state, WatchState::Running | WatchState::Ending)
     }
 
+    /// Whether something runs that can be broken off.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        self.is_watching() || matches!(self.attempt.state, AttemptState::Running)
+    }
+
+    /// Seconds that are left to keep what is tried.
+    #[must_use]
+    pub const fn left(&self) -> Option<u64> {
+        match self.attempt.state {
+            AttemptState::Waiting(left) => Some(left),
+            _ => None,
+        }
+    }
+
     /// Whether the proposal may be carried out: what it asks to be accepted is accepted.
     #[must_use]
     pub fn may_try(&self) -> bool {

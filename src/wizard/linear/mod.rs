@@ -7,7 +7,9 @@
 //! own.
 
 mod ask;
+mod harden;
 mod say;
+mod say_harden;
 
 use std::io::{self, BufRead, Write};
 
@@ -103,7 +105,8 @@ fn read_lines() -> mpsc::UnboundedReceiver<String> {
     // It waits in a read that nothing ends but the input: the process's end takes it along.
     std::thread::spawn(move || {
         for line in io::stdin().lock().split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line).trim().to_owned();
+            let line = String::from_utf8_lossy(&line);
+            let line = line.trim_end_matches(['\r', '\n']).to_owned();
             if sender.send(line).is_err() {
                 return;
             }
@@ -137,13 +140,9 @@ impl Linear {
                 "write" => self.write().await?,
                 "verify" => self.verify().await?,
                 "connect" => self.connect().await?,
-                "stage" => {
-                    let command = super::steps::harden_command(&self.model);
-                    self.say(&format!(
-                        "On lines a stage is tried by the command itself: {command}"
-                    ))?;
-                    return Ok(());
-                }
+                "stage" => self.stages().await?,
+                "plan" => self.plan().await?,
+                "try" => self.attempt().await?,
                 _ => self.questions(backwards).await?,
             };
             backwards = matches!(next, Next::Back);
@@ -368,19 +367,36 @@ impl Linear {
 
     /// Asks for a line; what happens meanwhile is taken in.
     async fn line(&mut self, prompt: &str) -> Line {
+        self.line_while(prompt, |_| true)
+            .await
+            .map(Option::unwrap_or_default)
+    }
+
+    /// Asks for a line for as long as this holds.
+    async fn line_while(
+        &mut self,
+        prompt: &str,
+        holds: impl Fn(&Model) -> bool,
+    ) -> Result<Option<String>, Stop> {
         let mut out = io::stdout();
         write!(out, "{}", plain(self.model.theme, prompt))?;
         out.flush()?;
         loop {
             tokio::select! {
                 line = self.lines.recv() => {
-                    let line = line.ok_or(Stop::End(End::Left))?;
+                    let line = line.ok_or(Stop::End(End::Left))?.trim().to_owned();
                     if matches!(line.as_str(), "quit" | "exit") {
                         return Err(Stop::End(End::Left));
                     }
-                    return Ok(line);
+                    return Ok(Some(line));
                 }
-                Some(message) = self.messages.recv() => self.tell(message)?,
+                Some(message) = self.messages.recv() => {
+                    self.tell(message)?;
+                    if !holds(&self.model) {
+                        self.say("")?;
+                        return Ok(None);
+                    }
+                }
                 end = self.signals.next() => {
                     self.say("")?;
                     return Err(Stop::End(end));
@@ -389,20 +405,32 @@ impl Linear {
         }
     }
 
+    /// A line as it was typed, whatever it says.
+    async fn typed(&mut self) -> Line {
+        tokio::select! {
+            line = self.lines.recv() => line.ok_or(Stop::End(End::Left)),
+            end = self.signals.next() => Err(Stop::End(end)),
+        }
+    }
+
     /// Says what happens until this holds; questions that come up are asked.
     async fn wait(&mut self, holds: impl Fn(&Model) -> bool) -> Result<(), Stop> {
         while !holds(&self.model) {
             tokio::select! {
                 Some(message) = self.messages.recv() => self.tell(message)?,
-                line = self.lines.recv() => match line.as_deref() {
+                line = self.lines.recv() => match line.as_deref().map(str::trim) {
                     None | Some("quit" | "exit") => return Err(Stop::End(End::Left)),
-                    Some("cancel") if self.model.is_busy() => self.press(KeyCode::Char('c'))?,
+                    Some("cancel") if self.model.is_busy() || self.model.harden.is_busy() => {
+                        self.press(KeyCode::Char('c'))?;
+                    }
                     Some(_) => self.say("Still under way.")?,
                 },
                 end = self.signals.next() => return Err(Stop::End(end)),
             }
-            if matches!(self.model.popup, Some(Popup::Asked(..))) {
-                self.decide().await?;
+            match self.model.popup {
+                Some(Popup::Asked(..)) => self.decide().await?,
+                Some(Popup::Password(..)) => self.password().await?,
+                _ => {}
             }
         }
         Ok(())
@@ -432,7 +460,8 @@ impl Linear {
 
     /// Takes a message in, and says what there is to say of it.
     fn tell(&mut self, message: Message) -> io::Result<()> {
-        for line in say::told(&message) {
+        let told = say::told(&message).into_iter();
+        for line in told.chain(say_harden::told(&self.model, &message)) {
             self.say(&line)?;
         }
         let noted = matches!(message, Message::Noted(_));

@@ -120,7 +120,7 @@ pub(super) fn consequence(model: &Model, field: Field) -> Vec<String> {
 }
 
 /// A failure.
-fn failure(fault: &Failure) -> Vec<String> {
+pub(super) fn failure(fault: &Failure) -> Vec<String> {
     let mut says: Vec<_> = fault
         .what
         .lines()
@@ -296,14 +296,21 @@ fn probe(probe: &Probe) -> String {
     )
 }
 
+/// What a journey tells.
+pub(super) fn event(event: &Event) -> Vec<String> {
+    match event {
+        Event::Begin(part) => vec![format!("Now {}.", part.doing())],
+        Event::Done { note, took, .. } => vec![format!("Done: {}, {}.", printable(note), brief(*took))],
+        Event::Notice(text) => vec![format!("Note: {}", printable(text))],
+        Event::Probe(found) => vec![probe(found)],
+        _ => Vec::new(),
+    }
+}
+
 /// What is said when something happens.
 pub(super) fn told(message: &Message) -> Vec<String> {
     match message {
-        Message::Told(Event::Begin(part)) => vec![format!("Now {}.", part.doing())],
-        Message::Told(Event::Done { note, took, .. }) => {
-            vec![format!("Done: {}, {}.", printable(note), brief(*took))]
-        }
-        Message::Told(Event::Notice(text)) => vec![format!("Note: {}", printable(text))],
+        Message::Told(event) => self::event(event),
         Message::Probe(found) => vec![probe(found)],
         Message::Cancelled(says) => vec![says.clone()],
         _ => Vec::new(),
