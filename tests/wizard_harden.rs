@@ -290,7 +290,7 @@ fn line_by_line_it_is_the_same() {
         site.server.port
     );
     answer("Log in by.", &admin);
-    for prompt in ["Its files are in.", "Keep the books in.", "Clients dial."] {
+    for prompt in ["Its files are in.", "Books kept in.", "Clients dial."] {
         answer(prompt, "");
     }
     answer("A number, or Enter for 1, A new CA", "");

@@ -294,7 +294,7 @@ impl Field {
                 "config-dir",
                 "where the server says",
             ),
-            _ => spec("Keep the books in", "--dir", "kit", "this directory"),
+            _ => spec("Books kept in", "--dir", "kit", "this directory"),
         }
     }
 

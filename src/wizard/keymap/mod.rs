@@ -2,6 +2,7 @@
 //! and so what is shown cannot drift from what is done.
 
 mod table;
+mod when;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::InputRequest;

@@ -1,17 +1,17 @@
-//! The table of keys, and when each acts.
+//! The table of keys.
 
 use crossterm::event::{KeyCode, KeyModifiers};
 use tui_input::InputRequest;
 
-use crate::harden::Stage;
-
-use super::super::field::Kind;
-use super::super::harden::{AttemptState, Looked};
-use super::super::lesson::Lesson;
-use super::super::model::{JourneyState, Model, ModesState, Popup, ProofState};
-use super::super::review::{Review, State};
-use super::super::steps::{may_be_mended, place, ways};
+use super::super::model::Model;
 use super::Action;
+use super::when::{
+    always, asking, at_the_end, at_the_start, choosing, compared, connecting, explaining_free, faulty, free,
+    has_modes, in_files, in_lesson, in_lines, in_list, in_review, looked, may_accept, may_compare,
+    may_explain, may_go_back, may_go_on, may_try, may_watch, mendable, on_modes, on_stages, open,
+    plan_failed, planned, playing, probing, proven, reading, running, several, showing, stuck, suggests,
+    tried, trying, undecided, unseen, waiting, waiting_to_keep, watching, windowed,
+};
 
 /// A key with its modifiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,158 +64,6 @@ const fn also(keys: &'static [Key], action: Action, says: &'static str, when: fn
         shown: false,
         ..shown(keys, action, says, when)
     }
-}
-
-const fn open(model: &Model) -> bool {
-    model.popup.is_none() && model.lesson.is_none()
-}
-
-const fn in_lesson(model: &Model) -> bool {
-    model.popup.is_none() && model.lesson.is_some()
-}
-
-/// A scene is on, and another may follow.
-fn playing(model: &Model) -> bool {
-    in_lesson(model) && model.lesson.as_ref().is_some_and(Lesson::is_ready)
-}
-
-fn showing(model: &Model) -> bool {
-    playing(model)
-        && model
-            .lesson
-            .as_ref()
-            .is_some_and(|lesson| lesson.outcome.is_none())
-}
-
-/// The lesson cannot be on beside a journey that runs.
-fn at_the_start(model: &Model) -> bool {
-    on(model, "start") && !model.is_busy()
-}
-
-/// Keys that are letters act where no text is typed.
-fn free(model: &Model) -> bool {
-    open(model) && !model.is_typing()
-}
-
-fn choosing(model: &Model) -> bool {
-    open(model)
-        && model
-            .focused()
-            .is_some_and(|field| matches!(field.spec().kind, Kind::Choice(_)))
-}
-
-fn several(model: &Model) -> bool {
-    open(model) && model.asked().len() > 1
-}
-
-fn in_list(model: &Model) -> bool {
-    model.is_typing()
-        && model
-            .focused()
-            .is_some_and(|field| field.spec().kind == Kind::List)
-}
-
-fn suggests(model: &Model) -> bool {
-    in_list(model)
-        && model.editor.value().is_empty()
-        && model
-            .focused()
-            .is_some_and(|field| model.suggestion(field).is_some())
-}
-
-fn on(model: &Model, step: &str) -> bool {
-    free(model) && model.at == place(step)
-}
-
-fn faulty(model: &Model) -> bool {
-    free(model) && model.fault().is_some_and(|fault| fault.step.is_some())
-}
-
-fn in_review(model: &Model) -> bool {
-    on(model, "review") && model.review.preview().is_some()
-}
-
-fn running(model: &Model) -> bool {
-    on(model, "write") && matches!(model.journey.state, JourneyState::Running)
-}
-
-fn stuck(model: &Model) -> bool {
-    on(model, "write")
-        && matches!(
-            model.journey.state,
-            JourneyState::Failed(_) | JourneyState::Cancelled(_)
-        )
-}
-
-fn on_proof(model: &Model) -> bool {
-    on(model, "verify") && !model.modes.shown
-}
-
-fn on_modes(model: &Model) -> bool {
-    on(model, "verify") && model.modes.shown
-}
-
-fn has_modes(model: &Model) -> bool {
-    on_modes(model) && !matches!(model.modes.state, ModesState::Failed(_))
-}
-
-fn compared(model: &Model) -> bool {
-    on_modes(model) && !matches!(model.modes.state, ModesState::Running)
-}
-
-fn may_compare(model: &Model) -> bool {
-    on_proof(model) && matches!(model.proof.state, ProofState::Done(_) | ProofState::Failed(_))
-}
-
-fn proven(model: &Model) -> bool {
-    let busy =
-        matches!(model.proof.state, ProofState::Running) || matches!(model.modes.state, ModesState::Running);
-    on_proof(model) && !busy
-}
-
-fn waiting(model: &Model) -> bool {
-    on_proof(model) && matches!(model.proof.state, ProofState::None)
-}
-
-fn mendable(model: &Model) -> bool {
-    on_proof(model) && may_be_mended(model)
-}
-
-fn probing(model: &Model) -> bool {
-    on_proof(model) && !model.proof.probes.is_empty()
-}
-
-fn may_go_on(model: &Model) -> bool {
-    open(model) && model.step().may_go_on(model) && model.next_step().is_some()
-}
-
-fn at_the_end(model: &Model) -> bool {
-    open(model) && model.next_step().is_none()
-}
-
-fn may_go_back(model: &Model) -> bool {
-    open(model) && model.at > 0
-}
-
-fn may_explain(model: &Model) -> bool {
-    open(model) && (model.focused().is_some() || in_review(model) || probing(model))
-}
-
-/// A window that says more than fits may be scrolled.
-const fn windowed(model: &Model) -> bool {
-    matches!(model.popup, Some(Popup::Help | Popup::Why(..) | Popup::Asked(..)))
-}
-
-const fn asking(model: &Model) -> bool {
-    matches!(model.popup, Some(Popup::Leave(_) | Popup::Asked(..)))
-}
-
-const fn reading(model: &Model) -> bool {
-    matches!(model.popup, Some(Popup::Help | Popup::Why(..)))
-}
-
-const fn always(_: &Model) -> bool {
-    true
 }
 
 /// The table; the first that fits counts.
@@ -661,85 +509,3 @@ pub const BINDINGS: &[Binding] = &[
     also(&[alt(KeyCode::Char('7'))], Action::Step(7), "to step 7", open),
     also(&[alt(KeyCode::Char('8'))], Action::Step(8), "to step 8", open),
 ];
-
-/// The files that are walked through on this step.
-fn walked(model: &Model) -> Option<&Review> {
-    let review = if model.at == place("plan") {
-        &model.harden.plan.review
-    } else {
-        &model.review
-    };
-    let is_there = review.preview().is_some_and(|preview| !preview.files.is_empty());
-    (is_there && (on(model, "review") || on(model, "plan"))).then_some(review)
-}
-
-fn in_files(model: &Model) -> bool {
-    walked(model).is_some_and(|review| !review.inside)
-}
-
-fn in_lines(model: &Model) -> bool {
-    walked(model).is_some_and(|review| review.inside)
-}
-
-const fn unseen(model: &Model) -> bool {
-    matches!(model.popup, Some(Popup::Password(..)))
-}
-
-fn looked(model: &Model) -> bool {
-    let looked = &model.harden.looked;
-    on(model, "stage")
-        && !model.harden.is_watching()
-        && matches!(looked, Looked::Ready(_) | Looked::Failed(_))
-}
-
-fn on_stages(model: &Model) -> bool {
-    looked(model) && model.harden.found().is_some()
-}
-
-fn may_watch(model: &Model) -> bool {
-    on_stages(model) && model.harden.stage == Stage::Watch
-}
-
-fn watching(model: &Model) -> bool {
-    on(model, "stage") && model.harden.is_watching()
-}
-
-fn planned(model: &Model) -> bool {
-    on(model, "plan") && model.harden.plan.review.preview().is_some()
-}
-
-fn may_accept(model: &Model) -> bool {
-    planned(model) && model.harden.plan.facts.turns_away.is_some()
-}
-
-fn may_try(model: &Model) -> bool {
-    planned(model) && model.harden.may_try()
-}
-
-fn plan_failed(model: &Model) -> bool {
-    on(model, "plan") && matches!(model.harden.plan.review.state, State::Failed(_))
-}
-
-fn waiting_to_keep(model: &Model) -> bool {
-    on(model, "try") && matches!(model.harden.attempt.state, AttemptState::Waiting(_))
-}
-
-fn trying(model: &Model) -> bool {
-    on(model, "try") && model.harden.attempt.state == AttemptState::Running
-}
-
-fn undecided(model: &Model) -> bool {
-    on(model, "try") && model.harden.is_trying()
-}
-
-fn tried(model: &Model) -> bool {
-    on(model, "try") && !model.harden.is_trying()
-}
-
-fn connecting(model: &Model) -> bool {
-    on(model, "connect") && !ways(model).is_empty()
-}
-
-fn explaining_free(model: &Model) -> bool {
-    may_explain(model) && free(model)
-}

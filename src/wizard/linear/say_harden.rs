@@ -8,7 +8,7 @@ use super::super::harden::{AttemptState, Found, Looked, Message, WITHIN, WatchSt
 use super::super::message::Message as Happens;
 use super::super::model::Model;
 use super::super::review::State;
-use super::super::steps::{about_stage, change_word, harden_command};
+use super::super::steps::{about_stage, change_word, harden_command, why_next};
 use super::say::failure;
 
 /// What failed on this step.
@@ -34,9 +34,9 @@ pub(super) fn stages(model: &Model) -> Vec<String> {
             ""
         };
         let next = if found.next == Some(stage) {
-            " This comes next."
+            format!(" This comes next. {}", why_next(stage))
         } else {
-            ""
+            String::new()
         };
         let refused = match standing.map_or(0, |row| row.would_refuse) {
             0 => String::new(),

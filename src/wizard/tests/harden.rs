@@ -46,6 +46,39 @@ impl Scene {
     }
 }
 
+/// Everything that can happen on the path.
+pub fn happenings() -> Vec<Happens> {
+    let broken = super::stage::probe(promises(Stage::Require)[0], Outcome::Broken);
+    vec![
+        Happens::Password("postgres".into()),
+        Happens::Looked(Ok(found(&[Stage::On], Some(Stage::Watch)))),
+        Happens::Looked(Ok(found(&[], Some(Stage::On)))),
+        Happens::Looked(Err(super::stage::fault())),
+        Happens::Seen(found(&[], None).plaintext, 3),
+        Happens::Watched(Ok(Vec::new())),
+        Happens::Watched(Err(super::stage::fault())),
+        Happens::Proposed(Ok(proposed())),
+        Happens::Proposed(Ok((Preview::default(), Facts::default()))),
+        Happens::Proposed(Err(super::stage::fault())),
+        Happens::Told(Event::Begin(Part::Write)),
+        Happens::Told(Event::Probe(broken)),
+        Happens::Tried(Ok(Tried::Waits(60))),
+        Happens::Tried(Ok(Tried::WasInForce)),
+        Happens::Tried(Ok(Tried::Fell(
+            "it does not hold".into(),
+            vec!["a note".into()],
+            false,
+        ))),
+        Happens::Tried(Ok(Tried::Bundled("/root/kit/bundle/require".into()))),
+        Happens::Tried(Err(super::stage::fault())),
+        Happens::Left(0),
+        Happens::Left(u64::MAX),
+        Happens::Ended(Ended::Kept),
+        Happens::Ended(Ended::Back("Taken back.".into())),
+        Happens::Tick(Duration::from_secs(7)),
+    ]
+}
+
 /// The screens of the path that people see elsewhere.
 pub fn screens(size: (u16, u16)) -> Vec<(&'static str, String)> {
     let mut stage = Scene::harden(size);

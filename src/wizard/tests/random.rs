@@ -5,9 +5,11 @@ use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::harden::happenings;
 use super::stage::{Stage, cells, fault, landed, matrix, preview, report, told};
 use crate::verify::{Outcome, ProbeId};
 use crate::wizard::message::{Message, Question, Target};
+use crate::wizard::steps::STEPS;
 use crate::wizard::view::view;
 
 /// Keys that only move.
@@ -24,7 +26,7 @@ fn moving() -> impl Strategy<Value = Message> {
     ];
     prop_oneof![
         8 => codes.prop_map(|code| Message::Key(KeyEvent::new(code, KeyModifiers::NONE))),
-        2 => (0_usize..9).prop_map(|step| Message::Click(Target::Step(step % 8))),
+        2 => (0_usize..STEPS.len()).prop_map(|step| Message::Click(Target::Step(step))),
         1 => (1_u16..160, 1_u16..60).prop_map(|(columns, rows)| Message::Resize(columns, rows)),
     ]
 }
@@ -47,7 +49,7 @@ fn anything() -> impl Strategy<Value = Message> {
         1 => Just(KeyCode::Delete),
     ];
     let targets = prop_oneof![
-        (0_usize..8).prop_map(Target::Step),
+        (0_usize..STEPS.len()).prop_map(Target::Step),
         (0_usize..12, 0_usize..8).prop_map(|(place, row)| Target::Row(place, row)),
         (0_usize..30).prop_map(Target::Item),
         (0_usize..30).prop_map(Target::Line),
@@ -77,6 +79,7 @@ fn anything() -> impl Strategy<Value = Message> {
         2 => ((0_u64..6), prop::sample::select(cells())).prop_map(|(number, cell)| Message::Cell(number, cell)),
         1 => (0_u64..6).prop_map(|number| Message::Matrix(number, Ok(matrix()))),
         1 => (0_u64..6).prop_map(|number| Message::Matrix(number, Err(fault()))),
+        6 => ((0_u64..9), prop::sample::select(happenings())).prop_map(|(number, what)| Message::Harden(number, what)),
     ]
 }
 

@@ -74,6 +74,9 @@ impl Step for Attempt {
     }
 }
 
+/// What to do about client certificates.
+const KITS: &str = "clients/ beside the books holds a certificate for every role: hand them out.";
+
 /// The command line that tries the same.
 #[must_use]
 pub fn command(model: &Model) -> String {
@@ -155,6 +158,9 @@ fn page(model: &Model, columns: usize) -> Page {
         State::Back(says) => {
             page.blank();
             page.words(&visible(says), columns, 2, Style::new());
+            if stage == Stage::Mtls {
+                page.words(KITS, columns, 2, Style::new());
+            }
         }
         State::Failed(fault) => {
             page.blank();
@@ -166,6 +172,9 @@ fn page(model: &Model, columns: usize) -> Page {
             page.words(&says, columns, 2, Style::new());
         }
         _ => {}
+    }
+    if matches!(attempt.state, State::Back(_)) {
+        return page;
     }
     page.blank();
     parts(&mut page, theme, &attempt.journey, columns);
@@ -248,7 +257,7 @@ fn proven(page: &mut Page, model: &Model, columns: usize) {
             rows.push(("✓", theme.good(), says.to_owned()));
         }
     }
-    let half = columns / 2;
+    let half = columns.min(74) / 2;
     for two in rows.chunks(2) {
         let mut spans = Vec::new();
         for (sign, style, says) in two {
@@ -267,6 +276,9 @@ fn after(page: &mut Page, model: &Model, columns: usize) {
     let mut say = |name: &str, says: &str| {
         page.pair(name, says, columns, 10, (theme.bold(), Style::new()));
     };
+    if model.harden.stage == Stage::Mtls {
+        say("Kits", KITS);
+    }
     if model.harden.attempt.state == State::Kept {
         say("Undo", &format!("pgtls undo{kit}"));
     }

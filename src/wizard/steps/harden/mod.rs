@@ -29,11 +29,25 @@ pub const fn about(stage: Stage) -> &'static str {
              rejected. Sessions that are open stay open."
         }
         Stage::Mtls => {
-            "Every role gets a client certificate, in a kit to hand out, and the server wants one from everybody. Hand the kits \
-             out first."
+            "Every role gets a client certificate, in a kit to hand out, and the server wants one from everybody. A first try makes \
+             the kits; they stay when it goes back."
         }
         Stage::Floor => {
             "TLS before 1.2 and weak ciphers are turned away; TLS 1.2 too, where everybody who was seen speaks 1.3."
         }
+    }
+}
+
+/// Why a stage is the next one.
+#[must_use]
+pub const fn why_next(stage: Stage) -> &'static str {
+    match stage {
+        Stage::On => "TLS is not on yet, or not with a certificate that holds.",
+        Stage::Watch => {
+            "Somebody who was seen still comes without TLS: find them before they are turned away."
+        }
+        Stage::Require => "TLS is offered, and nobody who was seen comes without it any more.",
+        Stage::Mtls => "Everybody comes with TLS; next they prove who they are.",
+        Stage::Floor => "What is left is old TLS and weak ciphers.",
     }
 }

@@ -13,7 +13,10 @@ use super::super::super::model::Model;
 use super::super::super::widgets::{Canvas, Page, Row, brief, brief_clock, clip, pad, visible, width};
 use super::super::Step;
 use super::super::write::fault_page;
-use super::about;
+use super::{about, why_next};
+
+/// Columns of the table of stages: what belongs together stands together.
+const WIDEST: usize = 78;
 
 /// The step.
 #[derive(Debug)]
@@ -107,8 +110,12 @@ impl Step for Stages {
             Looked::Ready(found) => {
                 page.append(survey(model, found, columns));
                 page.blank();
-                page.append(stages(model, found, columns));
+                page.append(stages(model, found, columns.min(WIDEST)));
                 page.blank();
+                let is_next = found.next == Some(model.harden.stage);
+                if is_next && matches!(model.harden.watch.state, WatchState::None) {
+                    page.words(why_next(model.harden.stage), columns, 0, Style::new());
+                }
                 if model.harden.stage == Stage::Watch {
                     page.append(watching(model, columns));
                 } else {
