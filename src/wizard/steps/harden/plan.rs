@@ -11,7 +11,7 @@ use super::super::super::keymap::Action;
 use super::super::super::message::Effect;
 use super::super::super::model::{Model, Popup};
 use super::super::super::review::{Preview, State};
-use super::super::super::widgets::{Canvas, Page, Row, visible};
+use super::super::super::widgets::{Canvas, Page, Row, clip, visible, width, wrap};
 use super::super::Step;
 use super::super::review::{files, walk};
 use super::super::write::fault_page;
@@ -56,7 +56,7 @@ impl Step for Plan {
             Action::More => harden.within = (harden.within + 1).min(WITHIN.len() - 1),
             Action::Why => {
                 let text = everybody(model);
-                model.open(Popup::Why("Whom it would turn away".to_owned(), text));
+                model.open(Popup::Why("What it does, and to whom".to_owned(), text));
             }
             Action::Continue if harden.plan.facts.turns_away.is_some() && !harden.plan.accepted => {
                 let note =
@@ -119,6 +119,10 @@ fn everybody(model: &Model) -> String {
             }
         }
     }
+    if !facts.notes.is_empty() {
+        text.extend([String::new(), "Beside the files:".to_owned()]);
+        text.extend(facts.notes.iter().map(|note| format!("· {}", visible(note))));
+    }
     text.join("\n")
 }
 
@@ -150,7 +154,13 @@ fn head(model: &Model, columns: usize) -> Page {
         theme.bold(),
     );
     for note in &facts.notes {
-        page.pair(" ·", note, columns, 3, (theme.dim(), theme.dim()));
+        page.pair(
+            " ·",
+            &begun(note, columns.saturating_sub(3)),
+            columns,
+            3,
+            (theme.dim(), theme.dim()),
+        );
     }
     if let Some(why) = &facts.out_of_reach {
         let says = format!("{why}. Enter writes what its administrator needs.");
@@ -165,6 +175,19 @@ fn head(model: &Model, columns: usize) -> Page {
         ]));
     }
     page
+}
+
+/// The beginning of a long note: the files must not be pushed off the screen.
+fn begun(note: &str, columns: usize) -> String {
+    const END: &str = " … w: all";
+    let lines = wrap(note, columns);
+    match lines.as_slice() {
+        [first, second, _, ..] => {
+            let second = clip(second, columns.saturating_sub(width(END)));
+            format!("{first} {}{END}", second.trim_end_matches('…').trim_end())
+        }
+        _ => note.to_owned(),
+    }
 }
 
 fn impact(model: &Model, page: &mut Page, columns: usize) {
@@ -215,5 +238,22 @@ fn impact(model: &Model, page: &mut Page, columns: usize) {
             (" ✓", theme.good())
         };
         page.pair(sign, &says, columns, 3, (style, Style::new()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_note_takes_two_lines_and_says_where_the_rest_is() {
+        for columns in [37, 54, 90] {
+            let note =
+                "the certificate in force is put aside for one of the project's CA, so that ".repeat(6);
+            let shown = begun(&note, columns);
+            assert_eq!(wrap(&shown, columns).len(), 2, "{shown}");
+            assert!(shown.ends_with("w: all"), "{shown}");
+            assert_eq!(begun("made the CA", columns), "made the CA");
+        }
     }
 }
