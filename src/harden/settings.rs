@@ -35,6 +35,14 @@ pub fn floor(draft: &mut Draft<'_>, wish: &Wish) -> Result<(), Prevented> {
         set(draft, "ssl_max_protocol_version", "")?;
     }
     set(draft, "ssl_ciphers", CIPHERS)?;
+    // Every suite of TLS 1.3 is strong but the one with the short tag (RFC 8446 section B.4); none named means the strong ones.
+    let settings = draft.settings()?;
+    if settings
+        .effective("ssl_tls13_ciphers")
+        .is_some_and(|setting| setting.value.windows(5).any(|part| part == b"CCM_8"))
+    {
+        set(draft, "ssl_tls13_ciphers", "")?;
+    }
     set(draft, "ssl_prefer_server_ciphers", "on")
 }
 

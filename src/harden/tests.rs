@@ -201,6 +201,27 @@ fn what_cannot_be_done_is_said() {
 }
 
 #[test]
+fn the_short_tag_of_tls_1_3_is_below_the_floor() {
+    let conf = |ciphers: &str| format!("ssl_tls13_ciphers = '{ciphers}'\n");
+    for (before, after) in [
+        ("TLS_AES_128_CCM_8_SHA256:TLS_AES_256_GCM_SHA384", ""),
+        ("TLS_AES_256_GCM_SHA384", "TLS_AES_256_GCM_SHA384"),
+    ] {
+        let text = conf(before);
+        let server = server(
+            18,
+            &[
+                ("/d/postgresql.conf", &text),
+                ("/d/pg_hba.conf", "host all all all md5\n"),
+            ],
+        );
+        let files = self::after(&server, &wish(Stage::Floor)).unwrap();
+        let changed = &files[Path::new("/d/postgresql.conf")];
+        assert!(changed.contains(&conf(after)), "{changed}");
+    }
+}
+
+#[test]
 fn the_floor_never_lies_above_the_ceiling() {
     let held = server(
         18,

@@ -116,6 +116,37 @@ fn a_self_signed_certificate_is_replaced_aloud_or_stays() {
     assert!(!live.app("sslmode=disable").ok);
 }
 
+/// Another certificate of the project comes under names of its own: the server may be started at any moment in between.
+#[test]
+fn a_pair_in_use_is_never_written_over() {
+    let Some(postgres) = Postgres::find(15) else {
+        return;
+    };
+    let mut live = plain(&postgres);
+    let in_use = |live: &Live| {
+        let name = live.server.sql("show ssl_cert_file").stdout.trim().to_owned();
+        let bytes = fs::read(live.server.data.join(&name)).unwrap();
+        (name, bytes)
+    };
+    live.in_force("on", &[]);
+    let mut seen = vec![in_use(&live)];
+    for hosts in [&["a.example"][..], &["a.example", "b.example"], &["c.example"]] {
+        let mut args = vec!["--host", "localhost"];
+        args.extend(hosts.iter().flat_map(|host| ["--host", host]));
+        live.in_force("on", &args);
+        let now = in_use(&live);
+        let (name, before) = seen.last().unwrap();
+        assert_ne!(now.0, *name);
+        assert_eq!(fs::read(live.server.data.join(name)).unwrap(), *before);
+        assert!(live.server.restart(), "{}", live.server.log());
+        live.app(&live.full()).expect_ok("the new pair");
+        seen.push(now);
+    }
+    live.undo();
+    assert!(wait_until(Duration::from_secs(60), || in_use(&live) == seen[2]));
+    live.app(&live.full()).expect_ok("the pair before");
+}
+
 /// A list that has ended refuses everybody of its CA, and says so; those of the project's CA come in by its own list.
 #[test]
 fn lists_of_other_cas_do_not_shut_the_projects_clients_out() {

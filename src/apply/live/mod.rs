@@ -5,6 +5,10 @@
 //! costs no space), and in the books what belongs where. Going back is then a rename a file, which works with a full disk,
 //! needs no login, and may be done by whoever comes first: this run, its watchdog, or the next run.
 //!
+//! [`switch`](super::switch()) is for what must change at one instant: two halves of a pair that is in use. Going back there
+//! goes the same way, with links and copies, and with room for them. Here nothing that is in use is half of something, since
+//! new certificates have names of their own, and what counts is that the way back is short.
+//!
 //! | Name in `.pgtls/live/` | What it is |
 //! |---|---|
 //! | `watch.json` | who was seen coming in; no secret |

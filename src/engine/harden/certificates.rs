@@ -79,16 +79,7 @@ pub async fn certificates(stage: Stage, survey: &Survey, project: &Project) -> R
     let pair = (!keep).then(|| {
         let chain = credentials.server.chain_pem().into_bytes();
         let key = credentials.server.key().to_pem().as_bytes().to_vec();
-        let names = ["server.crt", "server.key"].map(|name| {
-            let content = if name == "server.crt" { &chain } else { &key };
-            free_name(survey, name, content)
-        });
-        // Both under plain names, or neither.
-        let names = if names[0] == "server.crt" && names[1] == "server.key" {
-            names
-        } else {
-            ["pgtls-server.crt", "pgtls-server.key"].map(str::to_owned)
-        };
+        let names = pair_names(survey, &chain, &key);
         (put(&names[0], chain, 0o644), put(&names[1], key, 0o600))
     });
     let client_ca = match stage {
@@ -122,6 +113,26 @@ pub async fn certificates(stage: Stage, survey: &Survey, project: &Project) -> R
         client_ca,
         files,
     })
+}
+
+/// Names for both. The pair that the server reads now is never written over: two files cannot change at one instant, the
+/// settings that name them can, and a server that is started in between must find a pair.
+fn pair_names(survey: &Survey, chain: &[u8], key: &[u8]) -> [String; 2] {
+    let named = |base: &str| [format!("{base}.crt"), format!("{base}.key")];
+    let plain = named("server");
+    if free_name(survey, &plain[0], chain) == plain[0] && free_name(survey, &plain[1], key) == plain[1] {
+        return plain;
+    }
+    let ours = named("pgtls-server");
+    let is_in_use = survey
+        .setting("ssl_cert_file")
+        .is_some_and(|file| survey.server.data.join(file) == survey.map.directory().join(&ours[0]));
+    let here = survey.map.here(&survey.map.directory().join(&ours[0]));
+    let is_other = std::fs::read(here).is_ok_and(|there| there != chain);
+    if is_in_use && is_other {
+        return named("pgtls-server-2");
+    }
+    ours
 }
 
 /// By what a served certificate is known.

@@ -21,48 +21,29 @@ use super::{Hardening, Proposal, Survey};
 /// How often a probe is asked that finds nothing out.
 const ATTEMPTS: u32 = 3;
 
+/// All that is asked for, in an order in which what each stage wants stands together.
+const ASKED: [ProbeId; 9] = [
+    ProbeId::OldTlsRefused,
+    ProbeId::Reach,
+    ProbeId::SslOffered,
+    ProbeId::Handshake,
+    ProbeId::Chain,
+    ProbeId::HostName,
+    ProbeId::Validity,
+    ProbeId::PlaintextRefused,
+    ProbeId::ForeignCertificateRefused,
+];
+
 /// What must be seen for a stage to be in force.
 #[must_use]
 pub const fn promises(stage: Stage) -> &'static [ProbeId] {
-    use ProbeId as P;
-    match stage {
-        Stage::On | Stage::Watch => &[
-            P::Reach,
-            P::SslOffered,
-            P::Handshake,
-            P::Chain,
-            P::HostName,
-            P::Validity,
-        ],
-        Stage::Require => &[
-            P::Reach,
-            P::SslOffered,
-            P::Handshake,
-            P::Chain,
-            P::HostName,
-            P::Validity,
-            P::PlaintextRefused,
-        ],
-        Stage::Mtls => &[
-            P::Reach,
-            P::SslOffered,
-            P::Handshake,
-            P::Chain,
-            P::HostName,
-            P::Validity,
-            P::PlaintextRefused,
-            P::ForeignCertificateRefused,
-        ],
-        Stage::Floor => &[
-            P::Reach,
-            P::SslOffered,
-            P::Handshake,
-            P::Chain,
-            P::HostName,
-            P::Validity,
-            P::OldTlsRefused,
-        ],
-    }
+    let (first, end) = match stage {
+        Stage::On | Stage::Watch => (1, 7),
+        Stage::Require => (1, 8),
+        Stage::Mtls => (1, 9),
+        Stage::Floor => (0, 7),
+    };
+    ASKED.split_at(end).0.split_at(first).1
 }
 
 /// The proof: the certificate that is served, the probes, a new login of the admin, and the one that is held.
