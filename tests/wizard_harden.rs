@@ -185,6 +185,40 @@ fn whatever_ends_the_wizard_takes_back_what_was_not_kept() {
         );
         assert_eq!(site.rules(), before, "{how}");
     }
+    // Broken off as soon as it has begun.
+    let mut pty = site.wizard(&site.server.socket());
+    pty.expect("▸ ○ require");
+    pty.send("\r");
+    pty.expect("Goes back unless kept within");
+    pty.send("\r\x1b");
+    pty.expect("is not in force");
+    site.plaintext_is(true, "broken off");
+    assert_eq!(site.rules(), before);
+    pty.send("q");
+    assert_eq!(pty.wait(), 0);
+    // One that a command line has begun is decided over here.
+    pgtls([
+        "harden",
+        &site.server.socket(),
+        "--stage",
+        "require",
+        "--confirm-within",
+        "300",
+        "--yes",
+        "--dir",
+    ])
+    .arg(&site.kit)
+    .run()
+    .expect_status(0);
+    assert!(!site.lets_in("sslmode=disable"));
+    let mut pty = site.wizard(&site.server.socket());
+    pty.expect("Keep it?");
+    pty.send("\x1b");
+    pty.expect("Taken back, as you said");
+    site.plaintext_is(true, "decided over");
+    assert_eq!(site.rules(), before);
+    pty.send("q");
+    assert_eq!(pty.wait(), 0);
     // By the terminal's own end, and asked first by the wizard itself.
     let mut pty = site.wizard(&site.server.socket());
     try_it(&mut pty, "require", MINUTE);

@@ -28,10 +28,10 @@ pub struct Undone {
 }
 
 /// What has become of the last try.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// It waits to be confirmed, for so many more seconds.
-    Waits(u64),
+    /// It waits to be confirmed: its stage, and the seconds that are left.
+    Waits(String, u64),
     /// It was kept.
     Kept,
     /// It was taken back.
@@ -42,8 +42,9 @@ pub enum Fate {
 pub fn fate(dir: &Path) -> Result<Fate, Error> {
     let live = Live::of(&prepare::absolute(dir));
     if let Some(trial) = live.unfinished()? {
-        let left = trial.record().until.as_ref().map_or(0, Moment::left);
-        return Ok(Fate::Waits(left));
+        let record = trial.record();
+        let left = record.until.as_ref().map_or(0, Moment::left);
+        return Ok(Fate::Waits(record.name.clone(), left));
     }
     Ok(if live.is_last_kept()? {
         Fate::Kept

@@ -133,6 +133,25 @@ async fn ask(session: &mut Session, doing: &str, sql: &str, deadline: Deadline) 
         })
 }
 
+/// The admin's login failed; over the server's socket it is often the account of this machine that is the wrong one.
+fn turned_away(why: String, user: &str) -> Error {
+    const DOING: &str = "logging in as the admin";
+    if why.contains("Peer authentication failed") {
+        return refused(
+            format!("{DOING} failed: {why}"),
+            format!(
+                "over its socket this server lets an account of this machine in as the role of the same name: run this as that \
+                 account, as in `sudo -u {} pgtls`",
+                crate::pki::printable(user)
+            ),
+        );
+    }
+    Error::Database {
+        doing: DOING.to_owned(),
+        why,
+    }
+}
+
 /// Logs in and looks, reading only.
 pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
     let mut conninfo = hardening.conninfo.clone();
@@ -141,10 +160,7 @@ pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
     let limit = || Deadline::after(target.timeout);
     let mut session = verify::enter_unless_asked(&target)
         .await
-        .map_err(|why| Error::Database {
-            doing: "logging in as the admin".to_owned(),
-            why,
-        })?
+        .map_err(|why| turned_away(why, &target.user))?
         .ok_or_else(|| Error::NeedsPassword {
             user: crate::pki::printable(&target.user),
         })?;

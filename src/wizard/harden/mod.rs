@@ -16,6 +16,7 @@ use super::message::{Effect, Failure};
 use super::model::{Journey, JourneyState, Model, Popup};
 use super::review::{Preview, Review, State};
 use super::secret::Typed;
+use super::steps::place;
 
 pub use orders::{LENGTHS, Order, WITHIN, Wish, ask, begin, leave_try, look, no_password, propose, watch};
 
@@ -26,6 +27,8 @@ pub enum Message {
     Password(String),
     /// The server was looked at, or why not.
     Looked(Result<Found, Failure>),
+    /// A stage waits to be kept already, for so many seconds.
+    Found(Stage, u64),
     /// Who was seen without TLS so far, in so many looks.
     Seen(Vec<String>, u64),
     /// The watch is at its end: who was seen without TLS, now and before.
@@ -330,6 +333,14 @@ pub fn take(model: &mut Model, number: u64, message: Message) -> Vec<Effect> {
         Message::Looked(Ok(found)) => {
             harden.stage = found.next.unwrap_or(Stage::Floor);
             harden.looked = Looked::Ready(found);
+        }
+        Message::Found(stage, left) => {
+            harden.stage = stage;
+            harden.attempt.state = AttemptState::Waiting(left);
+            model.at = place("try");
+            model.reached = model.reached.max(model.at);
+            let note = "A stage was tried before, and is not decided over yet.";
+            model.note = Some(note.to_owned());
         }
         Message::Looked(Err(fault)) => harden.looked = Looked::Failed(fault),
         Message::Seen(seen, looks) => (harden.watch.seen, harden.watch.looks) = (seen, looks),

@@ -54,6 +54,7 @@ pub fn happenings() -> Vec<Happens> {
         Happens::Looked(Ok(found(&[Stage::On], Some(Stage::Watch)))),
         Happens::Looked(Ok(found(&[], Some(Stage::On)))),
         Happens::Looked(Err(super::stage::fault())),
+        Happens::Found(Stage::Require, 212),
         Happens::Seen(found(&[], None).plaintext, 3),
         Happens::Watched(Ok(Vec::new())),
         Happens::Watched(Err(super::stage::fault())),
@@ -278,6 +279,18 @@ fn a_stage_that_is_not_kept_goes_back() {
     stage.shot("harden_back");
     // What it found before is about another server now.
     assert!(matches!(stage.model.harden.looked, Looked::None));
+}
+
+/// A try of a command line, or of a terminal that was lost, is decided over here.
+#[test]
+fn a_try_that_waits_already_is_found() {
+    let mut stage = Scene::harden((80, 24));
+    stage
+        .server_says(Happens::Found(Stage::Require, 212))
+        .shot("harden_found");
+    assert_eq!(stage.model.at, place("try"));
+    stage.keys("Esc");
+    assert!(matches!(stage.ordered(), Order::Back));
 }
 
 #[test]

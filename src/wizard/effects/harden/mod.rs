@@ -145,6 +145,13 @@ impl Work {
         let (Some(wish), Some(admin)) = (self.wish.clone(), self.admin()) else {
             return None;
         };
+        // One that waits already, from a command line or a terminal that was lost, is decided over first.
+        if let Ok(Fate::Waits(name, left @ 1..)) = engine::fate(&wish.kit)
+            && let Some(stage) = Stage::ALL.into_iter().find(|stage| stage.name() == name)
+        {
+            self.tell.say(Happens::Found(stage, left));
+            return self.wait(&wish.kit).await;
+        }
         let work = async {
             let mut hardening = hardening(&wish, admin)?;
             engine::settle(&wish.kit, &Teller::silent())?;
@@ -307,7 +314,7 @@ impl Work {
                     }
                 },
                 () = sleep(TICK) => match engine::fate(kit) {
-                    Ok(Fate::Waits(left)) => self.tell.say(Happens::Left(left)),
+                    Ok(Fate::Waits(_, left)) => self.tell.say(Happens::Left(left)),
                     Ok(Fate::Kept) => {
                         self.tell.say(Happens::Ended(Ended::Kept));
                         return None;
