@@ -213,6 +213,14 @@ fn whatever_ends_the_wizard_takes_back_what_was_not_kept() {
     assert!(!site.lets_in("sslmode=disable"));
     let mut pty = site.wizard(&site.server.socket());
     pty.expect("Keep it?");
+    pty.send("q");
+    assert_eq!(pty.wait(), 0);
+    assert!(
+        !site.lets_in("sslmode=disable"),
+        "leaving does not decide for others"
+    );
+    let mut pty = site.wizard(&site.server.socket());
+    pty.expect("Keep it?");
     pty.send("\x1b");
     pty.expect("Taken back, as you said");
     site.plaintext_is(true, "decided over");

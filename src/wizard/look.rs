@@ -32,6 +32,8 @@ pub struct Seen {
     pub running: Option<u16>,
     /// Names of this machine that clients may dial.
     pub names: Vec<String>,
+    /// How a superuser would log in to the servers that listen on this machine's sockets.
+    pub admins: Vec<String>,
 }
 
 impl Seen {
@@ -71,6 +73,7 @@ pub async fn look(dir: &Path, tell: impl Fn(Seen)) {
         usual_port: port_taken_by(5432),
         running,
         names: names(),
+        admins: admins(),
     };
     tell(seen.clone());
     if seen.asking {
@@ -88,6 +91,33 @@ async fn docker() -> Option<String> {
     let look = tokio::time::timeout(DOCKER, compose::look()).await.ok()?;
     let (_, engine) = look.ready().ok()?;
     Some(format!("engine {}, {}", engine.version, engine.system))
+}
+
+/// Servers in the directories that nobody but the system's own accounts can put a socket into.
+fn admins() -> Vec<String> {
+    let mut found = Vec::new();
+    for dir in ["/run/postgresql", "/var/run/postgresql"] {
+        let Ok(real) = std::fs::canonicalize(dir) else {
+            continue;
+        };
+        let names = std::fs::read_dir(&real).into_iter().flatten().flatten();
+        let ports = names.filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            name.strip_prefix(".s.PGSQL.")?.parse::<u16>().ok()
+        });
+        for port in ports {
+            let port = match port {
+                5432 => String::new(),
+                other => format!(" port={other}"),
+            };
+            let admin = format!("host={}{port} user=postgres", real.display());
+            if !found.contains(&admin) {
+                found.push(admin);
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 /// The machine's name and the address by which the network reaches it.

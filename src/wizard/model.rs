@@ -388,15 +388,17 @@ impl Model {
         self.checked = self.form.check();
     }
 
-    /// A name of this machine that is not in the list yet.
+    /// What was found on this machine and would do as an answer, or as one more of them.
     #[must_use]
     pub fn suggestion(&self, field: Field) -> Option<String> {
-        if field != Field::Host {
-            return None;
-        }
-        let rows = self.form.rows(field);
         let seen = self.form.seen.as_ref()?;
-        seen.names.iter().find(|name| !rows.contains(name)).cloned()
+        let given = self.form.rows(field);
+        let found = match field {
+            Field::Host => &seen.names,
+            Field::Admin if given.is_empty() => &seen.admins,
+            _ => return None,
+        };
+        found.iter().find(|one| !given.contains(one)).cloned()
     }
 
     /// What a journey with the present answers starts from.

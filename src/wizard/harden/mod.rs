@@ -181,6 +181,8 @@ pub struct Attempt {
     pub probes: Vec<Probe>,
     /// Whether the person had accepted that somebody is turned away.
     pub accepted: bool,
+    /// Whether it was begun elsewhere: leaving leaves it as it is.
+    pub is_found: bool,
 }
 
 /// How far a try is.
@@ -336,7 +338,11 @@ pub fn take(model: &mut Model, number: u64, message: Message) -> Vec<Effect> {
         }
         Message::Found(stage, left) => {
             harden.stage = stage;
-            harden.attempt.state = AttemptState::Waiting(left);
+            harden.attempt = Attempt {
+                state: AttemptState::Waiting(left),
+                is_found: true,
+                ..Attempt::default()
+            };
             model.at = place("try");
             model.reached = model.reached.max(model.at);
             let note = "A stage was tried before, and is not decided over yet.";

@@ -59,7 +59,7 @@ pub fn in_list(model: &Model) -> bool {
 }
 
 pub fn suggests(model: &Model) -> bool {
-    in_list(model)
+    model.is_typing()
         && model.editor.value().is_empty()
         && model
             .focused()

@@ -85,9 +85,10 @@ pub(super) fn question(model: &Model, field: Field) -> (Vec<String>, String) {
     } else {
         format!("Enter for {}", form.default_in_words(field))
     };
-    let above = model
-        .suggestion(field)
-        .map(|name| format!("This machine is also known as {}.", printable(&name)));
+    let above = model.suggestion(field).map(|found| match field {
+        Field::Admin => format!("A server is here: {}.", printable(&found)),
+        _ => format!("This machine is also known as {}.", printable(&found)),
+    });
     (above.into_iter().collect(), format!("{}. {holds}: ", spec.label))
 }
 

@@ -11,6 +11,7 @@ use crate::wizard::field::Field;
 use crate::wizard::harden::{
     AttemptState, Ended, Facts, Found, Looked, Message as Happens, Met, Order, Tried,
 };
+use crate::wizard::look::Seen;
 use crate::wizard::message::{Effect, Failure, Message};
 use crate::wizard::model::Popup;
 use crate::wizard::review::Preview;
@@ -289,6 +290,11 @@ fn a_try_that_waits_already_is_found() {
         .server_says(Happens::Found(Stage::Require, 212))
         .shot("harden_found");
     assert_eq!(stage.model.at, place("try"));
+    // It is not this run's: leaving leaves it to its own watchdog.
+    assert!(matches!(
+        stage.clone().keys("q").effects[..],
+        [Effect::Keep(_), Effect::Quit]
+    ));
     stage.keys("Esc");
     assert!(matches!(stage.ordered(), Order::Back));
 }
@@ -306,6 +312,25 @@ fn what_stands_in_the_way_is_said_with_what_to_do() {
         stage.shot("harden_refused");
         stage.keys("g");
         assert_eq!(stage.model.at, place("server"));
+    });
+}
+
+#[test]
+fn a_server_of_this_machine_is_suggested() {
+    play(|stage| {
+        stage.send(Message::Seen(Seen {
+            admins: vec![
+                ADMIN.into(),
+                "host=/run/postgresql port=5433 user=postgres".into(),
+            ],
+            ..super::stage::seen()
+        }));
+        // What was answered is not talked over.
+        stage.keys("Esc Esc");
+        assert!(!stage.text().contains("takes it"));
+        stage.keys("Ctrl-u").shot("harden_suggested");
+        stage.keys("Right");
+        assert_eq!(stage.model.form.given(Field::Admin), [ADMIN]);
     });
 }
 

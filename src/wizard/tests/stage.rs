@@ -24,6 +24,7 @@ use crate::wizard::update::update;
 use crate::wizard::view::{Drawn, view};
 
 /// A model and what it asked for.
+#[derive(Clone)]
 pub struct Stage {
     pub model: Model,
     pub effects: Vec<Effect>,
@@ -178,6 +179,7 @@ pub fn seen() -> Seen {
         usual_port: Some("port 5432 on 127.0.0.1 is in use by `postgres` (process 812)".into()),
         running: None,
         names: vec!["shop-1".into(), "192.168.7.12".into()],
+        admins: Vec::new(),
     }
 }
 

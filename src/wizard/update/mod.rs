@@ -269,7 +269,7 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             Vec::new()
         }
         Action::Quit => {
-            if model.is_busy() || model.harden.is_trying() {
+            if model.is_busy() || (model.harden.is_trying() && !model.harden.attempt.is_found) {
                 model.open(Popup::Leave(0));
                 Vec::new()
             } else {

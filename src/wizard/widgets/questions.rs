@@ -78,11 +78,15 @@ fn choice(model: &Model, page: &mut Page, place: usize, field: Field, columns: u
 fn text(model: &Model, page: &mut Page, place: usize, field: Field, columns: usize) {
     let focused = model.focus.field == place;
     let given = model.form.given(field).first().cloned().unwrap_or_default();
+    let placeholder = match model.suggestion(field) {
+        Some(suggestion) if focused => takes(&suggestion),
+        _ => model.form.default_in_words(field),
+    };
     let line = Typed {
         model,
         label: field.spec().label,
         text: &given,
-        placeholder: &model.form.default_in_words(field),
+        placeholder: &placeholder,
         masked: field.is_conninfo(),
         columns,
         focused,
@@ -109,7 +113,7 @@ fn list(model: &Model, page: &mut Page, place: usize, field: Field, columns: usi
     }
     let suggestion = model.suggestion(field);
     let placeholder = match &suggestion {
-        Some(suggestion) if focused => format!("{suggestion}?  (→ takes it)"),
+        Some(suggestion) if focused => takes(suggestion),
         _ => "+ another".to_owned(),
     };
     let line = Typed {
@@ -123,6 +127,11 @@ fn list(model: &Model, page: &mut Page, place: usize, field: Field, columns: usi
     };
     page.row(line.row().hit(Target::Row(place, rows.len())));
     faults(model, page, field, None, columns);
+}
+
+/// A suggestion, and how to take it.
+fn takes(suggestion: &str) -> String {
+    format!("{suggestion}?  (→ takes it)")
 }
 
 /// A line that can be typed into.

@@ -150,7 +150,7 @@ impl Work {
             && let Some(stage) = Stage::ALL.into_iter().find(|stage| stage.name() == name)
         {
             self.tell.say(Happens::Found(stage, left));
-            return self.wait(&wish.kit).await;
+            return self.wait(&wish.kit, Whose::Another).await;
         }
         let work = async {
             let mut hardening = hardening(&wish, admin)?;
@@ -279,7 +279,11 @@ impl Work {
             Ok(tried) => {
                 let waits = tried.confirm_within.is_some();
                 self.tell.say(Happens::Tried(Ok(told(tried))));
-                if waits { self.wait(&kit).await } else { None }
+                if waits {
+                    self.wait(&kit, Whose::Ours).await
+                } else {
+                    None
+                }
             }
             Err(error) => {
                 self.tell.say(Happens::Tried(Err(failure(&error))));
@@ -291,7 +295,7 @@ impl Work {
     }
 
     /// Waits until somebody decides: the person here, or elsewhere, or the watchdog.
-    async fn wait(&mut self, kit: &Path) -> Overtaken {
+    async fn wait(&mut self, kit: &Path, whose: Whose) -> Overtaken {
         const BACK: &str = "Taken back, as you said: everything is as it was.";
         loop {
             tokio::select! {
@@ -308,6 +312,8 @@ impl Work {
                         self.go_back(kit, BACK);
                         return None;
                     }
+                    // Another run's try has that run's watchdog.
+                    other if whose == Whose::Another => return other,
                     other => {
                         self.go_back(kit, BACK);
                         return other;
@@ -352,6 +358,15 @@ impl Work {
         };
         self.tell.say(Happens::Ended(ended));
     }
+}
+
+/// Whose a try is that waits to be kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// It was begun here, and does not outlive this.
+    Ours,
+    /// It was begun elsewhere.
+    Another,
 }
 
 /// Carries out work to its end, or to the next order; meanwhile the time is told.

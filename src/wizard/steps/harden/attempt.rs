@@ -1,5 +1,7 @@
 //! The try: written, reloaded, proven; kept by a key, or taken back by one, or by itself.
 
+use std::time::Duration;
+
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
@@ -14,7 +16,7 @@ use super::super::super::harden::{AttemptState as State, Order, WITHIN, ask, beg
 use super::super::super::keymap::Action;
 use super::super::super::message::Effect;
 use super::super::super::model::Model;
-use super::super::super::widgets::{Canvas, Page, Row, brief, pad, visible};
+use super::super::super::widgets::{Canvas, Page, Row, brief, brief_clock, pad, visible};
 use super::super::verify::label;
 use super::super::write::{fault_page, parts};
 use super::super::{Step, place};
@@ -195,10 +197,14 @@ fn countdown(page: &mut Page, model: &Model, left: u64, columns: usize) {
     let wide = u64::try_from(columns.saturating_sub(6).min(48)).unwrap_or(48);
     let full = usize::try_from(wide * left.min(all) / all.max(1)).unwrap_or(0);
     let rest = usize::try_from(wide).unwrap_or(0).saturating_sub(full);
+    let time = match left {
+        0..=99 => format!("{left} s"),
+        _ => brief_clock(Duration::from_secs(left)),
+    };
     page.blank();
     page.row(Row::new(vec![
         Span::styled("   Keep it?  ", theme.warn().patch(theme.bold())),
-        Span::styled(format!("{left} s"), theme.bold()),
+        Span::styled(time, theme.bold()),
     ]));
     page.row(Row::new(vec![
         Span::raw("   "),
