@@ -2,11 +2,13 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Stream, TlsSession};
+use super::{Deadline, NothingVerified, SslAnswer, Stream, TlsSession, TlsSettings, handshake, ssl_request};
 
 /// What a login runs over.
 #[derive(Debug)]
@@ -15,6 +17,33 @@ pub enum Link {
     Plain(Stream),
     /// TLS.
     Tls(Box<TlsSession>),
+}
+
+impl Link {
+    /// TLS where the server offers it, whatever its certificate is worth, and else plaintext: for who has other means to
+    /// know the server by, or does not care.
+    pub async fn offered(mut stream: Stream, deadline: Deadline) -> Result<Self, String> {
+        match ssl_request(&mut stream, deadline).await {
+            Ok(SslAnswer::Accepts) => {
+                let settings = TlsSettings::new(Arc::new(NothingVerified));
+                let session = handshake(stream, &settings, deadline).await;
+                Ok(session.map_err(|failure| failure.to_string())?.into())
+            }
+            Ok(SslAnswer::Refuses) => Ok(stream.into()),
+            Ok(SslAnswer::Error(message)) => Err(message.to_string()),
+            Ok(SslAnswer::Stuffed(_) | SslAnswer::Garbage(_)) => Err("it is no PostgreSQL".to_owned()),
+            Err(lost) => Err(lost.to_string()),
+        }
+    }
+
+    /// The chain that the server presented, leaf first; empty without TLS.
+    #[must_use]
+    pub fn presented(&self) -> &[CertificateDer<'static>] {
+        match self {
+            Self::Plain(_) => &[],
+            Self::Tls(session) => &session.facts().presented,
+        }
+    }
 }
 
 impl From<Stream> for Link {

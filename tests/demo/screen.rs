@@ -139,7 +139,7 @@ fn scene_by_scene(size: (u16, u16), colour: bool) {
     // All of them went as they were to.
     screen.expect("✓ ✓ ✓ ✓ ✓ ✓ ✓ ●");
     if !colour {
-        no_colours(&screen);
+        screen.is_without_colour();
     }
     screen.send("q");
     assert_eq!(screen.wait(), 0);
@@ -149,25 +149,6 @@ fn scene_by_scene(size: (u16, u16), colour: bool) {
 /// Whether these words were ever written, in one piece.
 fn was_shown(screen: &Pty, words: &str) -> bool {
     contains(&screen.bytes(), words)
-}
-
-/// ECMA-48, 8.3.117: 30 to 48 and 90 to 107 are colours.
-fn no_colours(screen: &Pty) {
-    let bytes = String::from_utf8_lossy(&screen.bytes()).into_owned();
-    let mut bold = false;
-    for sequence in bytes.split("\x1b[").skip(1) {
-        let Some((codes, _)) = sequence.split_once('m') else {
-            continue;
-        };
-        if codes.is_empty() || !codes.bytes().all(|byte| byte.is_ascii_digit() || byte == b';') {
-            continue;
-        }
-        for code in codes.split(';').filter_map(|code| code.parse::<u16>().ok()) {
-            assert!(!matches!(code, 30..=38 | 40..=48 | 90..=107), "a colour: {codes}");
-            bold |= code == 1;
-        }
-    }
-    assert!(bold, "what is read first is still bold");
 }
 
 /// At several moments, by key, by signal, by the end of the terminal, and killed.

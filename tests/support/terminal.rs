@@ -139,6 +139,26 @@ impl Pty {
         }
     }
 
+    /// Nothing that was written is coloured (ECMA-48, 8.3.117: 30 to 48 and 90 to 107), and what is read first is still bold.
+    #[track_caller]
+    pub fn is_without_colour(&self) {
+        let bytes = String::from_utf8_lossy(&self.bytes()).into_owned();
+        let mut bold = false;
+        for sequence in bytes.split("\x1b[").skip(1) {
+            let Some((codes, _)) = sequence.split_once('m') else {
+                continue;
+            };
+            if codes.is_empty() || !codes.bytes().all(|byte| byte.is_ascii_digit() || byte == b';') {
+                continue;
+            }
+            for code in codes.split(';').filter_map(|code| code.parse::<u16>().ok()) {
+                assert!(!matches!(code, 30..=38 | 40..=48 | 90..=107), "a colour: {codes}");
+                bold |= code == 1;
+            }
+        }
+        assert!(bold, "what is read first is still bold");
+    }
+
     /// Makes the terminal larger or smaller.
     pub fn resize(&self, columns: u16, rows: u16) {
         self.seen

@@ -1,17 +1,13 @@
 //! The impostor's way into the server, with what it has read of the client.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use postgres_protocol::authentication::{md5_hash, sasl};
 use tokio::io::AsyncWriteExt;
 use zeroize::Zeroizing;
 
 use crate::dial::wire::{AuthMethod, MOST_ASIDES, Message, message, read_message};
-use crate::dial::{
-    Address, Deadline, Link, NothingVerified, ServerMessage, SslAnswer, TlsSettings, handshake, open,
-    ssl_request,
-};
+use crate::dial::{Address, Deadline, Link, ServerMessage, open};
 
 use super::heard::Teller;
 
@@ -48,22 +44,11 @@ impl Upstream {
         tell: &Teller,
     ) -> Result<(Self, Answer), String> {
         let address = Address::known(&server.ip().to_string(), server);
-        let mut stream = open(&address, deadline)
+        let stream = open(&address, deadline)
             .await
             .map_err(|error| error.to_string())?;
         tell.dialled(&stream);
-        let link = match ssl_request(&mut stream, deadline).await {
-            Ok(SslAnswer::Accepts) => {
-                let settings = TlsSettings::new(Arc::new(NothingVerified));
-                let session = handshake(stream, &settings, deadline).await;
-                Link::from(session.map_err(|failure| failure.to_string())?)
-            }
-            Ok(SslAnswer::Refuses) => Link::from(stream),
-            Ok(SslAnswer::Error(message)) => return Err(message.to_string()),
-            Ok(SslAnswer::Stuffed(_) | SslAnswer::Garbage(_)) => return Err("it is no PostgreSQL".to_owned()),
-            Err(lost) => return Err(lost.to_string()),
-        };
-        let mut upstream = Self(link);
+        let mut upstream = Self(Link::offered(stream, deadline).await?);
         let answer = upstream.ask(startup, deadline).await?;
         Ok((upstream, answer))
     }

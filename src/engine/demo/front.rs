@@ -64,10 +64,12 @@ impl Front {
         if let Err(refusal) = judge_chain(presented, &trust, Purpose::Server, now) {
             return Self::Unverified(format!("its certificate is refused by the root file: {refusal}"));
         }
+        let addresses: Vec<String> = leaf.ip_addresses().iter().map(ToString::to_string).collect();
         let names = dialled
             .into_iter()
             .chain(leaf.dns_names().iter().map(String::as_str))
-            .chain(leaf.common_name());
+            .chain(leaf.common_name())
+            .chain(addresses.iter().map(String::as_str));
         // A pattern is no name to dial by, and an impostor must be able to have a certificate for it too.
         let dialable =
             |host: &&str| !host.contains('*') && name(host).is_ok() && judge_name(leaf.der(), host).is_ok();

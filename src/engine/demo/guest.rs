@@ -15,10 +15,7 @@ use super::place::{Place, ROOT, secret};
 use super::stage::{BRIEF, FURNISH};
 use super::yours::{Yours, enter};
 use crate::conninfo::SslMode;
-use crate::dial::{
-    Address, Credentials, Deadline, Link, NothingVerified, QueryFailure, Rows, Session, SslAnswer,
-    TlsSettings, handshake, login, open, ssl_request,
-};
+use crate::dial::{Address, Credentials, Deadline, Link, QueryFailure, Rows, Session, login, open};
 use crate::engine::credentials::random_password;
 use crate::engine::{Error, Step, Teller};
 use crate::pki::{Algorithm, Authority, printable};
@@ -274,23 +271,9 @@ async fn log_in(
 ) -> Result<(Session, Vec<CertificateDer<'static>>), String> {
     let deadline = Deadline::after(BRIEF);
     let place = Address::known(&address.ip().to_string(), address);
-    let mut stream = open(&place, deadline).await.map_err(|error| error.to_string())?;
-    let answer = ssl_request(&mut stream, deadline)
-        .await
-        .map_err(|lost| lost.to_string())?;
-    let (link, presented) = match answer {
-        SslAnswer::Accepts => {
-            let settings = TlsSettings::new(std::sync::Arc::new(NothingVerified));
-            let session = handshake(stream, &settings, deadline)
-                .await
-                .map_err(|failure| failure.to_string())?;
-            let presented = session.facts().presented.clone();
-            (Link::from(session), presented)
-        }
-        SslAnswer::Refuses => (Link::from(stream), Vec::new()),
-        SslAnswer::Error(message) => return Err(message.to_string()),
-        SslAnswer::Stuffed(_) | SslAnswer::Garbage(_) => return Err("it is no PostgreSQL".to_owned()),
-    };
+    let stream = open(&place, deadline).await.map_err(|error| error.to_string())?;
+    let link = Link::offered(stream, deadline).await?;
+    let presented = link.presented().to_vec();
     let credentials = Credentials::new(name, name).with_password(password);
     let session = login(link, &credentials, deadline)
         .await

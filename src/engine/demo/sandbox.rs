@@ -9,7 +9,7 @@ use super::place::Place;
 use super::stage::{BRIEF, HOST};
 use super::{Playground, Wanted};
 use crate::apply;
-use crate::dial::{Address, Deadline, NothingVerified, SslAnswer, TlsSettings, handshake, open, ssl_request};
+use crate::dial::{Address, Deadline, Link, open};
 use crate::engine::database;
 use crate::engine::ground::{Ground, Live};
 use crate::engine::prepare::{self, Prepared, Request};
@@ -169,18 +169,10 @@ impl Sandbox {
         };
         let address = Address::known(HOST, self.address());
         let deadline = Deadline::after(BRIEF);
-        let mut stream = open(&address, deadline).await?;
-        match ssl_request(&mut stream, deadline).await {
-            Ok(SslAnswer::Accepts) => {}
-            _ => return Err(failed("the server offers no TLS".to_owned())),
-        }
-        let settings = TlsSettings::new(std::sync::Arc::new(NothingVerified));
-        let session = handshake(stream, &settings, deadline)
-            .await
-            .map_err(|failure| failed(failure.to_string()))?;
-        let leaf = session
-            .facts()
-            .presented
+        let stream = open(&address, deadline).await?;
+        let link = Link::offered(stream, deadline).await.map_err(failed)?;
+        let leaf = link
+            .presented()
             .first()
             .ok_or_else(|| failed("it shows none".to_owned()))?;
         Certificate::from_der(leaf).map_err(|error| failed(error.to_string()))
