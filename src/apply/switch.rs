@@ -233,7 +233,10 @@ mod tests {
         }
     }
 
-    fn all(dir: &Path) -> Vec<(PathBuf, u32, Vec<u8>, Option<Vec<u8>>)> {
+    /// A file: its path, its mode, its content, and an attribute if it has that.
+    type Kept = (PathBuf, u32, Vec<u8>, Option<Vec<u8>>);
+
+    fn all(dir: &Path) -> Vec<Kept> {
         let mut found = Vec::new();
         let mut open = vec![dir.to_owned()];
         while let Some(dir) = open.pop() {
@@ -309,7 +312,7 @@ mod tests {
             prop_assert!(!changed.is_empty());
             let after = all(&place.server);
             prop_assert_eq!(after.len(), count);
-            for (path, _, _, attribute) in before.iter() {
+            for (path, _, _, attribute) in &before {
                 let now = after.iter().find(|now| now.0 == *path).unwrap();
                 prop_assert_eq!(&now.3, attribute);
             }
