@@ -112,6 +112,9 @@ fn a_self_signed_certificate_is_replaced_aloud_or_stays() {
         let said = notes(&report);
         assert!(said.contains("stays") && !said.contains("pin it"), "{said}");
         assert!(pins());
+        let kit = live.kit.join("clients/postgres/root.crt");
+        live.app(&format!("sslmode=verify-full sslrootcert={}", kit.display()))
+            .expect_ok("the kit verifies the certificate that stays");
     }
     assert!(!live.app("sslmode=disable").ok);
 }

@@ -1,6 +1,6 @@
 //! What becomes of the server's certificate and of the CAs for its clients.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::dial::{
     Address, Judgement, NothingVerified, SslAnswer, TlsSettings, Verified, handshake, open, ssl_request,
 };
-use crate::engine::Error;
+use crate::engine::{Error, files};
 use crate::harden::Stage;
 use crate::judge::TrustStore;
 use crate::pki::Certificate;
@@ -33,6 +33,8 @@ pub struct Certificates {
     pub keep: bool,
     /// It is known by the project's own root.
     pub own_root: bool,
+    /// By what it is known otherwise, as the admin's connection does.
+    pub roots: Option<Vec<Certificate>>,
     /// Why the one in force should not be replaced.
     pub replaces: Option<String>,
     /// `ssl_cert_file` and `ssl_key_file`.
@@ -103,10 +105,12 @@ pub async fn certificates(stage: Stage, survey: &Survey, project: &Project) -> R
         client_lists = lists.setting;
         files.extend(lists.file);
     }
+    let own_root = !(keep && matches!(&served, Some((_, Trust::Admin))));
     Ok(Certificates {
         client_lists,
         notes,
-        own_root: !(keep && matches!(&served, Some((_, Trust::Admin)))),
+        own_root,
+        roots: (!own_root).then(|| admins_roots(survey)).flatten(),
         keep,
         replaces,
         pair,
@@ -144,6 +148,16 @@ enum Trust {
     Admin,
     /// By nothing that is known here.
     Nobody,
+}
+
+/// What is in the admin's root file; `None` for the machine's own, which every client has.
+fn admins_roots(survey: &Survey) -> Option<Vec<Certificate>> {
+    /// More than a file holds that somebody made for one server.
+    const MOST: usize = 20;
+    let root = survey.target.client.root.as_ref().ok()?.as_ref()?;
+    let bytes = files::read("the root file", Path::new(&root.from)).ok()??;
+    let roots = Certificate::from_pem(&bytes).ok()?;
+    (roots.len() <= MOST).then_some(roots)
 }
 
 /// Why a certificate that nothing here leads to should stay: somebody's CA issued it, and their clients verify it.

@@ -6,6 +6,7 @@ use crate::conninfo::{Conninfo, Keyword};
 use crate::engine::credentials::{Gathered, Renew, gather_for};
 use crate::engine::{Error, files, prepare};
 use crate::harden::{ClientProof, Stage};
+use crate::pki::Certificate;
 use crate::plan::{Found, Kit, Layout, Plan};
 use crate::setup::{AccessAnswer, Answers, Auth, ClientAnswer, Mode, Setup, is_role};
 
@@ -25,9 +26,16 @@ pub struct Project {
     pub kits: Vec<Kit>,
     /// How clients prove themselves.
     pub proof: ClientProof,
+    found: Found,
 }
 
 impl Project {
+    /// Has the kits verify the server by these roots: the certificate in force is of another CA than the project's, and stays.
+    pub fn know_server_by(&mut self, roots: Vec<Certificate>) {
+        self.gathered.credentials.server_roots = roots;
+        self.plan = Plan::beside_a_server(&self.setup, &self.gathered.credentials, &self.found);
+    }
+
     /// The kit of a role.
     pub fn kit_of(&self, role: &str) -> Option<&Kit> {
         self.kits.iter().find(|kit| kit.role == role)
@@ -114,6 +122,7 @@ pub fn project(hardening: &Hardening, survey: &Survey) -> Result<Project, Error>
         gathered,
         kits,
         proof,
+        found,
     })
 }
 

@@ -145,10 +145,13 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
                     .to_owned(),
         });
     }
-    let project = kit::project(hardening, survey)?;
+    let mut project = kit::project(hardening, survey)?;
     let mut watched = watch::kept(&project.dir)?;
     watched.merge(&survey.watched);
-    let certificates = certificates(hardening.stage, survey, &project).await?;
+    let certificates = Box::pin(certificates(hardening.stage, survey, &project)).await?;
+    if let Some(roots) = certificates.roots {
+        project.know_server_by(roots);
+    }
     let wish = Wish {
         stage: hardening.stage,
         pair: certificates.pair,
