@@ -126,7 +126,17 @@ fn altered_and_undone(remote: &Remote) {
     // A value that stood there already comes back.
     server.sql("alter system set ssl_min_protocol_version = 'TLSv1.1'");
     server.sql("select pg_reload_conf()");
-    remote.in_force("floor", &[]);
+    let report = remote.in_force("floor", &[]);
+    // What is so by default is left.
+    let names = report["settings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap());
+    assert!(
+        !names.collect::<Vec<_>>().contains(&"ssl_prefer_server_ciphers"),
+        "{report:#}"
+    );
     assert!(remote.is_verified());
     assert!(["TLSv1.2", "TLSv1.3"].contains(&remote.setting("ssl_min_protocol_version").as_str()));
     assert_eq!(remote.setting("ssl_max_protocol_version"), "");
@@ -171,9 +181,20 @@ fn a_try_over_sql_goes_back_by_itself() {
     let late = remote.pgtls(&["harden", "--confirm"]).run().expect_status(1);
     assert!(late.stderr.contains("too late"), "{}", late.stderr);
 
-    // Confirmed, and undone by another way in.
+    // Confirmed, and undone by another way in. The watchdog's own session is nobody's whom a stage could turn away.
     remote.in_force("on", &["--confirm-within", "600"]);
     assert!(remote.is_verified());
+    let stands = remote
+        .pgtls(&["harden", &remote.conninfo()])
+        .run()
+        .expect_status(0)
+        .json();
+    let refused = stands["stages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["would_refuse"].as_u64().unwrap());
+    assert_eq!(refused.sum::<u64>(), 0, "{stands:#}");
     remote.pgtls(&["harden", "--confirm"]).run().expect_status(0);
     let refused = remote
         .pgtls(&["undo"])

@@ -37,6 +37,9 @@ pub enum Side {
 const MARK: &str = "SELECT system_identifier || ' ' || current_setting('data_directory') || ' ' || current_setting('port') \
     AS mark FROM pg_control_system()";
 
+/// Ours, which is no client of the server's.
+pub const NAME: &str = "pgtls watchdog";
+
 /// A session that waits must not be ended for it.
 const PATIENCE: &str = "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout', \
     'lock_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout')";
@@ -212,10 +215,13 @@ impl Login {
             session.close(limit()).await;
             return Err("that login leads to another server than the one that was changed".to_owned());
         }
-        session
-            .query(PATIENCE, limit())
-            .await
-            .map_err(|error| error.to_string())?;
+        let name = format!("SET application_name = {}", literal(NAME));
+        for sql in [PATIENCE, &name] {
+            session
+                .query(sql, limit())
+                .await
+                .map_err(|error| error.to_string())?;
+        }
         Ok(session)
     }
 }

@@ -164,7 +164,12 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
     };
     let draft = plan(&survey.server, &wish).map_err(|why| prevented(&why))?;
     let settings = if wish.over_sql {
-        draft.altered().map_err(|why| prevented(&why))?
+        let altered = draft.altered().map_err(|why| prevented(&why))?;
+        altered.map(|all| {
+            all.into_iter()
+                .filter(|one| !is_so_by_default(survey, one))
+                .collect()
+        })
     } else {
         None
     };
@@ -199,7 +204,9 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
         return Ok(proposal);
     }
     if survey.reach.is_err() {
-        proposal.notes.push(not_over_sql(survey, hardening.stage));
+        proposal
+            .notes
+            .push(not_over_sql(survey, hardening.stage).to_owned());
     }
     for (path, old, new) in draft.changes() {
         let here = real(survey, path);
@@ -220,6 +227,11 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
     Ok(proposal)
 }
 
+/// Whether no file names it, and the server's own default is just that.
+fn is_so_by_default(survey: &Survey, one: &Altered) -> bool {
+    one.was.is_none() && survey.setting(&one.name) == Some(one.after.as_str())
+}
+
 /// Whether settings can be altered over SQL
 /// (<https://www.postgresql.org/docs/current/runtime-config-compatible.html#GUC-ALLOW-ALTER-SYSTEM>).
 fn may_alter(survey: &Survey) -> bool {
@@ -227,11 +239,17 @@ fn may_alter(survey: &Survey) -> bool {
 }
 
 /// Why the server's administrator has to do it.
-fn not_over_sql(survey: &Survey, stage: Stage) -> String {
+fn not_over_sql(survey: &Survey, stage: Stage) -> &'static str {
     match stage {
-        Stage::On | Stage::Floor if !may_alter(survey) => "allow_alter_system is off: whoever set it has the settings of this             server made elsewhere, and ALTER SYSTEM is refused".to_owned(),
-        Stage::On | Stage::Floor => "over SQL alone a certificate cannot be brought there: with one that is there already             (ssl_cert_file, ssl_key_file), and sslrootcert=FILE with its root in the connection string, this stage needs             no file".to_owned(),
-        _ => "rules (pg_hba.conf) and certificates cannot be changed over SQL".to_owned(),
+        Stage::On | Stage::Floor if !may_alter(survey) => {
+            "allow_alter_system is off: whoever set it has the settings of this server made elsewhere, and ALTER \
+             SYSTEM is refused"
+        }
+        Stage::On | Stage::Floor => {
+            "over SQL alone a certificate cannot be brought there: with one that is there already (ssl_cert_file, \
+             ssl_key_file), and sslrootcert=FILE with its root in the connection string, this stage needs no file"
+        }
+        _ => "rules (pg_hba.conf) and certificates cannot be changed over SQL",
     }
 }
 
@@ -241,7 +259,8 @@ fn over_sql_notes(survey: &Survey, altered: &[Altered]) -> Vec<String> {
     }
     let names: Vec<_> = altered.iter().map(|one| one.name.as_str()).collect();
     vec![format!(
-        "going back takes a session: the watchdog holds one from before the change, which a reload does not end; should the          server be restarted meanwhile and not start, take {} out of {}",
+        "going back takes a session: the watchdog holds one from before the change, which a reload does not end; should \
+         the server be restarted meanwhile and not start, take {} out of {}",
         names.join(", "),
         survey.server.data.join("postgresql.auto.conf").display()
     )]

@@ -14,6 +14,7 @@ use crate::harden::{Managed, Seen, ServerFiles, Sightings, TlsSeen, Watched, man
 use crate::verify::{self, Target, literal};
 
 use super::Hardening;
+use super::over_sql;
 use super::reach::{PathMap, files, look};
 
 const SETTINGS: &str = "SELECT name, setting, source FROM pg_settings WHERE name LIKE 'ssl%' OR name IN ('config_file', \
@@ -33,7 +34,8 @@ const SERVICES: &str = "SELECT name FROM pg_settings WHERE name LIKE '%.%' LIMIT
 
 const SESSIONS: &str = "SELECT a.usename, coalesce(a.datname, '') AS datname, coalesce(a.application_name, '') AS application, \
     host(a.client_addr) AS client, a.client_port AS port, a.backend_type = 'walsender' AND a.datname IS NULL AS replication, \
-    s.ssl, s.version, s.cipher, s.client_dn, g.encrypted AS gss, a.pid = pg_backend_pid() AS own \
+    s.ssl, s.version, s.cipher, s.client_dn, g.encrypted AS gss, a.pid = pg_backend_pid() AS own, \
+    a.usename = session_user AND a.application_name = {watchdog} AS watchdog \
     FROM pg_stat_activity a LEFT JOIN pg_stat_ssl s USING (pid) LEFT JOIN pg_stat_gssapi g USING (pid) \
     WHERE a.backend_type IN ('client backend', 'walsender') LIMIT 10000";
 
@@ -258,12 +260,21 @@ pub(super) async fn sessions(
     now: i64,
     deadline: Deadline,
 ) -> Result<(Option<Seen>, Watched), Error> {
-    let rows = ask(session, "asking who is connected", SESSIONS, deadline).await?;
+    let rows = ask(
+        session,
+        "asking who is connected",
+        &SESSIONS.replace("{watchdog}", &literal(over_sql::NAME)),
+        deadline,
+    )
+    .await?;
     let mut own = None;
     let mut watched = Watched::default();
     for at in 0..rows.rows.len() {
         let cell = |name| rows.value(at, name);
         let text = |name| cell(name).unwrap_or_default().to_owned();
+        if cell("watchdog") == Some("t") {
+            continue;
+        }
         // Without a port it is hidden from us, or not yet known.
         if cell("usename").is_none() || cell("port").is_none() {
             continue;
