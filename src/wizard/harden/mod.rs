@@ -170,6 +170,18 @@ pub struct Plan {
     pub accepted: bool,
 }
 
+impl Plan {
+    /// Whether there is something that would have to be kept: changes, and within reach.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        let changes = self
+            .review
+            .preview()
+            .is_some_and(|preview| !preview.files.is_empty());
+        changes && self.facts.out_of_reach.is_none()
+    }
+}
+
 /// Trying a stage.
 #[derive(Debug, Clone, Default)]
 pub struct Attempt {

@@ -7,10 +7,10 @@ use super::super::model::Model;
 use super::Action;
 use super::when::{
     always, asking, at_the_end, at_the_start, choosing, compared, connecting, explaining_free, faulty, free,
-    has_modes, in_files, in_lesson, in_lines, in_list, in_review, looked, may_accept, may_compare,
-    may_explain, may_go_back, may_go_on, may_try, may_watch, mendable, on_modes, on_stages, open,
-    plan_failed, planned, playing, probing, proven, reading, running, several, showing, stuck, suggests,
-    tried, trying, undecided, unseen, waiting, waiting_to_keep, watching, windowed,
+    has_modes, has_time, in_files, in_lesson, in_lines, in_list, in_review, looked, may_accept, may_bundle,
+    may_compare, may_explain, may_go_back, may_go_on, may_try, may_watch, mendable, on_modes, on_stages,
+    open, plan_failed, planned, playing, probing, proven, reading, running, several, showing, stuck,
+    suggests, tried, trying, undecided, unseen, waiting, waiting_to_keep, watching, windowed,
 };
 
 /// A key with its modifiers.
@@ -213,9 +213,10 @@ pub const BINDINGS: &[Binding] = &[
     ),
     shown(&[char('r')], Action::Again, "look again", looked),
     shown(&[char('a')], Action::Accept, "accept", may_accept),
+    shown(&[key(KeyCode::Enter)], Action::Continue, "write it", may_bundle),
     shown(&[key(KeyCode::Enter)], Action::Continue, "try it", may_try),
-    shown(&[char('-')], Action::Less, "time", planned),
-    shown(&[char('+')], Action::More, "time", planned),
+    shown(&[char('-')], Action::Less, "time", has_time),
+    shown(&[char('+')], Action::More, "time", has_time),
     shown(&[char('r')], Action::Again, "again", plan_failed),
     shown(&[key(KeyCode::F(2)), char('w')], Action::Why, "for whom", planned),
     shown(&[char('k'), char('y')], Action::Keep, "keep it", waiting_to_keep),

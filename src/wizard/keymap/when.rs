@@ -215,6 +215,16 @@ pub fn may_try(model: &Model) -> bool {
     planned(model) && model.harden.may_try()
 }
 
+/// What would be tried waits to be kept.
+pub fn has_time(model: &Model) -> bool {
+    planned(model) && model.harden.plan.waits()
+}
+
+/// Out of reach: it is written for the server's administrator.
+pub fn may_bundle(model: &Model) -> bool {
+    may_try(model) && model.harden.plan.facts.out_of_reach.is_some()
+}
+
 pub fn plan_failed(model: &Model) -> bool {
     on(model, "plan") && matches!(model.harden.plan.review.state, State::Failed(_))
 }

@@ -282,6 +282,46 @@ fn a_stage_that_is_not_kept_goes_back() {
     assert!(matches!(stage.model.harden.looked, Looked::None));
 }
 
+#[test]
+fn what_does_not_hold_is_said_and_out_of_reach_it_is_written() {
+    play(|stage| {
+        stage.server_says(Happens::Looked(Ok(found(&[], Some(Stage::On)))));
+        stage.keys("Enter");
+        let (preview, _) = proposed();
+        stage.server_says(Happens::Proposed(Ok((preview, Facts::default()))));
+        stage.keys("Enter");
+        told(stage);
+        let broken = super::stage::probe(promises(Stage::On)[4], Outcome::Broken);
+        stage.server_says(Happens::Told(Event::Probe(broken)));
+        let why = "host-name is not proven: the certificate is for \"db\" only".to_owned();
+        stage.server_says(Happens::Tried(Ok(Tried::Fell(why, Vec::new(), true))));
+        stage.shot("harden_fell");
+        assert!(matches!(stage.model.harden.looked, Looked::None));
+        // Out of reach there is nothing to keep, and no time to keep it in.
+        stage.keys("Enter");
+        let away = Some("the server's files cannot be read here: permission denied".to_owned());
+        stage.server_says(Happens::Looked(Ok(Found {
+            out_of_reach: away.clone(),
+            ..found(&[], Some(Stage::On))
+        })));
+        stage.keys("Enter");
+        let (preview, _) = proposed();
+        stage.server_says(Happens::Proposed(Ok((
+            preview,
+            Facts {
+                out_of_reach: away,
+                ..Facts::default()
+            },
+        ))));
+        stage.shot("harden_out_of_reach");
+        stage.keys("Enter");
+        stage.server_says(Happens::Tried(Ok(Tried::Bundled(
+            "/root/shop-db/bundle/on".into(),
+        ))));
+        stage.shot("harden_bundled");
+    });
+}
+
 /// A try of a command line, or of a terminal that was lost, is decided over here.
 #[test]
 fn a_try_that_waits_already_is_found() {

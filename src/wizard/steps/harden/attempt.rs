@@ -235,7 +235,12 @@ fn proven(page: &mut Page, model: &Model, columns: usize) {
         return;
     }
     page.blank();
-    page.text("Proven", theme.bold());
+    let title = if matches!(model.harden.attempt.state, State::Failed(_)) {
+        "Tested"
+    } else {
+        "Proven"
+    };
+    page.text(title, theme.bold());
     let mut rows: Vec<(&str, Style, String)> = Vec::new();
     for id in promises(model.harden.stage) {
         // What must be refused is said to be.

@@ -167,7 +167,7 @@ fn head(model: &Model, columns: usize) -> Page {
         page.pair(" !", &says, columns, 3, (theme.warn(), theme.warn()));
     }
     impact(model, &mut page, columns);
-    if facts.out_of_reach.is_none() && new + changed > 0 {
+    if harden.plan.waits() {
         let (within, _) = WITHIN[harden.within];
         page.row(Row::new(vec![
             Span::styled("   Goes back unless kept within  ", theme.dim()),

@@ -141,7 +141,9 @@ fn survey(model: &Model, found: &Found, columns: usize) -> Page {
     let [conf, hba] = &found.files;
     page.pair("Its files", &format!("{conf}, {hba}"), columns, 13, styles);
     if let Some(why) = &found.out_of_reach {
-        let says = format!("{why}. What its administrator needs is written instead.");
+        let says = format!(
+            "{why}. Settings may go over SQL; for the rest, what its administrator needs is written."
+        );
         page.pair("Out of reach", &says, columns, 13, (theme.warn(), theme.warn()));
     }
     let without = match &found.plaintext[..] {
