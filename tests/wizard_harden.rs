@@ -196,6 +196,20 @@ fn whatever_ends_the_wizard_takes_back_what_was_not_kept() {
     assert_eq!(site.rules(), before);
     pty.send("q");
     assert_eq!(pty.wait(), 0);
+    // And so is one whose terminal is lost as soon as it has begun.
+    let mut pty = site.wizard(&site.server.socket());
+    pty.expect("▸ ○ require");
+    pty.send("\r");
+    pty.expect("Goes back unless kept within");
+    pty.send("\r");
+    Job::new("kill")
+        .arg("-HUP")
+        .arg(pty.pid().to_string())
+        .run()
+        .expect_ok("kill");
+    pty.wait();
+    site.plaintext_is(true, "lost");
+    assert_eq!(site.rules(), before);
     // One that a command line has begun is decided over here.
     pgtls([
         "harden",

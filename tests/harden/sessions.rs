@@ -80,3 +80,48 @@ fn watch_it_with_tls(live: &Live) {
         .sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'shop'");
     session.finish();
 }
+
+#[test]
+fn a_watch_that_is_cut_off_keeps_what_it_saw() {
+    let Some(postgres) = Postgres::find(17) else {
+        return;
+    };
+    let live = plain(&postgres);
+    let conninfo = format!(
+        "host=127.0.0.1 port={} user=app password=pw dbname=postgres sslmode=disable application_name=shop",
+        live.server.port
+    );
+    let session = Job::new("psql")
+        .args(["-X", "-c", "select pg_sleep(100)"])
+        .arg(&conninfo)
+        .start();
+    let one = |sql: &str| live.server.sql(sql).stdout;
+    assert!(wait_until(Duration::from_secs(60), || {
+        one("select count(*) from pg_stat_activity where application_name = 'shop'").contains('1')
+    }));
+    let watch = live
+        .pgtls(&[
+            "harden",
+            &live.server.socket(),
+            "--stage",
+            "watch",
+            "--for",
+            "100",
+        ])
+        .start();
+    // A look is the same question again and again.
+    let asked = "select query_start from pg_stat_activity where query like '%pg_stat_gssapi%' and pid <> pg_backend_pid()";
+    let mut starts = std::collections::BTreeSet::new();
+    assert!(wait_until(Duration::from_secs(60), || {
+        starts.insert(one(asked).trim().to_owned());
+        starts.len() > 3
+    }));
+    one(
+        "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_stat_gssapi%' and pid <> pg_backend_pid()",
+    );
+    assert!(!watch.wait().ok);
+    let kept = std::fs::read_to_string(live.kit.join(".pgtls/live/watch.json")).unwrap();
+    assert!(kept.contains("shop"), "{kept}");
+    one("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'shop'");
+    session.finish();
+}

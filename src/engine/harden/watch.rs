@@ -25,6 +25,8 @@ pub struct Look {
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_millis(500);
+/// How often it keeps what it saw so far: whoever is killed loses no more.
+const KEEP: Duration = Duration::from_secs(60);
 
 /// Looks for a while, and keeps what it saw in the project. After each look it tells what it has seen so far, and in how
 /// many looks; the answer may end it before its time.
@@ -34,32 +36,49 @@ pub async fn watch(
     length: Duration,
     tell: &dyn Fn(&Watched, u64) -> ControlFlow<()>,
 ) -> Result<Look, Error> {
+    let dir = prepare::absolute(dir);
     let until = Instant::now() + length;
     let mut seen = Watched::default();
     let mut looks = 0;
+    let mut since = Instant::now();
     loop {
         let now = time::OffsetDateTime::now_utc().unix_timestamp();
         let deadline = Deadline::after(survey.target.timeout);
-        seen.merge(&sessions(&mut survey.session, now, deadline).await?.1);
+        match sessions(&mut survey.session, now, deadline).await {
+            Ok((_, here)) => seen.merge(&here),
+            // A server that is stopped in the middle of a night does not take with it what was seen until then.
+            Err(error) => {
+                keep(&dir, &seen)?;
+                return Err(error);
+            }
+        }
         looks += 1;
         let left = until.saturating_duration_since(Instant::now());
         if tell(&seen, looks).is_break() || left.is_zero() {
             break;
         }
+        if since.elapsed() >= KEEP {
+            keep(&dir, &seen)?;
+            since = Instant::now();
+        }
         tokio::time::sleep(left.min(EVERY)).await;
     }
-    let dir = prepare::absolute(dir);
-    let mut all = kept(&dir)?;
-    all.merge(&seen);
+    Ok(Look {
+        all: keep(&dir, &seen)?,
+        now: seen,
+        looks,
+    })
+}
+
+/// Adds what was seen to what was kept; gives all of it.
+fn keep(dir: &Path, seen: &Watched) -> Result<Watched, Error> {
+    let mut all = kept(dir)?;
+    all.merge(seen);
     let bytes = serde_json::to_vec_pretty(&all).map_err(|error| Error::Environment {
         what: format!("what was seen cannot be written down: {error}"),
     })?;
-    crate::apply::live::Live::of(&dir).put_watch(&bytes)?;
-    Ok(Look {
-        now: seen,
-        all,
-        looks,
-    })
+    crate::apply::live::Live::of(dir).put_watch(&bytes)?;
+    Ok(all)
 }
 
 /// What was kept.

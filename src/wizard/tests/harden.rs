@@ -269,6 +269,9 @@ fn a_stage_that_is_not_kept_goes_back() {
     stage.server_says(Happens::Proposed(Ok((preview, Facts::default()))));
     stage.keys("Enter");
     assert!(matches!(stage.ordered(), Order::Try(60)));
+    // Stopped now, it would neither go on nor back.
+    stage.keys("Ctrl-z");
+    assert!(stage.effects.is_empty() && stage.model.note.is_some());
     stage.keys("Esc");
     assert!(
         matches!(stage.ordered(), Order::Stop),

@@ -12,7 +12,7 @@ use crate::harden::Stage;
 use crate::verify::modes::Matrix;
 
 use super::field::Field;
-use super::harden;
+use super::harden::{self, AttemptState};
 use super::keymap::{self, Action};
 use super::lesson;
 use super::message::{Effect, Message, Target};
@@ -276,7 +276,7 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
                 vec![keep(model), Effect::Quit]
             }
         }
-        Action::Suspend => vec![Effect::Suspend],
+        Action::Suspend => suspend(model),
         Action::Decided => match model.fault().and_then(|fault| fault.step) {
             Some(step) => jump(model, place(step)),
             None => Vec::new(),
@@ -325,6 +325,18 @@ fn go_on(model: &mut Model) -> Vec<Effect> {
         Some(next) => enter(model, next),
         None => Vec::new(),
     }
+}
+
+/// To the shell, but not while a stage is written and proven: stopped, nobody would go on from there, or go back.
+pub(super) fn suspend(model: &mut Model) -> Vec<Effect> {
+    if matches!(
+        model.harden.attempt.state,
+        AttemptState::Running | AttemptState::Stopping
+    ) {
+        model.note = Some("Not while it is being proven.".to_owned());
+        return Vec::new();
+    }
+    vec![Effect::Suspend]
 }
 
 /// What is under way on a server that is there must be decided where it is seen.

@@ -8,7 +8,7 @@ use super::super::message::{Effect, Reply};
 use super::super::model::{Model, Popup};
 use super::super::secret::Typed;
 use super::super::widgets::{buttons, popup_end};
-use super::{act, keep};
+use super::{act, keep, suspend};
 
 pub(super) fn in_popup(model: &mut Model, action: Action) -> Vec<Effect> {
     match (action, &model.popup) {
@@ -43,7 +43,7 @@ pub(super) fn in_popup(model: &mut Model, action: Action) -> Vec<Effect> {
                 model.popup = None;
                 return act(model, action);
             }
-            Action::Suspend => return vec![Effect::Suspend],
+            Action::Suspend => return suspend(model),
             _ => {}
         }
         return Vec::new();
@@ -87,7 +87,7 @@ pub(super) fn in_popup(model: &mut Model, action: Action) -> Vec<Effect> {
                 _ => vec![Effect::Answer(Reply::No), keep(model), Effect::Quit],
             };
         }
-        Action::Suspend => return vec![Effect::Suspend],
+        Action::Suspend => return suspend(model),
         _ => {}
     }
     Vec::new()

@@ -212,11 +212,14 @@ impl Work {
                 }
             }
         };
-        self.tell.say(Happens::Watched(
-            result
-                .map(|look| plaintext(&look.all))
-                .map_err(|error| failure(&error)),
-        ));
+        let watched = result.map(|look| plaintext(&look.all)).map_err(|error| {
+            let mut fault = failure(&error);
+            fault
+                .remedies
+                .push("what was seen until then is kept; watch again".to_owned());
+            fault
+        });
+        self.tell.say(Happens::Watched(watched));
         next
     }
 
