@@ -262,8 +262,13 @@ impl Lookout {
 async fn go_back(trial: &Trial) {
     const PAUSE: Duration = Duration::from_secs(1);
     let data = &trial.record().data;
-    while trial.go_back(|| _ = postmaster::reload(data)).is_err() {
-        tokio::time::sleep(PAUSE).await;
+    loop {
+        match trial.go_back(|| _ = postmaster::reload(data)) {
+            Ok(Some(_)) => break,
+            // Whoever decided has told the server.
+            Ok(None) => return,
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
     }
     // A server that was just starting may have read the new files and not have been there to be told.
     for _ in 0..20 {
