@@ -198,9 +198,12 @@ pub struct Publisher {
 impl Publisher {
     /// Leaves the server stopped: `wal_level` counts from its next start.
     fn prepare(project: &Project, database: &str, role: &str) -> Self {
-        // The path of a socket is at most 107 bytes long.
+        // The path of a socket is at most 107 bytes long: where the project's is longer, the server has it elsewhere, as the
+        // fifth line of its file says.
         let short = scratch("s").join("s");
-        std::os::unix::fs::symlink(project.dir.join(".pgtls/run"), &short).unwrap();
+        let data = project.dir.join(".pgtls/data");
+        let running = fs::read_to_string(data.join("postmaster.pid")).unwrap();
+        std::os::unix::fs::symlink(data.join(running.lines().nth(4).unwrap()), &short).unwrap();
         let kit = fs::read_dir(project.dir.join("clients"))
             .unwrap()
             .next()
