@@ -182,10 +182,10 @@ fn pinned(leaf: &Certificate, survey: &Survey) -> String {
     };
     let file = survey.setting("ssl_cert_file").unwrap_or_default();
     format!(
-        "the certificate in force ({file}: {}, {kind}, until {}, SHA-256 {}) is put aside for one of the project's CA: clients that \
-         pin it (their sslrootcert is that very certificate) refuse the new one, `certificate verify failed`, until they have \
-         the project's root.crt; those that verify nothing notice nothing. To keep it, where it carries the name that is dialled \
-         and is within its dates, add sslrootcert=FILE with it to the connection string",
+        "the certificate in force ({kind}) is put aside: clients that pin it (their sslrootcert is that very certificate) refuse \
+         the new one, `certificate verify failed`, until they have the project's root.crt; those that verify nothing notice nothing. \
+         It is {file}: {}, until {}, SHA-256 {}. To keep it, where it carries the name that is dialled and is within its dates, \
+         add sslrootcert=FILE with it to the connection string",
         crate::pki::printable(leaf.subject()),
         leaf.not_after().date(),
         leaf.fingerprint_sha256()
