@@ -14,12 +14,12 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use crate::dial::{
-    Address, Deadline, NothingVerified, SslAnswer, TlsSettings, handshake, open, ssl_request, startup_over,
+    Address, ClientIdentity, Deadline, NothingVerified, SslAnswer, TlsSettings, handshake, open, ssl_request,
+    startup_over,
 };
 use crate::pki::{Algorithm, Authority, Certificate, Identity};
 use crate::plan::Layout;
 use crate::setup::{CertificateSource, Mode, Setup};
-use crate::verify::client_identity;
 
 use super::manage::{local, presented};
 use super::{Error, Gathered, Prepared, files};
@@ -176,7 +176,7 @@ async fn once(host: &str, port: u16, client: &Identity, deadline: Deadline) -> R
         Ok(_) => return Err("it offers no TLS".to_owned()),
         Err(lost) => return Err(lost.to_string()),
     }
-    let identity = client_identity(client).map_err(|error| error.to_string())?;
+    let identity = ClientIdentity::from_pki(client).map_err(|error| error.to_string())?;
     let settings = TlsSettings::new(std::sync::Arc::new(NothingVerified)).with_identity(identity);
     let session = handshake(stream, &settings, deadline)
         .await

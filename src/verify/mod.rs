@@ -33,7 +33,7 @@ pub use expiry::{Dated, Part, dates};
 pub use over_sql::{Fetched, OverSql};
 pub use report::{Group, Outcome, Probe, ProbeId, Report, Verdict};
 pub use run::{prove, superuser};
-pub use target::{Admin, Answer, Inside, Target, client_identity};
+pub use target::{Admin, Answer, Inside, Target};
 
 /// A day as it is told: `2026-11-22`.
 fn day(at: OffsetDateTime) -> String {

@@ -23,7 +23,7 @@ use super::refusals::{self, Control, OtherName};
 use super::report::{Outcome, Probe, ProbeId, Report};
 use super::serving::{self, Conversation};
 use super::sql;
-use super::target::{Admin, Target, client_identity};
+use super::target::{Admin, Target};
 
 /// Tests every promise, telling each probe as it is done.
 pub async fn prove(target: &Target, tell: &dyn Fn(&Probe)) -> Report {
@@ -188,7 +188,7 @@ fn stranger(target: &Target) -> Option<Stranger> {
     let trust = TrustStore::new(&[authority.certificate().der().to_vec()], &[]).ok()?;
     Some(Stranger {
         trust: Arc::new(trust),
-        identity: client_identity(&client).ok()?,
+        identity: ClientIdentity::from_pki(&client).ok()?,
     })
 }
 

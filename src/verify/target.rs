@@ -5,16 +5,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use secrecy::{SecretSlice, SecretString};
+use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use crate::conninfo::SslMode;
-use crate::dial::{
-    Address, ClientIdentity, Credentials, Deadline, IdentityError, Negotiation, TlsSettings, Verified,
-};
+use crate::dial::{Address, ClientIdentity, Credentials, Deadline, Negotiation, TlsSettings, Verified};
 use crate::judge::TrustStore;
-use crate::pki::Identity;
 use crate::setup::Mode;
 
 use super::client::{Client, Server};
@@ -130,14 +126,4 @@ impl Target {
     pub(super) fn credentials(&self) -> Credentials<'_> {
         self.client.credentials(&self.server)
     }
-}
-
-/// A certificate and its key as a handshake wants them.
-pub fn client_identity(identity: &Identity) -> Result<ClientIdentity, IdentityError> {
-    let chain = identity
-        .chain()
-        .iter()
-        .map(|certificate| CertificateDer::from(certificate.der().to_vec()))
-        .collect();
-    ClientIdentity::new(chain, &SecretSlice::from(identity.key().pkcs8_der().to_vec()))
 }

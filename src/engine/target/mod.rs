@@ -17,7 +17,7 @@ use crate::judge::TrustStore;
 use crate::pki::{Algorithm, Authority, Certificate, Identity};
 use crate::plan::{Kit, Layout};
 use crate::setup::{Mode, Run, Setup};
-use crate::verify::{Admin, Cause, Client, Place, Server, Target, client_identity};
+use crate::verify::{Admin, Cause, Client, Place, Server, Target};
 
 use super::{Error, Ground, files, prepare};
 
@@ -217,7 +217,7 @@ fn pair(
 }
 
 fn dialled(identity: &Identity) -> Option<ClientIdentity> {
-    client_identity(identity).ok()
+    ClientIdentity::from_pki(identity).ok()
 }
 
 /// A certificate of the same CA for another name: given, or made where the project's CA has its key.
