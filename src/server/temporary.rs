@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::files::{remove_tree, write};
+use super::files::{remove, remove_tree, write};
 use super::{Places, Sandbox, ServerError, words};
 
 /// What every such directory's name begins with.
@@ -131,9 +131,8 @@ fn watch(command: &[PathBuf]) -> Result<Child, ServerError> {
 
 /// The keeper waits until the other end of its standard input is gone; gives what it was told through it.
 ///
-/// A directory that is not marked as such a place is refused.
-pub async fn wait_for_the_end(dir: &Path) -> Result<Zeroizing<Vec<u8>>, ServerError> {
-    check(dir)?;
+/// No directory is looked at: on a busy machine the keeper may begin only when everything is over and that is gone.
+pub async fn wait_for_the_end() -> Zeroizing<Vec<u8>> {
     let waiting = tokio::task::spawn_blocking(|| {
         // Room for all of it from the start: a buffer that grows leaves copies behind.
         let mut told = Zeroizing::new(Vec::with_capacity(LONGEST));
@@ -145,17 +144,14 @@ pub async fn wait_for_the_end(dir: &Path) -> Result<Zeroizing<Vec<u8>>, ServerEr
         }
         told
     });
-    Ok(waiting.await.unwrap_or_default())
+    waiting.await.unwrap_or_default()
 }
 
 /// The keeper leaves nothing of the directory.
 ///
 /// One that is not marked as such a place is left alone.
 pub async fn leave_nothing(dir: &Path) -> Result<(), ServerError> {
-    // Whoever made it may have removed it already; then only processes can be left.
-    if dir.exists() {
-        check(dir)?;
-    }
+    check(dir)?;
     let begun = Instant::now();
     loop {
         let sandbox = Sandbox::locate(dir, &Places::of_this_machine())?;
@@ -185,16 +181,31 @@ fn is_ours(dir: &Path) -> bool {
     let named = dir
         .file_name()
         .is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
-    named && dir.is_absolute() && dir.join(MARK).is_file()
+    named && dir.is_absolute() && (dir.join(MARK).is_file() || is_empty(dir))
 }
 
-/// Removes what lies elsewhere, then the directory; its mark goes with it.
+/// Whether nothing is in it that could be lost. Whoever made it may have removed it already, but for what works in it.
+fn is_empty(dir: &Path) -> bool {
+    match std::fs::read_dir(dir) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+/// Removes what lies elsewhere, then the directory; its mark last, so that whoever is killed here leaves one that is marked.
 fn clear(dir: &Path) -> Result<(), ServerError> {
     if !dir.exists() {
         return Ok(());
     }
     let sandbox = Sandbox::locate(dir, &Places::of_this_machine())?;
     sandbox.delete()?;
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => remove_tree(&entry.path())?,
+            _ if entry.file_name() == MARK => {}
+            _ => remove(&entry.path())?,
+        }
+    }
     remove_tree(dir)
 }
 
@@ -231,12 +242,28 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_marked_stays() {
         let dir = tempfile::Builder::new().prefix(PREFIX).tempdir().unwrap();
-        let error = wait_for_the_end(dir.path()).await.unwrap_err();
+        std::fs::write(dir.path().join("a person's"), "").unwrap();
+        let error = leave_nothing(dir.path()).await.unwrap_err();
         assert!(error.to_string().contains("no temporary place"), "{error}");
-        leave_nothing(dir.path()).await.unwrap_err();
-        assert!(dir.path().exists());
+        assert!(dir.path().join("a person's").exists());
         let named_otherwise = tempfile::tempdir().unwrap();
         std::fs::write(named_otherwise.path().join(MARK), "").unwrap();
         assert!(!is_ours(named_otherwise.path()));
+    }
+
+    #[tokio::test]
+    async fn what_is_marked_or_gone_already_is_left_without_a_trace() {
+        let dir = tempfile::Builder::new().prefix(PREFIX).tempdir().unwrap();
+        std::fs::write(dir.path().join(MARK), "").unwrap();
+        std::fs::create_dir(dir.path().join("clients")).unwrap();
+        std::fs::write(dir.path().join("clients/key"), "").unwrap();
+        for state in ["marked", "gone"] {
+            leave_nothing(dir.path()).await.unwrap();
+            assert!(!dir.path().exists(), "{state}");
+        }
+        // Whoever was killed between the mark and the directory left this.
+        std::fs::create_dir(dir.path()).unwrap();
+        leave_nothing(dir.path()).await.unwrap();
+        assert!(!dir.path().exists());
     }
 }
