@@ -15,7 +15,9 @@ macro_rules! words {
         }
 
         impl $name {
-            /// Every word, in the order the documentation lists them.
+            /// Every value, in the order the documentation lists them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+            /// Their words, in the same order.
             pub const WORDS: &[&'static str] = &[$($word,)*];
 
             /// The word as libpq writes it.

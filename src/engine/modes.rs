@@ -10,16 +10,6 @@ use crate::verify::modes::{Matrix, Props, SOMEBODY_ELSE, Subject, Told, WrongNam
 
 use super::{Error, Event, Means, Teller, files, target};
 
-/// The modes, from the weakest to the strongest.
-const MODES: [SslMode; 6] = [
-    SslMode::Disable,
-    SslMode::Allow,
-    SslMode::Prefer,
-    SslMode::Require,
-    SslMode::VerifyCa,
-    SslMode::VerifyFull,
-];
-
 /// Connects under each `sslmode`, to the server and to impostors in front of it.
 pub async fn modes(
     conninfo: Conninfo,
@@ -41,8 +31,8 @@ pub async fn modes(
         admin: None,
         ..means.clone()
     };
-    let mut subjects = Vec::with_capacity(MODES.len());
-    for sslmode in MODES {
+    let mut subjects = Vec::with_capacity(SslMode::ALL.len());
+    for &sslmode in SslMode::ALL {
         let dialled = match target::caller(
             conninfo.clone().with(Keyword::Sslmode, sslmode.word()),
             env,

@@ -15,16 +15,6 @@ use super::super::widgets::{Canvas, Page, Row, brief_clock, clip, pad, visible, 
 use super::network::{arrow, network};
 use super::{Act, Lesson, Line, Stage, letters};
 
-/// The modes in the matrix, weakest first.
-const MODES: [SslMode; 6] = [
-    SslMode::Disable,
-    SslMode::Allow,
-    SslMode::Prefer,
-    SslMode::Require,
-    SslMode::VerifyCa,
-    SslMode::VerifyFull,
-];
-
 /// The first line: which scene, who plays, and for how long.
 pub fn header(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
@@ -385,7 +375,7 @@ fn matrix(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
         Span::styled(pad(name, wide), theme.dim())
     }));
     page.row(Row::new(head));
-    for mode in MODES {
+    for &mode in SslMode::ALL {
         let mut spans = vec![Span::styled(pad(mode.word(), 13), theme.bold())];
         // A client without a root file stands for its mode where there is one: so most clients in the world are.
         let bare = !matches!(mode, SslMode::VerifyCa | SslMode::VerifyFull | SslMode::Disable);

@@ -13,6 +13,7 @@ use super::super::field::Field;
 use super::super::keymap::Action;
 use super::super::message::{Effect, Target};
 use super::super::model::{Journey, Model, ModesState, Popup, Proof, ProofState};
+use super::super::theme::Theme;
 use super::super::widgets::{Canvas, Page, Row, brief, clip, pad, visible};
 use super::Step;
 
@@ -366,27 +367,17 @@ fn evidence(model: &Model, columns: usize) -> Page {
     let Some(probe) = order.get(model.proof.selected) else {
         return page;
     };
-    let plain = Style::new();
     page.text(
         clip(&format!("{}: {}", probe.id.name(), probe.id.expected()), columns),
         theme.bold(),
     );
-    page.pair(
-        "Seen",
-        &visible(&probe.observed),
+    seen(
+        &mut page,
+        theme,
         columns,
-        10,
-        (theme.dim(), plain),
+        (&probe.observed, Style::new()),
+        &probe.evidence,
     );
-    for line in &probe.evidence {
-        page.pair(
-            "Evidence",
-            &visible(line),
-            columns,
-            10,
-            (theme.dim(), theme.dim()),
-        );
-    }
     if let Some(remedy) = probe.remedy.as_ref().filter(|_| probe.outcome != Outcome::Holds) {
         page.pair(
             "Remedy",
@@ -397,4 +388,24 @@ fn evidence(model: &Model, columns: usize) -> Page {
         );
     }
     page
+}
+
+/// What was seen, and what shows it.
+fn seen(
+    page: &mut Page,
+    theme: Theme,
+    columns: usize,
+    (observed, style): (&str, Style),
+    evidence: &[String],
+) {
+    page.pair("Seen", &visible(observed), columns, 10, (theme.dim(), style));
+    for line in evidence {
+        page.pair(
+            "Evidence",
+            &visible(line),
+            columns,
+            10,
+            (theme.dim(), theme.dim()),
+        );
+    }
 }

@@ -13,16 +13,7 @@ use super::super::super::model::{Model, Modes, ModesState, Popup};
 use super::super::super::theme::Theme;
 use super::super::super::widgets::{Canvas, Page, Row, brief, pad, visible};
 use super::super::write::fault_page;
-
-/// The rows, from the weakest mode to the strongest.
-const MODES: [SslMode; 6] = [
-    SslMode::Disable,
-    SslMode::Allow,
-    SslMode::Prefer,
-    SslMode::Require,
-    SslMode::VerifyCa,
-    SslMode::VerifyFull,
-];
+use super::seen;
 
 /// Those that a root file makes stricter.
 const LOOSE: [SslMode; 3] = [SslMode::Allow, SslMode::Prefer, SslMode::Require];
@@ -118,7 +109,8 @@ pub fn lines(modes: &Modes) -> Vec<ModeLine<'_>> {
         }),
     };
     let bare = LOOSE.iter().filter(|_| has_root).map(|mode| line(*mode, true));
-    MODES.iter().map(|mode| line(*mode, false)).chain(bare).collect()
+    let modes = SslMode::ALL.iter().map(|mode| line(*mode, false));
+    modes.chain(bare).collect()
 }
 
 /// The line and the cell that are looked at.
@@ -215,7 +207,7 @@ fn table(model: &Model, columns: usize) -> Page {
         model.modes.at.1,
     );
     for (at, line) in lines(&model.modes).iter().enumerate() {
-        if line.is_bare && at == MODES.len() {
+        if line.is_bare && at == SslMode::ALL.len() {
             if model.is_roomy() {
                 page.blank();
             }
@@ -278,21 +270,6 @@ fn detail(model: &Model, columns: usize) -> Page {
         CellOutcome::Open => theme.warn(),
         _ => Style::new(),
     };
-    page.pair(
-        "Seen",
-        &visible(&cell.observed),
-        columns,
-        10,
-        (theme.dim(), style),
-    );
-    for line in &cell.evidence {
-        page.pair(
-            "Evidence",
-            &visible(line),
-            columns,
-            10,
-            (theme.dim(), theme.dim()),
-        );
-    }
+    seen(&mut page, theme, columns, (&cell.observed, style), &cell.evidence);
     page
 }
