@@ -20,7 +20,7 @@ pub use image::{Image, image_major};
 pub use model::{
     Access, Algorithm, Auth, CertificateSource, ClientCert, Mode, Run, SERVICE, SERVICES, Setup, is_loopback,
 };
-pub use name::is_role;
+pub use name::{is_database, is_role};
 pub use problem::{Problem, whole_number};
 
 #[cfg(test)]

@@ -42,6 +42,12 @@ pub fn is_role(name: &str) -> bool {
     role(name).is_ok()
 }
 
+/// Whether a setup can name that database.
+#[must_use]
+pub fn is_database(name: &str) -> bool {
+    database(name).is_ok()
+}
+
 /// Whether a role of this name can be made, and named in `pg_hba.conf`
 /// (<https://www.postgresql.org/docs/current/sql-createrole.html>).
 pub(super) fn role(name: &str) -> Result<(), Refusal> {

@@ -9,7 +9,7 @@ use pgtls::conf::hba::{Addresses, Broken, Kind, Rule, Rules};
 use pgtls::conf::ident::{Maps, SystemName};
 use serde_json::Value;
 
-use super::random::Random;
+use super::support::Random;
 use super::support::TestServer;
 use super::{Disk, rows, servers, write};
 

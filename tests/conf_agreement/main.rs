@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod hba;
-mod random;
+
 mod settings;
 mod simulate;
 #[path = "../support/mod.rs"]

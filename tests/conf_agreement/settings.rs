@@ -5,7 +5,7 @@ use std::fmt::Write;
 use pgtls::conf::settings::{Document, Origin, Quantity, Settings, boolean};
 use serde_json::Value;
 
-use super::random::Random;
+use super::support::Random;
 use super::support::TestServer;
 use super::{Disk, rows, servers, write};
 

@@ -18,7 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 use tokio::net::TcpSocket;
 
-use super::random::Random;
+use super::support::Random;
 use super::support::{Ca, Leaf, Postgres, TestServer, wait_for};
 
 /// Rule sets for each version, and connections for each rule set.

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod case;
+mod generated;
 mod site;
 mod stage;
 #[path = "../support/mod.rs"]
@@ -70,6 +71,20 @@ fn table(cases: &[Case]) -> Vec<(&Case, u16)> {
     table
 }
 
+/// What a panic says.
+fn why(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_default()
+}
+
+#[test]
+fn servers_put_together_at_random_are_hardened_and_taken_back() {
+    generated::run();
+}
+
 #[test]
 fn every_server_of_the_corpus_is_hardened_and_taken_back() {
     let cases = cases();
@@ -92,11 +107,7 @@ fn every_server_of_the_corpus_is_hardened_and_taken_back() {
                     let result = catch_unwind(AssertUnwindSafe(|| stage::run(case, &postgres, &transcript)));
                     println!("{:>5.1} s  {}@{major}", begun.elapsed().as_secs_f32(), case.name);
                     if let Err(panic) = result {
-                        let why = panic
-                            .downcast_ref::<String>()
-                            .cloned()
-                            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                            .unwrap_or_default();
+                        let why = why(&*panic);
                         failures.lock().unwrap().push(format!(
                             "#### {}@{major}: {}\n{}{}#### {}@{major}: {why}\n",
                             case.name,

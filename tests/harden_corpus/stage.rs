@@ -17,7 +17,7 @@ use super::witness::{self, NAMES, Trust, has_v6, own};
 pub struct Transcript(Mutex<String>);
 
 impl Transcript {
-    fn note(&self, text: &str) {
+    pub fn note(&self, text: &str) {
         writeln!(
             self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
             "{text}"
@@ -34,13 +34,13 @@ impl Transcript {
 }
 
 /// The stage that is set.
-struct Stage<'a> {
+pub struct Stage<'a> {
     case: &'a Case,
-    server: TestServer,
-    site: Site,
-    kit: PathBuf,
+    pub server: TestServer,
+    pub site: Site,
+    pub kit: PathBuf,
     account: Account,
-    admin: String,
+    pub admin: String,
     transcript: &'a Transcript,
     trust: OnceLock<Trust>,
 }
@@ -95,7 +95,7 @@ pub fn run(case: &Case, postgres: &Postgres, transcript: &Transcript) {
 }
 
 impl<'a> Stage<'a> {
-    fn set(case: &'a Case, postgres: &Postgres, transcript: &'a Transcript) -> Self {
+    pub fn set(case: &'a Case, postgres: &Postgres, transcript: &'a Transcript) -> Self {
         let site = Site::new(case, postgres);
         let server = site.start(case, postgres);
         let kit = scratch("kit");
@@ -123,7 +123,7 @@ impl<'a> Stage<'a> {
         stage
     }
 
-    fn pgtls(&self, arguments: &[String]) -> Outcome {
+    pub fn pgtls(&self, arguments: &[String]) -> Outcome {
         let job = pgtls(arguments)
             .arg("--dir")
             .arg(&self.kit)
@@ -141,6 +141,10 @@ impl<'a> Stage<'a> {
     }
 
     fn harden(&self, stage: &str) -> Outcome {
+        self.harden_with(stage, &[])
+    }
+
+    pub fn harden_with(&self, stage: &str, more: &[&str]) -> Outcome {
         let mut arguments = vec!["harden".to_owned(), self.admin.clone(), "--config-dir".to_owned()];
         arguments.push(self.site.etc.display().to_string());
         for name in NAMES {
@@ -148,6 +152,7 @@ impl<'a> Stage<'a> {
         }
         arguments.extend(self.case.setup(stage).map(|argument| self.site.fill(argument)));
         arguments.extend(["--stage", stage, "--yes", "--json"].map(str::to_owned));
+        arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         self.pgtls(&arguments)
     }
 

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::case::{Certificate, Fact, Place};
+use super::case::{Certificate, Fact, Place, Way};
 use super::support::{Account, Ca, Leaf, TestServer, psql_as};
 
 /// The certificates of the corpus' own making.
@@ -32,15 +32,23 @@ pub fn own() -> &'static Own {
     })
 }
 
-/// The CA that clients trust, and that certifies them.
+/// The CA that clients trust, and the one that certifies them.
 pub struct Trust {
+    root: PathBuf,
     ca: Ca,
     clients: Mutex<HashMap<String, Arc<Leaf>>>,
 }
 
 impl Trust {
+    /// One CA for both.
     pub fn new(cert: &Path, key: &Path) -> Self {
+        Self::with_root(cert, cert, key)
+    }
+
+    /// One for the server, and one for its clients.
+    pub fn with_root(root: &Path, cert: &Path, key: &Path) -> Self {
         Self {
+            root: root.to_owned(),
             ca: Ca::existing(cert, key),
             clients: Mutex::default(),
         }
@@ -69,8 +77,8 @@ pub struct Login {
     pub said: String,
 }
 
-/// Tries that login. Without a `trust` TLS is not verified: what was there before need not be.
-pub fn login(server: &TestServer, fact: &Fact, trust: Option<&Trust>, kit: &Path) -> Result<Login, String> {
+/// How that somebody connects. Without a `trust` TLS is not verified: what was there before need not be.
+pub fn conninfo(server: &TestServer, fact: &Fact, trust: Option<&Trust>, kit: &Path) -> String {
     let way = fact.way;
     let mut conninfo = vec![
         format!("port={} connect_timeout=60 password=secret", server.port),
@@ -84,7 +92,7 @@ pub fn login(server: &TestServer, fact: &Fact, trust: Option<&Trust>, kit: &Path
     conninfo.push(match (way.tls, trust) {
         (false, _) => "sslmode=disable".to_owned(),
         (true, None) => "sslmode=require".to_owned(),
-        (true, Some(trust)) => format!("sslmode=verify-full sslrootcert={}", trust.ca.cert.display()),
+        (true, Some(trust)) => format!("sslmode=verify-full sslrootcert={}", trust.root.display()),
     });
     let files = match (way.certificate, trust) {
         (Certificate::Issued, Some(trust)) => {
@@ -100,13 +108,24 @@ pub fn login(server: &TestServer, fact: &Fact, trust: Option<&Trust>, kit: &Path
     if let Some((cert, key)) = files {
         conninfo.push(format!("sslcert={} sslkey={}", cert.display(), key.display()));
     }
-    let query = if way.replication {
+    if way.replication {
         conninfo.push("replication=true".to_owned());
+    }
+    conninfo.join(" ")
+}
+
+/// Tries that login.
+pub fn login(server: &TestServer, fact: &Fact, trust: Option<&Trust>, kit: &Path) -> Result<Login, String> {
+    login_with(conninfo(server, fact, trust, kit), fact.way)
+}
+
+/// Tries that login.
+pub fn login_with(conninfo: String, way: Way) -> Result<Login, String> {
+    let query = if way.replication {
         "IDENTIFY_SYSTEM"
     } else {
         "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
     };
-    let conninfo = conninfo.join(" ");
     let outcome = psql_as(&Account::server(), &conninfo, query);
     let said = format!("{}{}", outcome.stdout, outcome.stderr);
     if outcome.ok {

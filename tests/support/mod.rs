@@ -22,6 +22,7 @@ mod pki;
 mod postgres;
 mod process;
 mod project;
+mod random;
 pub mod scene;
 mod server;
 mod terminal;
@@ -44,6 +45,7 @@ pub use pki::{Ca, Leaf};
 pub use postgres::{Postgres, cache, psql, psql_as, psql_job, psycopg};
 pub use process::{Job, Outcome, Running, pgtls, pgtls_bin, spawn_tied};
 pub use project::Project;
+pub use random::Random;
 pub use server::{Builder, TestServer, template};
 pub use terminal::Pty;
 

@@ -8,7 +8,7 @@ use crate::engine::{Error, files, prepare};
 use crate::harden::{ClientProof, Stage};
 use crate::pki::Certificate;
 use crate::plan::{Found, Kit, Layout, Plan};
-use crate::setup::{AccessAnswer, Answers, Auth, ClientAnswer, Mode, Setup, is_role};
+use crate::setup::{AccessAnswer, Answers, Auth, ClientAnswer, Mode, Setup, is_database, is_role};
 
 use super::{Hardening, Survey, survey::tcp_address};
 
@@ -134,9 +134,13 @@ fn complete(answers: &mut Answers, hardening: &Hardening, survey: &Survey, port:
         answers.hosts = hosts(&hardening.conninfo);
     }
     let own = &survey.own;
+    // One whose name is a word of pg_hba.conf cannot be named among the answers.
+    let own_database = Some(&own.database)
+        .filter(|name| is_database(name))
+        .map_or_else(|| "postgres".to_owned(), String::clone);
     if answers.access.is_empty() {
         answers.user.get_or_insert_with(|| own.user.clone());
-        answers.database.get_or_insert_with(|| own.database.clone());
+        answers.database.get_or_insert_with(|| own_database.clone());
     }
     if hardening.stage != Stage::Mtls {
         answers.mode.get_or_insert_with(|| "one-way".to_owned());
@@ -175,8 +179,8 @@ fn complete(answers: &mut Answers, hardening: &Hardening, survey: &Survey, port:
         survey
             .watched
             .iter()
-            .find(|(seen, _)| seen.user == role && !seen.database.is_empty())
-            .map_or_else(|| own.database.clone(), |(seen, _)| seen.database.clone())
+            .find(|(seen, _)| seen.user == role && is_database(&seen.database))
+            .map_or_else(|| own_database.clone(), |(seen, _)| seen.database.clone())
     };
     let known: Vec<String> = answers
         .access

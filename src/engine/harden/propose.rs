@@ -163,6 +163,7 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
         over_sql: survey.reach.is_err() && certificates.files.is_empty() && may_alter(survey),
     };
     let draft = plan(&survey.server, &wish).map_err(|why| prevented(&why))?;
+    loads(survey, &draft)?;
     let settings = if wish.over_sql {
         let altered = draft.altered().map_err(|why| prevented(&why))?;
         altered.map(|all| {
@@ -225,6 +226,30 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
     }
     proposal.keep_notes(certificates.keep);
     Ok(proposal)
+}
+
+/// Whether the server can load its TLS files: those that the stage leaves as they are must be there.
+fn loads(survey: &Survey, draft: &Draft<'_>) -> Result<(), Error> {
+    let is_replaced = |name: &str| draft.wanted().iter().any(|(wanted, _)| wanted == name);
+    let Some((name, why)) = survey.unreadable.iter().find(|(name, _)| !is_replaced(name)) else {
+        return Ok(());
+    };
+    let settings = draft.settings().map_err(|why| prevented(&why))?;
+    let place = settings.effective(name).map_or_else(
+        || "the server's settings".to_owned(),
+        |setting| match &setting.place {
+            Some(place) => place.to_string(),
+            None => "the command line".to_owned(),
+        },
+    );
+    Err(Error::NotInForce {
+        what: format!(
+            "{place} names a file that the server cannot read, {name} = '{}': {why}; with it the server loads no TLS, and would not \
+             start again with TLS on",
+            crate::pki::printable(survey.setting(name).unwrap_or_default())
+        ),
+        remedy: format!("put that file there, or take {name} out; nothing was written"),
+    })
 }
 
 /// Whether no file names it, and the server's own default is just that.

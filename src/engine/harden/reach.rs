@@ -94,6 +94,7 @@ pub(super) async fn look(survey: &mut Survey, data_is_here: bool, is_named: bool
     }
     survey.client_ca = named(survey, "ssl_ca_file").await;
     survey.client_lists = named(survey, "ssl_crl_file").await;
+    survey.unreadable = unreadable(survey).await;
     if survey.reach.is_err() {
         survey.pair = pair(survey).await;
     }
@@ -111,6 +112,23 @@ async fn named(survey: &mut Survey, setting: &str) -> Option<Vec<u8>> {
     }
     let limit = survey.limit();
     OverSql::new(&mut survey.session, &limit).file(&path).await.ok()
+}
+
+/// Which of the files that TLS needs beside the pair the server itself cannot read. With one of them missing a reload loads
+/// no TLS at all, or the next start fails (<https://www.postgresql.org/docs/current/ssl-tcp.html#SSL-SERVER-FILES>).
+async fn unreadable(survey: &mut Survey) -> Vec<(&'static str, String)> {
+    let mut all = Vec::new();
+    for setting in ["ssl_ca_file", "ssl_crl_file", "ssl_dh_params_file"] {
+        let Some(file) = survey.setting(setting).filter(|file| !file.is_empty()) else {
+            continue;
+        };
+        let path = survey.server.data.join(file);
+        let limit = survey.limit();
+        if let Err(why) = OverSql::new(&mut survey.session, &limit).from(&path, 0).await {
+            all.push((setting, why.to_string()));
+        }
+    }
+    all
 }
 
 /// Reads the server's files over SQL.

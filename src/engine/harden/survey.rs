@@ -69,6 +69,8 @@ pub struct Survey {
     pub(super) client_ca: Option<Vec<u8>>,
     /// What is in `ssl_crl_file`, where it is set.
     pub(super) client_lists: Option<Vec<u8>>,
+    /// Settings that name a file which the server cannot read, and why not: it loads no TLS with one of them.
+    pub(super) unreadable: Vec<(&'static str, String)>,
     /// What is in `ssl_cert_file`, where the files are out of reach and there is a key beside it.
     pub(super) pair: Option<Vec<u8>>,
 }
@@ -235,6 +237,7 @@ pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
         reach: Ok(()),
         client_ca: None,
         client_lists: None,
+        unreadable: Vec::new(),
         pair: None,
         server,
     };
