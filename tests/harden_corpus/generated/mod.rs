@@ -82,6 +82,14 @@ impl Messy {
     }
 }
 
+impl Messy {
+    /// Whether a certificate takes the place of the password.
+    fn is_alone(&self) -> bool {
+        let mut setup = self.case.setup.iter();
+        setup.any(|(_, words)| words.last().is_some_and(|word| word == "cert"))
+    }
+}
+
 /// Who comes to every server.
 fn people(random: &mut Random) -> Vec<Fact> {
     const ROLES: [&str; 14] = [

@@ -244,12 +244,7 @@ impl Trial<'_> {
             _ => &[Kind::Plain, Kind::Tls, Kind::Certificate, Kind::Kit],
         };
         let logins = self.walk(asked);
-        let is_alone = self
-            .messy
-            .case
-            .setup
-            .iter()
-            .any(|(stage, words)| stage == "mtls" && words.last().unwrap() == "cert");
+        let is_alone = self.messy.is_alone();
         let wrong = judged(name, states, &logins, is_alone);
         let wrong = [wrong, self.foretold(&json, &logins)].concat();
         if !wrong.is_empty() {
@@ -440,26 +435,20 @@ fn judged(stage: &str, states: &[State], logins: &[Login], is_alone: bool) -> Ve
         let then = found(before, login.who, login.kind).map(|login| login.end);
         let first = of(&states[0], login, login.kind);
         let must = match (stage, login.kind) {
-            // The socket is nobody's to close.
-            (_, Kind::Local) => first,
-            ("on", Kind::Plain) => first,
+            // The socket is nobody's to close, and plaintext not yet.
+            (_, Kind::Local) | ("on", Kind::Plain) => first,
             // Whoever comes as libpq comes by itself comes in as before.
             ("on", Kind::Prefer) => (of(&states[0], login, Kind::Plain) == Some(End::In)).then_some(End::In),
             ("on", Kind::Tls) => (first == Some(End::In)).then_some(End::In),
             ("require" | "mtls", Kind::Plain) => Some(End::ByTheRules),
-            ("require", _) => then,
-            ("mtls", Kind::Tls) => match with_tls(login) {
-                Some(End::In) => Some(End::ByProof),
-                Some(End::ByTheRules) => Some(End::ByTheRules),
-                _ => None,
-            },
-            ("mtls", _) => match with_tls(login) {
-                Some(End::ByProof) if is_alone => None,
-                // A line that asked for certificates already.
-                Some(End::ByProof) => None,
+            ("mtls", kind) => match with_tls(login) {
+                Some(End::In) if kind == Kind::Tls => Some(End::NoCertificate),
+                // A line that asked for certificates already, or a password that a certificate takes the place of.
+                Some(End::NoCertificate) => None,
+                Some(End::ByProof) if is_alone || kind == Kind::Tls => None,
                 end => end,
             },
-            (_, _) => then,
+            _ => then,
         };
         if must.is_some_and(|must| must != login.end) {
             wrong.push(format!(

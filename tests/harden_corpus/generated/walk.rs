@@ -12,7 +12,9 @@ pub enum End {
     In,
     /// No line is about it, or one that rejects.
     ByTheRules,
-    /// The password, the certificate or the account was not right.
+    /// A certificate was wanted, and none shown, or not a right one.
+    NoCertificate,
+    /// The password or the account was not right.
     ByProof,
 }
 
@@ -114,7 +116,8 @@ pub fn all(
                 end: match (login.comes_in, by_the_rules) {
                     (true, _) => End::In,
                     (false, true) => End::ByTheRules,
-                    (false, false) => End::ByProof,
+                    _ if login.said.contains("certificate") => End::NoCertificate,
+                    _ => End::ByProof,
                 },
                 told: format!("psql '{}'\n{}", login.conninfo, login.said),
             });
