@@ -33,6 +33,10 @@ struct Report<'a> {
     confirm_within: Option<u64>,
     /// Why it is not in force.
     why: Option<&'a str>,
+    /// What to do about that.
+    remedies: &'a [String],
+    /// What the server's log says of it.
+    log: &'a [String],
     notes: Vec<String>,
 }
 
@@ -167,6 +171,8 @@ fn nothing(why: String) -> Tried {
         probes: Vec::new(),
         is_taken_back: true,
         failure: Some(why),
+        remedies: Vec::new(),
+        log: Vec::new(),
         confirm_within: None,
         notes: Vec::new(),
     }
@@ -217,12 +223,13 @@ fn tell_end(proposal: &Proposal, tried: &Tried, output: Output) {
                 Some(false),
                 &format!("The stage {} is not in force", proposal.stage),
             );
-            let after = if tried.is_taken_back {
+            output.failure(why, &tried.remedies);
+            output.log(&tried.log);
+            output.remark(if tried.is_taken_back {
                 "the server's files and settings are as they were"
             } else {
                 "`pgtls harden` without --stage says where the server stands"
-            };
-            output.failure(why, &[after.to_owned()]);
+            });
         }
         (None, Some(seconds)) => {
             output.promise(
@@ -274,6 +281,8 @@ fn tell_json(proposal: &Proposal, survey: &Survey, tried: &Tried, output: Output
         probes: &tried.probes,
         confirm_within: tried.confirm_within,
         why: tried.failure.as_deref(),
+        remedies: &tried.remedies,
+        log: &tried.log,
         notes: proposal.notes.iter().chain(&tried.notes).cloned().collect(),
     });
 }

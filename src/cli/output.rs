@@ -147,7 +147,12 @@ impl Output {
     /// An error of a journey, with the lines of the server's log that show it.
     pub fn error(&self, error: &Error) {
         self.failure(error, &error.remedies());
-        for line in error.log() {
+        self.log(error.log());
+    }
+
+    /// Lines of the server's log that show an error.
+    pub fn log(&self, lines: &[String]) {
+        for line in lines {
             told!("  {DIM}server log:{DIM:#} {line}");
         }
     }

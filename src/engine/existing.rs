@@ -13,9 +13,10 @@ use crate::conninfo::{Conninfo, Environment};
 use crate::dial::{Address, Deadline, Rows, Session};
 use crate::pki::{Certificate, Identity};
 use crate::plan::literal;
-use crate::server::{Diagnosis, diagnose};
+use crate::server::Diagnosis;
 use crate::verify::{self, Target};
 
+use super::complaint::Log;
 use super::{Error, Means, manage, succession, target};
 
 /// Which server a change of files elsewhere was for: kept with it in the journal, so that it can be told to read them
@@ -44,13 +45,6 @@ impl Note {
     pub fn from_text(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
-}
-
-/// A place in the server's log.
-#[derive(Debug, Clone)]
-pub struct Log {
-    file: String,
-    size: u64,
 }
 
 /// A running server that was logged in to.
@@ -192,35 +186,16 @@ impl Existing {
         })
     }
 
-    /// Where its log ends now, where a superuser may read it.
+    /// Where its log ends now, where it is at hand.
     pub async fn log(&mut self) -> Option<Log> {
-        let rows = self
-            .session
-            .query(
-                "SELECT file, (pg_stat_file(file)).size FROM pg_current_logfile() AS file",
-                self.deadline(),
-            )
-            .await
-            .ok()?;
-        Some(Log {
-            file: rows.value(0, "file")?.to_owned(),
-            size: rows.value(0, "size")?.parse().ok()?,
-        })
+        let deadline = self.deadline();
+        Log::end(&mut self.session, self.data_directory.as_deref(), deadline).await
     }
 
-    /// What it complained about since then, where its log is at hand.
+    /// What it complained about since then.
     pub async fn complaint(&mut self, since: Option<Log>) -> Option<Diagnosis> {
-        const MOST: u32 = 1 << 16;
-        let Log { file, size } = since?;
-        let sql = format!("SELECT pg_read_file({}, {size}, {MOST})", literal(&file));
-        let rows = self.session.query(&sql, self.deadline()).await.ok()?;
-        let text = rows.rows.first()?.first()?.as_deref()?;
-        let lines: Vec<_> = text.lines().map(crate::pki::printable).collect();
-        // Only what is about TLS: a line of the settings that never was in order must not stand in the way.
-        lines
-            .iter()
-            .any(|line| line.contains("SSL configuration was not reloaded"))
-            .then(|| diagnose(&lines))?
+        let deadline = self.deadline();
+        since?.complaint(&mut self.session, deadline).await
     }
 
     /// What it presents to anybody who asks for TLS.

@@ -3,6 +3,7 @@
 //! of whoever drives it ([`Ask`]).
 
 mod audit;
+mod complaint;
 mod credentials;
 mod database;
 pub mod demo;

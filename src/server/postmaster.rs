@@ -117,6 +117,13 @@ pub fn can_reload(data: &Path) -> bool {
         .is_some_and(|process| test_kill_process(process).is_ok())
 }
 
+/// The file into which the standard error of the server of `data` goes; `None` where that is none, or not for us to see.
+#[must_use]
+pub fn log_file(data: &Path) -> Option<PathBuf> {
+    let file = std::fs::read_link(format!("/proc/{}/fd/2", find(data)?)).ok()?;
+    metadata(&file).ok()?.is_file().then_some(file)
+}
+
 fn number(pid: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(pid).ok()?)
 }

@@ -6,8 +6,10 @@ use crate::apply::live::{Live, Moment, Plan, Trial};
 use crate::apply::{self, Policy, compare_beside};
 use crate::conf::settings::boolean;
 use crate::dial::QueryFailure;
+use crate::engine::complaint::Log;
 use crate::engine::{Error, Step, Teller};
 use crate::server::{self, Watchdog};
+use crate::verify::Outcome;
 
 use super::over_sql::{self, Login, Side};
 use super::proof::proof;
@@ -37,6 +39,8 @@ pub async fn attempt(
     let mut tried = Tried {
         probes: Vec::new(),
         failure: None,
+        remedies: Vec::new(),
+        log: Vec::new(),
         is_taken_back: true,
         confirm_within: None,
         notes: Vec::new(),
@@ -80,7 +84,9 @@ pub async fn attempt(
             return Err(error.into());
         }
     };
-    let outcome = Box::pin(async {
+    let deadline = survey.deadline();
+    let log = Log::end(&mut survey.session, Some(&data), deadline).await;
+    let mut outcome = Box::pin(async {
         step.done(write(survey, proposal, &trial).await?);
         reload(survey, proposal, tell).await?;
         let step = tell.begin(Step::Verify);
@@ -92,6 +98,9 @@ pub async fn attempt(
         Ok(())
     })
     .await;
+    if let Err(why) = &mut outcome {
+        explain(survey, log, why, &mut tried).await;
+    }
     decide(
         hardening.confirm_within,
         survey,
@@ -102,6 +111,25 @@ pub async fn attempt(
     )
     .await?;
     Ok(tried)
+}
+
+/// Why it fell, and what to do: SQL says that all is well where TLS was not loaded, and only the log says why not.
+async fn explain(survey: &mut Survey, log: Option<Log>, why: &mut String, tried: &mut Tried) {
+    let deadline = survey.deadline();
+    let complaint = match log {
+        Some(log) => log.complaint(&mut survey.session, deadline).await,
+        None => None,
+    };
+    if let Some(complaint) = complaint {
+        *why = format!("the server did not load TLS anew: {}", complaint.says);
+        tried.remedies.push(complaint.remedy);
+        tried.log.push(complaint.line);
+        return;
+    }
+    let broken = tried.probes.iter().find(|probe| probe.outcome != Outcome::Holds);
+    tried
+        .remedies
+        .extend(broken.and_then(|probe| probe.remedy.clone()));
 }
 
 /// Writes the files, or alters the settings; gives what was done, in words.

@@ -63,6 +63,10 @@ pub struct Tried {
     pub probes: Vec<Probe>,
     /// `None`: the stage is in force and proven; else why not.
     pub failure: Option<String>,
+    /// What to do about the failure, where that is known.
+    pub remedies: Vec<String>,
+    /// The line of the server's log that shows it, safe to print.
+    pub log: Vec<String>,
     /// Whether it was this run that took everything back after a failure; not where somebody else decided meanwhile.
     pub is_taken_back: bool,
     /// Seconds that are left to confirm it.

@@ -93,7 +93,7 @@ pub enum Tried {
     /// It was in force before, and is proven now.
     WasInForce,
     /// It does not hold: why, what should be known, and whether everything was taken back.
-    Fell(String, Vec<String>, bool),
+    Fell(Failure, Vec<String>, bool),
     /// Written for the server's administrator, in this directory.
     Bundled(String),
 }

@@ -97,6 +97,8 @@ pub struct Attempt {
     pub probes: Vec<Probe>,
     /// Whether the person had accepted that somebody is turned away.
     pub accepted: bool,
+    /// Whether everything was taken back, after a try that fell.
+    pub is_taken_back: Option<bool>,
     /// Whether it was begun elsewhere: leaving leaves it as it is.
     pub is_found: bool,
 }
@@ -322,19 +324,10 @@ fn tried(harden: &mut Harden, result: Result<Tried, Failure>) {
         Ok(Tried::Waits(left)) => AttemptState::Waiting(left),
         Ok(Tried::WasInForce) => AttemptState::WasInForce,
         Ok(Tried::Bundled(dir)) => AttemptState::Bundled(dir),
-        Ok(Tried::Fell(why, notes, is_taken_back)) => {
+        Ok(Tried::Fell(fault, notes, is_taken_back)) => {
             attempt.journey.notes.extend(notes);
-            let after = if is_taken_back {
-                "The server's files and settings are as they were."
-            } else {
-                "Look at it again: the step Stage says where the server stands."
-            };
-            AttemptState::Failed(Failure {
-                what: why,
-                remedies: vec![after.to_owned()],
-                log: Vec::new(),
-                step: None,
-            })
+            attempt.is_taken_back = Some(is_taken_back);
+            AttemptState::Failed(fault)
         }
         Err(fault) => AttemptState::Failed(fault),
     };

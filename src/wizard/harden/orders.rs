@@ -157,6 +157,7 @@ pub fn begin(model: &mut Model) -> Vec<Effect> {
         },
         probes: Vec::new(),
         accepted: model.harden.plan.accepted,
+        is_taken_back: None,
         is_found: false,
     };
     let (_, seconds) = WITHIN[model.harden.within];

@@ -8,7 +8,7 @@ use super::super::harden::{AttemptState, Found, Looked, Message, WITHIN, WatchSt
 use super::super::message::Message as Happens;
 use super::super::model::Model;
 use super::super::review::State;
-use super::super::steps::{about_stage, change_word, harden_command, why_next};
+use super::super::steps::{about_stage, after_a_fall, change_word, harden_command, why_next};
 use super::say::failure;
 
 /// What failed on this step.
@@ -190,6 +190,13 @@ pub(super) fn outcome(model: &Model) -> Vec<String> {
         AttemptState::Failed(fault) => {
             let mut says = failure(fault);
             says.push(format!("{stage} is not in force."));
+            says.extend(
+                model
+                    .harden
+                    .attempt
+                    .is_taken_back
+                    .map(|back| after_a_fall(back).to_owned()),
+            );
             return says;
         }
         AttemptState::Bundled(dir) => {

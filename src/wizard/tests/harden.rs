@@ -67,7 +67,7 @@ pub fn happenings() -> Vec<Happens> {
         Happens::Tried(Ok(Tried::Waits(60))),
         Happens::Tried(Ok(Tried::WasInForce)),
         Happens::Tried(Ok(Tried::Fell(
-            "it does not hold".into(),
+            super::stage::fault(),
             vec!["a note".into()],
             false,
         ))),
@@ -296,8 +296,13 @@ fn what_does_not_hold_is_said_and_out_of_reach_it_is_written() {
         told(stage);
         let broken = super::stage::probe(promises(Stage::On)[4], Outcome::Broken);
         stage.server_says(Happens::Told(Event::Probe(broken)));
-        let why = "host-name is not proven: the certificate is for \"db\" only".to_owned();
-        stage.server_says(Happens::Tried(Ok(Tried::Fell(why, Vec::new(), true))));
+        let fault = Failure {
+            what: "host-name is not proven: the certificate is for \"db\" only".to_owned(),
+            remedies: vec!["add localhost to the names, and try it again".to_owned()],
+            log: Vec::new(),
+            step: None,
+        };
+        stage.server_says(Happens::Tried(Ok(Tried::Fell(fault, Vec::new(), true))));
         stage.shot("harden_fell");
         assert!(matches!(stage.model.harden.looked, Looked::None));
         // Out of reach there is nothing to keep, and no time to keep it in.

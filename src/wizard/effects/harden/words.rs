@@ -75,7 +75,15 @@ fn met(affected: &Affected) -> Met {
 /// What a try came to.
 pub fn told(tried: engine::Tried) -> Tried {
     match (tried.failure, tried.confirm_within) {
-        (Some(why), _) => Tried::Fell(printable(&why), tried.notes, tried.is_taken_back),
+        (Some(why), _) => {
+            let fault = Failure {
+                what: printable(&why),
+                remedies: tried.remedies,
+                log: tried.log,
+                step: None,
+            };
+            Tried::Fell(fault, tried.notes, tried.is_taken_back)
+        }
         (None, Some(left)) => Tried::Waits(left),
         (None, None) => Tried::WasInForce,
     }

@@ -165,6 +165,9 @@ fn page(model: &Model, columns: usize) -> Page {
             }
         }
         State::Failed(fault) => {
+            if let Some(is_taken_back) = attempt.is_taken_back {
+                page.words(after_a_fall(is_taken_back), columns, 2, Style::new());
+            }
             page.blank();
             fault_page(&mut page, theme, fault, columns);
         }
@@ -188,6 +191,16 @@ fn page(model: &Model, columns: usize) -> Page {
         after(&mut page, model, columns);
     }
     page
+}
+
+/// How the server is after a try that fell.
+#[must_use]
+pub const fn after_a_fall(is_taken_back: bool) -> &'static str {
+    if is_taken_back {
+        "The server's files and settings are as they were."
+    } else {
+        "Look at it again: the step Stage says where the server stands."
+    }
 }
 
 /// The question that is answered by a key, or by nobody.

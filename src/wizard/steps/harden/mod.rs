@@ -5,7 +5,7 @@ mod plan;
 mod server;
 mod stage;
 
-pub use attempt::{Attempt, command};
+pub use attempt::{Attempt, after_a_fall, command};
 pub use plan::Plan;
 pub use server::Server;
 pub use stage::Stages;
