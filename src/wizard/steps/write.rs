@@ -143,8 +143,8 @@ pub fn parts(page: &mut Page, theme: Theme, journey: &Journey, columns: usize) {
 /// What failed, why, what to do, and what shows it.
 pub fn fault_page(page: &mut Page, theme: Theme, fault: &Failure, columns: usize) {
     for (index, line) in fault.what.lines().enumerate() {
-        let sign = if index == 0 { "✗ " } else { "" };
-        page.words(&format!("{sign}{}", visible(line)), columns, 0, theme.bad());
+        let sign = if index == 0 { "✗" } else { "" };
+        page.pair(sign, &visible(line), columns, 2, (theme.bad(), theme.bad()));
     }
     for remedy in &fault.remedies {
         page.blank();
