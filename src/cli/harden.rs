@@ -223,8 +223,7 @@ fn tell_end(proposal: &Proposal, tried: &Tried, output: Output) {
                 Some(false),
                 &format!("The stage {} is not in force", proposal.stage),
             );
-            output.failure(why, &tried.remedies);
-            output.log(&tried.log);
+            output.failure_in_log(why, &tried.remedies, &tried.log);
             output.remark(if tried.is_taken_back {
                 "the server's files and settings are as they were"
             } else {

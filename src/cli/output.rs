@@ -146,13 +146,13 @@ impl Output {
 
     /// An error of a journey, with the lines of the server's log that show it.
     pub fn error(&self, error: &Error) {
-        self.failure(error, &error.remedies());
-        self.log(error.log());
+        self.failure_in_log(error, &error.remedies(), error.log());
     }
 
-    /// Lines of the server's log that show an error.
-    pub fn log(&self, lines: &[String]) {
-        for line in lines {
+    /// A failure, with the lines of the server's log that show it.
+    pub fn failure_in_log(&self, what: impl Display, remedies: &[String], log: &[String]) {
+        self.failure(what, remedies);
+        for line in log {
             told!("  {DIM}server log:{DIM:#} {line}");
         }
     }
