@@ -32,27 +32,7 @@ impl Site {
     /// The wizard at the stages of this server.
     #[track_caller]
     pub fn wizard(&self, admin: &str) -> Pty {
-        self.lead(Pty::pgtls(&[], &self.kit, (120, 40), &[]), admin)
-    }
-
-    /// From the first step of this wizard to the stages.
-    #[track_caller]
-    pub fn lead(&self, mut pty: Pty, admin: &str) -> Pty {
-        pty.until("it is there", |screen| {
-            screen.contains("On this machine") || screen.contains("You were here before")
-        });
-        // What was answered before is not asked again.
-        if !pty.text().contains("You were here before") {
-            pty.click("Harden a server");
-            pty.expect("▸ Harden a server");
-            pty.send("\r");
-            pty.expect("Log in by");
-            pty.send(admin);
-            pty.send("\r");
-        }
-        pty.expect("Who issues the certificates?");
-        pty.send("\r");
-        pty
+        lead(Pty::pgtls(&[], &self.kit, (120, 40), &[]), admin)
     }
 
     /// Whether psql comes in as `app`.
@@ -65,13 +45,8 @@ impl Site {
     }
 
     #[track_caller]
-    pub fn until(&self, what: &str, holds: impl Fn() -> bool) {
-        wait_for(what, SLOW, || holds().then_some(()));
-    }
-
-    #[track_caller]
     pub fn plaintext_is(&self, open: bool, what: &str) {
-        self.until(what, || self.lets_in("sslmode=disable") == open);
+        until(what, || self.lets_in("sslmode=disable") == open);
     }
 
     pub fn verified(&self) -> bool {
@@ -109,4 +84,30 @@ pub fn try_it(pty: &mut Pty, stage: &str, within: &str) {
     pty.expect(&format!("‹ {within} ›"));
     pty.send("\r");
     pty.expect("Keep it?");
+}
+
+/// From the first step of this wizard to the stages.
+#[track_caller]
+pub fn lead(mut pty: Pty, admin: &str) -> Pty {
+    pty.until("it is there", |screen| {
+        screen.contains("On this machine") || screen.contains("You were here before")
+    });
+    // What was answered before is not asked again.
+    if !pty.text().contains("You were here before") {
+        pty.click("Harden a server");
+        pty.expect("▸ Harden a server");
+        pty.send("\r");
+        pty.expect("Log in by");
+        pty.send(admin);
+        pty.send("\r");
+    }
+    pty.expect("Who issues the certificates?");
+    pty.send("\r");
+    pty
+}
+
+/// Waits until it is so.
+#[track_caller]
+pub fn until(what: &str, holds: impl Fn() -> bool) {
+    wait_for(what, SLOW, || holds().then_some(()));
 }

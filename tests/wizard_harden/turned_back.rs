@@ -4,23 +4,28 @@
 use std::fs;
 use std::os::unix::fs::chown;
 
-use crate::site::{EVERYBODY, MINUTE, Site, try_it};
+use crate::site::{EVERYBODY, MINUTE, Site, lead, try_it, until};
 use crate::support::{Account, Ca, Postgres, Pty, TestServer, pgtls, pgtls_bin, skip};
 
-/// The wizard as another account than the server's, on a screen of that size.
-fn stranger(site: &Site, size: (u16, u16)) -> Pty {
+/// The wizard as another account than the server's.
+fn stranger(site: &Site) -> Pty {
     let account = Account::ordinary();
     chown(&site.kit, Some(account.uid), Some(account.gid)).unwrap();
-    let (user, group) = (
+    let switch = [
         format!("--reuid={}", account.uid),
         format!("--regid={}", account.gid),
-    );
+    ];
     let home = account.home();
     Pty::program(
         "setpriv",
-        &[&user, &group, "--clear-groups", pgtls_bin().to_str().unwrap()],
+        &[
+            &switch[0],
+            &switch[1],
+            "--clear-groups",
+            pgtls_bin().to_str().unwrap(),
+        ],
         &site.kit,
-        size,
+        (100, 30),
         &[("HOME", home.to_str().unwrap())],
     )
 }
@@ -51,7 +56,7 @@ fn where_the_files_are_out_of_reach_settings_go_over_sql_and_the_rest_into_a_bun
         site.server.port
     );
     let verified = || site.lets_in(&format!("sslmode=verify-full sslrootcert={}", ca.cert.display()));
-    let mut pty = site.lead(stranger(&site, (100, 30)), &admin);
+    let mut pty = lead(stranger(&site), &admin);
     pty.expect("wants the password of postgres");
     pty.send("unspoken\r");
     pty.expect("Out of reach");
@@ -95,7 +100,7 @@ fn where_the_files_are_out_of_reach_settings_go_over_sql_and_the_rest_into_a_bun
         .env("PGPASSWORD", "unspoken")
         .run()
         .expect_status(0);
-    site.until("TLS is off again", || !verified());
+    until("TLS is off again", || !verified());
 }
 
 /// What is another's to write is left alone, and the screen says where it is done instead.
@@ -109,7 +114,7 @@ fn services_and_patroni_are_left_alone() {
     let refused = |says: &[&str], colours: bool| {
         let environment: &[(&str, &str)] = if colours { &[] } else { &[("NO_COLOR", "1")] };
         let pty = Pty::pgtls(&[], &site.kit, (80, 24), environment);
-        let mut pty = site.lead(pty, &site.server.socket());
+        let mut pty = lead(pty, &site.server.socket());
         for words in says {
             pty.expect(words);
         }
@@ -125,10 +130,10 @@ fn services_and_patroni_are_left_alone() {
         assert_eq!(site.rules(), before);
         assert!(site.lets_in("sslmode=disable"));
     };
-    let mark = site.server.data.join("patroni.dynamic.json");
-    fs::write(&mark, "{}").unwrap();
+    let sign = site.server.data.join("patroni.dynamic.json");
+    fs::write(&sign, "{}").unwrap();
     refused(&["Patroni writes this server's", "patronictl edit-config"], true);
-    fs::remove_file(&mark).unwrap();
+    fs::remove_file(&sign).unwrap();
     site.server.sql("create role rds_superuser");
     refused(&["run by Amazon RDS or Aurora", "rds.force_ssl"], false);
     site.server.sql("drop role rds_superuser");
@@ -150,7 +155,7 @@ fn a_proof_that_fails_goes_back_by_itself_and_says_why() {
     let conf = site.server.data.join("postgresql.conf");
     let before = fs::read(&conf).unwrap();
     let pty = Pty::pgtls(&[], &site.kit, (80, 24), &[]);
-    let mut pty = site.lead(pty, &site.server.socket());
+    let mut pty = lead(pty, &site.server.socket());
     pty.expect("▸ ○ on");
     pty.send("\r");
     pty.expect("Goes back unless kept within");
