@@ -385,7 +385,7 @@ pub struct DemoArgs {
     /// A server of your own on this machine, in place of one that is started: a libpq connection string, over loopback or a
     /// socket, of a login that may make roles and databases. The lesson has a role and a database of its own there, which are
     /// gone afterwards; nothing else is changed, and what cannot be shown without it is said. Goes before --auto.
-    #[arg(value_name = "CONNINFO", conflicts_with_all = ["notes", "pg_version", "pg_bin"])]
+    #[arg(value_name = "CONNINFO", conflicts_with = "notes")]
     pub conninfo: Option<String>,
     /// Only this scene, or begin with it on the screen: plaintext, prefer, require, verify-ca, verify-full, mutual-tls,
     /// renewal or matrix; repeatable.
@@ -401,12 +401,19 @@ pub struct DemoArgs {
     /// On a second terminal: the presenter's notes of the scene that is played on the first.
     #[arg(long, conflicts_with_all = ["json", "auto", "record", "scene"])]
     pub notes: bool,
+    /// Where the lesson's own server runs: sandbox (this machine's programs, the default) or compose (a container of your
+    /// engine). Either is gone afterwards.
+    #[arg(long, value_name = "sandbox|compose")]
+    pub run: Option<String>,
     /// Which major version of PostgreSQL.
     #[arg(long, value_name = "MAJOR")]
     pub pg_version: Option<u16>,
     /// Directory with PostgreSQL's server programs.
     #[arg(long, value_name = "DIR")]
     pub pg_bin: Option<PathBuf>,
+    /// The container's image, for --run compose.
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
 }
 
 /// `inspect`.

@@ -9,9 +9,10 @@ use time::OffsetDateTime;
 
 use crate::apply::publish;
 use crate::engine::demo::{
-    self, Middle, Played, Playground, Scene, Side, Told, Wanted, Yours, all_hold, keeper,
+    self, Middle, Played, Playground, Scene, Side, Start, Told, Wanted, Yours, all_hold, keeper,
 };
 use crate::engine::{Error, Event, Teller};
+use crate::setup::Answers;
 use crate::wizard::lesson::{Auto, Lesson, notes};
 use crate::wizard::record::Recorder;
 use crate::wizard::theme::Theme;
@@ -113,11 +114,29 @@ pub fn run(global: &Global, args: &DemoArgs, accessible: bool, output: Output) -
 /// With which server: the person's own, if there is a connection string.
 fn playground(global: &Global, args: &DemoArgs, output: Output) -> Result<Playground, Error> {
     let Some(conninfo) = &args.conninfo else {
-        return Ok(Playground::Sandbox {
+        let answers = Answers {
+            run: args.run.clone(),
             pg_bin: args.pg_bin.clone(),
-            pg_version: args.pg_version,
-        });
+            pg_version: args.pg_version.map(i64::from),
+            image: args.image.clone(),
+            ..Answers::default()
+        };
+        return Start::new(&answers).map(Playground::Own);
     };
+    let flags = [
+        ("--run", args.run.is_some()),
+        ("--pg-version", args.pg_version.is_some()),
+        ("--pg-bin", args.pg_bin.is_some()),
+        ("--image", args.image.is_some()),
+    ];
+    if let Some((flag, _)) = flags.into_iter().find(|(_, is_given)| *is_given) {
+        return Err(Error::DoesNotFit {
+            what: format!(
+                "{flag} says how a server is started for the lesson, and the connection string names one that runs"
+            ),
+            remedy: format!("leave one of the two out: {flag}, or the connection string"),
+        });
+    }
     let mut yours = Yours {
         conninfo: given(conninfo, output)?,
         key_passphrase: None,

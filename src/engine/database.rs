@@ -29,11 +29,6 @@ pub fn admin(server: &Server) -> Admin {
 
 /// A session of the superuser.
 pub async fn enter(server: &Server) -> Result<Session, Error> {
-    enter_database(server, DATABASE).await
-}
-
-/// A session of the superuser in a database.
-pub async fn enter_database(server: &Server, dbname: &str) -> Result<Session, Error> {
     let fail = |why: String| Error::Database {
         doing: "logging in over the server's own socket".to_owned(),
         why,
@@ -42,7 +37,7 @@ pub async fn enter_database(server: &Server, dbname: &str) -> Result<Session, Er
     let stream = open(&Address::unix(&server.socket_dir, server.port), deadline)
         .await
         .map_err(|error| fail(error.to_string()))?;
-    let credentials = Credentials::new(SUPERUSER, dbname);
+    let credentials = Credentials::new(SUPERUSER, DATABASE);
     login(stream, &credentials, deadline)
         .await
         .map_err(|error| fail(error.to_string()))

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
@@ -287,6 +287,36 @@ impl Drop for Group {
             let _ = kill_process_group(pid, Signal::KILL);
         }
     }
+}
+
+/// Kills the other processes of this machine of which this is so, by their number and their arguments; whether there were any.
+pub(super) fn end_those(is_one: impl Fn(u32, &[u8]) -> bool) -> bool {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return false;
+    };
+    let mut any = false;
+    for process in processes.flatten() {
+        let Some(number) = process
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        let arguments = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        if number != std::process::id() && is_one(number, &arguments) {
+            let pid = i32::try_from(number).ok().and_then(Pid::from_raw);
+            any |= pid.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok());
+        }
+    }
+    any
+}
+
+/// Whether this is one of the arguments, as `/proc` has them.
+pub(super) fn names(arguments: &[u8], argument: &OsStr) -> bool {
+    arguments
+        .split(|byte| *byte == 0)
+        .any(|one| one == argument.as_encoded_bytes())
 }
 
 async fn collect(stream: Option<impl AsyncRead + Unpin>) -> String {

@@ -14,14 +14,16 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::files::{remove, remove_tree, write};
+use super::process::{end_those, names};
 use super::{Places, Sandbox, ServerError, words};
+use crate::plan::Layout;
 
 /// What every such directory's name begins with.
 const PREFIX: &str = "pgtls-lesson-";
 /// What marks one as ours, and as one that may be removed with all that is in it.
 const MARK: &str = ".pgtls-temporary";
 /// How long the keeper may take once we are done ourselves.
-const FAREWELL: Duration = Duration::from_secs(20);
+const FAREWELL: Duration = Duration::from_secs(60);
 /// How long what another process is still making is removed again and again.
 const STUBBORN: Duration = Duration::from_secs(20);
 /// The longest thing that the keeper is told.
@@ -80,8 +82,10 @@ impl Temporary {
     }
 
     fn end(&mut self) -> bool {
-        // What cannot be removed now, the keeper tries again.
-        let _ = clear(&self.dir);
+        // A container is taken down by its files, which the keeper does. What cannot be removed now, it tries again.
+        if !self.dir.join(Layout::COMPOSE).exists() {
+            let _ = clear(&self.dir);
+        }
         drop(self.keeper.stdin.take());
         let begun = Instant::now();
         while begun.elapsed() < FAREWELL {
@@ -167,7 +171,7 @@ pub async fn leave_nothing(dir: &Path) -> Result<(), ServerError> {
 }
 
 fn check(dir: &Path) -> Result<(), ServerError> {
-    if is_ours(dir) {
+    if is_temporary(dir) {
         return Ok(());
     }
     Err(ServerError::File {
@@ -177,7 +181,9 @@ fn check(dir: &Path) -> Result<(), ServerError> {
     })
 }
 
-fn is_ours(dir: &Path) -> bool {
+/// Whether this is such a place, which may be removed with all that is in it.
+#[must_use]
+pub fn is_temporary(dir: &Path) -> bool {
     let named = dir
         .file_name()
         .is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
@@ -211,28 +217,9 @@ fn clear(dir: &Path) -> Result<(), ServerError> {
 
 /// Ends the processes that make or serve this data: a killed run's `initdb` is nobody's child any more.
 fn end_workers(data: &Path) {
-    let Ok(processes) = std::fs::read_dir("/proc") else {
-        return;
-    };
-    for process in processes.flatten() {
-        let Some(pid) = process
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u32>().ok())
-        else {
-            continue;
-        };
-        let arguments = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
-        let names_it = arguments
-            .split(|byte| *byte == 0)
-            .any(|argument| argument == data.as_os_str().as_encoded_bytes());
-        if pid != std::process::id() && (names_it || super::postmaster::is_server_of(pid, data)) {
-            let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-            if let Some(pid) = pid {
-                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-            }
-        }
-    }
+    end_those(|pid, arguments| {
+        names(arguments, data.as_os_str()) || super::postmaster::is_server_of(pid, data)
+    });
 }
 
 #[cfg(test)]
@@ -248,7 +235,7 @@ mod tests {
         assert!(dir.path().join("a person's").exists());
         let named_otherwise = tempfile::tempdir().unwrap();
         std::fs::write(named_otherwise.path().join(MARK), "").unwrap();
-        assert!(!is_ours(named_otherwise.path()));
+        assert!(!is_temporary(named_otherwise.path()));
     }
 
     #[tokio::test]

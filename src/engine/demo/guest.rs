@@ -12,10 +12,10 @@ use time::OffsetDateTime;
 use super::front::Front;
 use super::last::Last;
 use super::place::{Place, ROOT, secret};
-use super::stage::{BRIEF, FURNISH};
+use super::stage::{BRIEF, FURNISH, log_in};
 use super::yours::{Yours, enter};
 use crate::conninfo::SslMode;
-use crate::dial::{Address, Credentials, Deadline, Link, QueryFailure, Rows, Session, login, open};
+use crate::dial::{Deadline, QueryFailure, Rows, Session};
 use crate::engine::credentials::random_password;
 use crate::engine::{Error, Step, Teller};
 use crate::pki::{Algorithm, Authority, printable};
@@ -237,7 +237,7 @@ async fn furnish(
 ) -> Result<(SocketAddr, Vec<CertificateDer<'static>>), Error> {
     let mut whys = Vec::new();
     for address in addresses {
-        match log_in(*address, name, password).await {
+        match log_in(*address, name, name, password).await {
             Ok((mut session, presented)) => {
                 // Whatever the server's own search path is: the role's is its own schema.
                 let sql = format!(
@@ -262,23 +262,6 @@ async fn furnish(
              changed"
         ),
     })
-}
-
-async fn log_in(
-    address: SocketAddr,
-    name: &str,
-    password: &SecretString,
-) -> Result<(Session, Vec<CertificateDer<'static>>), String> {
-    let deadline = Deadline::after(BRIEF);
-    let place = Address::known(&address.ip().to_string(), address);
-    let stream = open(&place, deadline).await.map_err(|error| error.to_string())?;
-    let link = Link::offered(stream, deadline).await?;
-    let presented = link.presented().to_vec();
-    let credentials = Credentials::new(name, name).with_password(password);
-    let session = login(link, &credentials, deadline)
-        .await
-        .map_err(|failure| failure.to_string())?;
-    Ok((session, presented))
 }
 
 /// Removes what lessons have left whose keeper was ended too. One that is under way has a session of its name.

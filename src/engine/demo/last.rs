@@ -16,7 +16,8 @@ use super::yours::{Yours, enter};
 use crate::conninfo::{Conninfo, Keyword};
 use crate::dial::Deadline;
 use crate::engine::Error;
-use crate::server::{leave_nothing, wait_for_the_end};
+use crate::engine::ground::take_down;
+use crate::server::{is_temporary, leave_nothing, wait_for_the_end};
 
 /// How long it is tried: the server may be restarting, or full.
 const STUBBORN: Duration = Duration::from_secs(10);
@@ -116,8 +117,13 @@ pub async fn keep(dir: &Path) -> Result<(), Error> {
         Some(last) => last.carry_out().await,
         None => Ok(()),
     };
+    let taken_down = if is_temporary(dir) {
+        take_down(dir).await
+    } else {
+        Ok(())
+    };
     leave_nothing(dir).await?;
-    done
+    done.and(taken_down)
 }
 
 #[cfg(test)]

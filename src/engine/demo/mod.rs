@@ -1,7 +1,8 @@
 //! The lesson: why `sslmode=require` is not enough, shown with real servers, clients and impostors, all on loopback.
 //!
-//! [`Lesson::open`] starts a PostgreSQL in a place of its own that is gone afterwards, also when the process is killed
-//! ([`Temporary`](crate::server::Temporary)), or is a guest on a person's own server ([`Yours`]), of which it changes nothing.
+//! [`Lesson::open`] starts a PostgreSQL, in the sandbox or in a container, in a place of its own that is gone afterwards, also
+//! when the process is killed ([`Temporary`](crate::server::Temporary)), or is a guest on a person's own server ([`Yours`]), of
+//! which it changes nothing.
 //! [`Lesson::play`] plays one [`Scene`]: it makes the connections that the scene is about, tells what happens meanwhile
 //! ([`Told`]), and gives a [`Played`], in which nothing was known beforehand. Scenes may be played in any order, and again;
 //! each begins with the server as the first one found it.
@@ -12,7 +13,7 @@
 //! | `act`, `wire` | one connection with somebody in between, and what passes on its wire |
 //! | `client` | psql, or our own client |
 //! | `stage`, `place` | a server with a table in it, what the impostors show, and the lesson's directory |
-//! | `sandbox` | the server where it is the lesson's own: its rules and its certificate |
+//! | `own` | the server where it is the lesson's own: its rules and its certificate |
 //! | `yours`, `guest`, `front` | a person's server: reaching it, what is made on it, and who speaks TLS for it |
 //! | `last` | what the keeper does when all is over |
 //! | `texts` | what the scenes say |
@@ -24,8 +25,8 @@ mod client;
 mod front;
 mod guest;
 mod last;
+mod own;
 mod place;
-mod sandbox;
 mod scenes;
 mod stage;
 mod texts;
@@ -42,6 +43,7 @@ use super::up::Ask;
 use super::{Error, Event, Teller};
 
 pub use last::keep;
+pub use own::Start;
 pub use texts::{Text, text};
 pub use wire::{Frame, Side};
 pub use yours::Yours;
@@ -63,22 +65,14 @@ pub struct Wanted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Playground {
     /// With one that is started for it.
-    Sandbox {
-        /// Directory with PostgreSQL's server programs, where it is to be this one.
-        pg_bin: Option<PathBuf>,
-        /// Which major version of PostgreSQL.
-        pg_version: Option<u16>,
-    },
+    Own(Start),
     /// With the person's own.
     Yours(Yours),
 }
 
 impl Default for Playground {
     fn default() -> Self {
-        Self::Sandbox {
-            pg_bin: None,
-            pg_version: None,
-        }
+        Self::Own(Start::default())
     }
 }
 
@@ -256,7 +250,8 @@ const TRIES: u32 = 5;
 
 fn is_port_taken(error: &Error) -> bool {
     let Error::Server(error) = error else { return false };
-    error.diagnosis().is_some_and(|found| found.slug == "port-taken")
+    let diagnosis = error.diagnosis();
+    diagnosis.is_some_and(|found| matches!(found.slug, "port-taken" | "container-port"))
 }
 
 /// A lesson under way. Dropping it stops the server and removes everything.

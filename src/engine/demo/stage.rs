@@ -3,15 +3,17 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
+use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::client::Client;
 use super::guest::{self, Guest};
+use super::own::{self, Own};
 use super::place::{Place, ROOT};
-use super::sandbox::{self, Sandbox};
 use super::{Playground, Wanted};
 use crate::conninfo::{Conninfo, Keyword, SslMode};
-use crate::dial::{Disguise, Forgery};
+use crate::dial::{Address, Credentials, Deadline, Disguise, Forgery, Link, Session, login, open};
 use crate::engine::up::Ask;
 use crate::engine::{Error, Teller};
 use crate::pki::{Algorithm, Authority, HostName, Identity};
@@ -47,7 +49,7 @@ pub(super) struct Stage {
 /// Where the server is from.
 enum Site {
     /// It is the lesson's own.
-    Own(Box<Sandbox>),
+    Own(Box<Own>),
     /// It is the person's.
     Theirs(Box<Guest>),
 }
@@ -63,22 +65,26 @@ impl std::fmt::Debug for Stage {
 impl Stage {
     pub async fn open(wanted: &Wanted, ask: &dyn Ask, tell: &Teller) -> Result<Self, Error> {
         let mut place = Place::make(wanted.keeper.clone())?;
-        let (site, authority, psql) = match &wanted.playground {
-            Playground::Sandbox { .. } => {
-                let (sandbox, authority, psql) = Sandbox::start(wanted, &place, ask, tell).await?;
-                (Site::Own(Box::new(sandbox)), authority, psql)
+        let (set, still_there) = match &wanted.playground {
+            Playground::Own(_) => {
+                let started = Own::start(wanted, &place, ask, tell).await;
+                let set = started.map(|(own, authority, psql)| (Site::Own(Box::new(own)), authority, psql));
+                (set, own::STILL_THERE)
             }
             Playground::Yours(yours) => {
                 let entered = Guest::enter(yours, wanted.now, &mut place, tell).await;
-                match entered {
-                    Ok((guest, authority, psql)) => (Site::Theirs(Box::new(guest)), authority, psql),
-                    Err(error) => {
-                        if !place.close() {
-                            tell.notice(guest::STILL_THERE);
-                        }
-                        return Err(error);
-                    }
+                let set =
+                    entered.map(|(guest, authority, psql)| (Site::Theirs(Box::new(guest)), authority, psql));
+                (set, guest::STILL_THERE)
+            }
+        };
+        let (site, authority, psql) = match set {
+            Ok(set) => set,
+            Err(error) => {
+                if !place.close() {
+                    tell.notice(still_there);
                 }
+                return Err(error);
             }
         };
         let files = place.files_of_psql();
@@ -97,10 +103,7 @@ impl Stage {
     /// Strikes it; what could not be removed, in words.
     pub async fn close(self) -> Option<String> {
         let left = match self.site {
-            Site::Own(sandbox) => {
-                drop(sandbox);
-                None
-            }
+            Site::Own(own) => Some(own.left_in_words()),
             Site::Theirs(guest) => Some(guest.leave().await),
         };
         let place = self.place;
@@ -110,15 +113,15 @@ impl Stage {
 
     pub fn server_in_words(&self) -> String {
         match &self.site {
-            Site::Own(sandbox) => sandbox.in_words(),
+            Site::Own(own) => own.in_words(),
             Site::Theirs(guest) => guest.in_words(),
         }
     }
 
     /// The lesson's own server, which may be changed; else the person's.
-    pub fn sandbox(&self) -> Option<&Sandbox> {
+    pub fn own(&self) -> Option<&Own> {
         match &self.site {
-            Site::Own(sandbox) => Some(sandbox),
+            Site::Own(own) => Some(own),
             Site::Theirs(_) => None,
         }
     }
@@ -138,7 +141,7 @@ impl Stage {
 
     fn address(&self, sslmode: SslMode) -> SocketAddr {
         match &self.site {
-            Site::Own(sandbox) => sandbox.address(),
+            Site::Own(own) => own.address(),
             Site::Theirs(guest) => guest.address(sslmode),
         }
     }
@@ -147,7 +150,7 @@ impl Stage {
     pub fn conninfo(&self, sslmode: SslMode) -> Conninfo {
         let address = self.address(sslmode);
         let (role, database) = match &self.site {
-            Site::Own(_) => (sandbox::ROLE, sandbox::DATABASE),
+            Site::Own(_) => (own::ROLE, own::DATABASE),
             Site::Theirs(guest) => (guest.name(), guest.name()),
         };
         let conninfo = Conninfo::new()
@@ -206,16 +209,35 @@ impl Stage {
     /// A client certificate for the same role, of a CA that the server does not know.
     pub fn foreign_client(&self) -> Result<Identity, Error> {
         let foreign = Authority::create("a thief's own CA", Algorithm::P256, 2, self.now)?;
-        Ok(foreign.issue_client(sandbox::ROLE, Algorithm::P256, 1, self.now)?)
+        Ok(foreign.issue_client(own::ROLE, Algorithm::P256, 1, self.now)?)
     }
 
     /// Everything as it was when the lesson began. Of a person's server nothing was changed.
     pub async fn reset(&self) -> Result<(), Error> {
         match &self.site {
-            Site::Own(sandbox) => sandbox.reset(&self.place).await,
+            Site::Own(own) => own.reset(&self.place).await,
             Site::Theirs(_) => Ok(()),
         }
     }
+}
+
+/// Logs in to the lesson's database over whatever TLS is offered; gives the chain that was presented, none without TLS.
+pub(super) async fn log_in(
+    address: SocketAddr,
+    role: &str,
+    database: &str,
+    password: &SecretString,
+) -> Result<(Session, Vec<CertificateDer<'static>>), String> {
+    let deadline = Deadline::after(BRIEF);
+    let place = Address::known(&address.ip().to_string(), address);
+    let stream = open(&place, deadline).await.map_err(|error| error.to_string())?;
+    let link = Link::offered(stream, deadline).await?;
+    let presented = link.presented().to_vec();
+    let credentials = Credentials::new(role, database).with_password(password);
+    let session = login(link, &credentials, deadline)
+        .await
+        .map_err(|failure| failure.to_string())?;
+    Ok((session, presented))
 }
 
 /// A name that a certificate can carry.

@@ -19,7 +19,7 @@ use super::prepare::Prepared;
 use super::up::Ask;
 use super::{Error, Teller, files};
 
-pub use compose::{Container, compose_file, inside};
+pub use compose::{Container, compose_file, inside, take_down};
 pub use sandbox::Home;
 
 /// Where a server runs.
@@ -53,20 +53,29 @@ pub enum Live {
 }
 
 impl Live {
-    /// Lets the server run on without us.
-    pub fn keep(self) -> Result<Serving, Error> {
+    /// What runs.
+    #[must_use]
+    pub fn serving(&self) -> Serving {
         let server = match self {
-            Self::Started(running) => running.keep()?,
+            Self::Started(running) => running.server(),
             Self::Was(server) => server,
-            Self::Container(running, serving) => {
-                running.keep();
-                return Ok(serving);
-            }
+            Self::Container(_, serving) => return *serving,
         };
-        Ok(Serving {
+        Serving {
             version: server.version,
             port: server.port,
-        })
+        }
+    }
+
+    /// Lets the server run on without us.
+    pub fn keep(self) -> Result<Serving, Error> {
+        let serving = self.serving();
+        match self {
+            Self::Started(running) => _ = running.keep()?,
+            Self::Was(_) => {}
+            Self::Container(running, _) => running.keep(),
+        }
+        Ok(serving)
     }
 }
 

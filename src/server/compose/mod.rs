@@ -7,10 +7,12 @@
 //! 3. [`Compose::start`] brings the service up and waits until the server answers. The [`Running`] it returns stops
 //!    it again when dropped, unless [`Running::keep`] is called.
 //! 4. [`Compose::reload`], [`Compose::make_roles`] and [`Compose::ask`] work inside the running container.
+//! 5. [`Compose::down`] ends it; [`Compose::leave_nothing`] is for what a killed run left, at whatever moment.
 
 mod client;
 mod image;
 mod inside;
+mod leave;
 mod look;
 mod project;
 mod start;

@@ -20,11 +20,11 @@ pub struct Compose {
     pub(super) docker: Docker,
     pub(super) dir: PathBuf,
     files: Vec<String>,
-    project: String,
+    pub(super) project: String,
     pub(super) service: String,
     pub(super) volume: String,
     /// Whether everything in the compose project is ours.
-    is_own: bool,
+    pub(super) is_own: bool,
 }
 
 /// A container of a compose project.
@@ -150,10 +150,11 @@ impl Compose {
         if !ended.success() {
             return Err(failure(&ended));
         }
-        if volume && self.has_volume().await? {
-            self.docker.answer(&["volume", "rm", &self.volume]).await?;
+        if volume {
+            self.remove_volume().await
+        } else {
+            Ok(())
         }
-        Ok(())
     }
 
     /// Starts the server anew in its container: for the few settings that no reload changes.

@@ -20,6 +20,14 @@ impl Compose {
         Ok(ended.stdout.lines().any(|name| name == self.volume))
     }
 
+    /// Removes it where it is: compose leaves one that it did not make.
+    pub(super) async fn remove_volume(&self) -> Result<(), ServerError> {
+        if self.has_volume().await? {
+            self.docker.answer(&["volume", "rm", &self.volume]).await?;
+        }
+        Ok(())
+    }
+
     /// The major version of the data in the volume, which must be there; `None` if it holds none. A container of
     /// `image` looks, since nobody but root can look into a volume from outside.
     pub async fn volume_version(&self, image: &str) -> Result<Option<u16>, ServerError> {

@@ -91,10 +91,13 @@ impl Theatre {
         };
         let progress = self.tell.clone();
         let teller = Teller::new(move |event| {
-            if let Event::Done { note, .. } = event {
-                let progressed = lesson::Message::Progress(printable(&note));
-                let _ = progress.send(Message::Lesson(progressed));
-            }
+            let told = match event {
+                Event::Done { note, .. } => lesson::Message::Progress(printable(&note)),
+                // An image may take minutes to come.
+                Event::Notice(note) => lesson::Message::Notice(printable(&note)),
+                _ => return,
+            };
+            let _ = progress.send(Message::Lesson(told));
         });
         let opened = {
             let mut opening = std::pin::pin!(demo::Lesson::open(&wanted, &ask, &teller));

@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use crate::conninfo::SslMode;
 use crate::engine::Event;
-use crate::engine::demo::{Frame, Middle, Played, Playground, Scene, Told};
+use crate::engine::demo::{Frame, Middle, Played, Playground, Scene, Start, Told};
+use crate::setup::{Answers, Run};
 use crate::verify::modes::Cell;
 
 use super::keymap::Action;
@@ -34,6 +35,8 @@ const MOST_LINES: usize = 200;
 pub enum Message {
     /// A part of the way to the stage is done, in words.
     Progress(String),
+    /// Something to know on the way to the stage, in words.
+    Notice(String),
     /// The stage is ready: the client and the server, in words.
     Opened(String, String),
     /// There will be no lesson, or no longer.
@@ -106,8 +109,8 @@ pub struct Lesson {
 /// How far the stage is.
 #[derive(Debug, Clone)]
 pub enum Stage {
-    /// It is being set; what has been done so far.
-    Opening(Vec<String>),
+    /// It is being set: what was said so far, and whether that is done.
+    Opening(Vec<(bool, String)>),
     /// It stands: the client and the server.
     Ready(String, String),
     /// It could not be set.
@@ -217,6 +220,13 @@ impl Lesson {
         beside.copied()
     }
 
+    fn on_the_way(&mut self, is_done: bool, says: String) -> Vec<Effect> {
+        if let Stage::Opening(so_far) = &mut self.stage {
+            so_far.push((is_done, says));
+        }
+        Vec::new()
+    }
+
     fn told(&mut self, event: Event) {
         match event {
             Event::Lesson(Told::Act {
@@ -274,12 +284,8 @@ pub fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         return Vec::new();
     };
     match message {
-        Message::Progress(says) => {
-            if let Stage::Opening(done) = &mut lesson.stage {
-                done.push(says);
-            }
-            Vec::new()
-        }
+        Message::Progress(says) => lesson.on_the_way(true, says),
+        Message::Notice(says) => lesson.on_the_way(false, says),
         Message::Opened(client, server) => {
             lesson.stage = Stage::Ready(client, server);
             lesson.begin(lesson.scene)
@@ -323,10 +329,21 @@ pub fn take(model: &mut Model, message: Message) -> Vec<Effect> {
     }
 }
 
-/// Opens the lesson from the wizard.
+/// Opens the lesson from the wizard: with a server where the person's own is to run, if one can.
 pub fn open(model: &mut Model) -> Vec<Effect> {
-    let lesson = Lesson::new(false, Scene::ALL.to_vec(), None, Playground::default());
-    vec![begin(model, lesson)]
+    let has_engine = model.form.seen.as_ref().is_some_and(|seen| seen.docker.is_some());
+    let flags = model.form.flags();
+    let in_container = flags.run.as_deref() == Some(Run::Compose.name()) && has_engine;
+    let answers = Answers {
+        run: in_container.then(|| Run::Compose.name().to_owned()),
+        image: flags.image.filter(|_| in_container),
+        ..Answers::default()
+    };
+    let playground = Start::new(&answers).map_or_else(|_| Playground::default(), Playground::Own);
+    vec![begin(
+        model,
+        Lesson::new(false, Scene::ALL.to_vec(), None, playground),
+    )]
 }
 
 /// Puts a lesson on the screen; the effect sets its stage.

@@ -56,7 +56,7 @@ pub fn body(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect)
     let theme = canvas.theme;
     let area = Rect::new(area.x + 1, area.y, area.width.saturating_sub(2), area.height);
     match &lesson.stage {
-        Stage::Opening(done) => opening(done, lesson.playground.is_yours(), canvas, area),
+        Stage::Opening(so_far) => opening(so_far, lesson.playground.is_yours(), canvas, area),
         Stage::Failed(fault) => {
             let columns = usize::from(area.width);
             let mut page = Page::default();
@@ -75,7 +75,7 @@ pub fn body(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect)
     }
 }
 
-fn opening(done: &[String], is_yours: bool, canvas: &mut Canvas<'_>, area: Rect) {
+fn opening(so_far: &[(bool, String)], is_yours: bool, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     let columns = usize::from(area.width);
     let mut page = Page::default();
@@ -99,10 +99,10 @@ fn opening(done: &[String], is_yours: bool, canvas: &mut Canvas<'_>, area: Rect)
         "Setting the stage; all that is made for it is gone afterwards",
         theme.dim(),
     );
-    for line in done {
+    for (is_done, says) in so_far {
         page.row(Row::new(vec![
-            Span::styled("✓ ", theme.good()),
-            Span::raw(clip(&visible(line), columns.saturating_sub(2))),
+            Span::styled(if *is_done { "✓ " } else { "· " }, theme.good()),
+            Span::raw(clip(&visible(says), columns.saturating_sub(2))),
         ]));
     }
     page.paint(canvas, area);

@@ -54,9 +54,9 @@ impl Play<'_> {
             Scene::Require => self.require().await,
             Scene::VerifyCa => self.verify_ca().await,
             Scene::VerifyFull => self.verify_full().await,
-            Scene::MutualTls | Scene::Renewal => match self.stage.sandbox() {
-                Some(sandbox) if scene == Scene::MutualTls => self.mutual_tls(sandbox).await,
-                Some(sandbox) => self.renewal(sandbox).await,
+            Scene::MutualTls | Scene::Renewal => match self.stage.own() {
+                Some(own) if scene == Scene::MutualTls => self.mutual_tls(own).await,
+                Some(own) => self.renewal(own).await,
                 None => {
                     self.not_shown(&scene.text().not_yours);
                     Ok(())

@@ -6,8 +6,8 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::super::client::{Client, Held};
+use super::super::own::{Own, ROLE, Rules};
 use super::super::place::{passfile, secret};
-use super::super::sandbox::{ROLE, Rules, Sandbox};
 use super::super::stage::{BALANCE, QUERY};
 use super::super::{Middle, Told};
 use super::{Play, Verdict};
@@ -15,7 +15,7 @@ use crate::conninfo::{Conninfo, Keyword, SslMode};
 use crate::engine::Error;
 
 impl Play<'_> {
-    pub(super) async fn mutual_tls(&mut self, sandbox: &Sandbox) -> Verdict {
+    pub(super) async fn mutual_tls(&mut self, own: &Own) -> Verdict {
         let conninfo = self.stage.conninfo(SslMode::Require);
         let theft = self
             .self_signed("The theft, by the impostor of scene 3", conninfo.clone())
@@ -24,7 +24,7 @@ impl Play<'_> {
             self.end(false, "no password could be stolen".to_owned());
             return Ok(());
         };
-        sandbox.rules(&self.stage.place, Rules::Certificate).await?;
+        own.rules(&self.stage.place, Rules::Certificate).await?;
         self.server("pg_hba.conf now asks for a certificate too: scram-sha-256 clientcert=verify-full");
         let (thief, identity) = self.thief(&password)?;
         let bare = thief.clone().with(Keyword::Sslmode, SslMode::Require.word());
@@ -90,7 +90,7 @@ impl Play<'_> {
         Ok((conninfo, (certificate.into(), key.into())))
     }
 
-    pub(super) async fn renewal(&mut self, sandbox: &Sandbox) -> Verdict {
+    pub(super) async fn renewal(&mut self, own: &Own) -> Verdict {
         let now = OffsetDateTime::now_utc();
         let conninfo = self.stage.conninfo(SslMode::VerifyFull);
         Told::Act {
@@ -99,7 +99,7 @@ impl Play<'_> {
             middle: Middle::Nobody,
         }
         .to(self.tell);
-        let first = sandbox.served().await?;
+        let first = own.served().await?;
         self.server(format!(
             "serves {} until {}",
             short(&first.serial_hex()),
@@ -114,7 +114,7 @@ impl Play<'_> {
         };
         let begun = self.held(&mut held).await?;
         let expired = self.stage.certificate(1, now - time::Duration::days(2))?;
-        sandbox.show(&self.stage.place, &expired).await?;
+        own.show(&self.stage.place, &expired).await?;
         self.server(format!(
             "serves {}, which ended on {}",
             short(&expired.leaf().serial_hex()),
@@ -125,8 +125,8 @@ impl Play<'_> {
             .await?;
         let during = self.held(&mut held).await?;
         let renewed = self.stage.certificate(90, now)?;
-        sandbox.show(&self.stage.place, &renewed).await?;
-        let served = sandbox.served().await?;
+        own.show(&self.stage.place, &renewed).await?;
+        let served = own.served().await?;
         self.server(format!(
             "serves {} until {}, after a reload",
             short(&served.serial_hex()),

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::disk::on_disk;
-use crate::server::compose::{Compose, Docker};
+use super::of;
+use crate::server::compose::Compose;
 use crate::verify::{Answer, Inside};
 
 /// The service of a directory.
@@ -25,7 +25,5 @@ impl Inside for Superuser {
 
 /// A way to ask him, where the directory has a container of ours.
 pub fn inside(dir: &Path) -> Option<Arc<dyn Inside>> {
-    let (project, is_known) = on_disk(dir).ok()?;
-    let docker = Docker::find().filter(|_| is_known)?;
-    Some(Arc::new(Superuser(Compose::new(docker, dir, &project))))
+    Some(Arc::new(Superuser(of(dir).ok().flatten()?)))
 }

@@ -221,7 +221,7 @@ impl Container {
         let step = tell.begin(Step::Start);
         let had_volume = compose.has_volume().await?;
         drop(held);
-        let running = match compose.start(port, &events).await {
+        let running = match compose.start(port, !had_volume, &events).await {
             Ok(running) => running,
             Err(error) => {
                 // A first start that failed leaves half a database, and every later start would take it for whole.
@@ -277,7 +277,7 @@ impl Container {
         let compose = self.compose()?;
         let events = listener(tell);
         let port = setup.port.or(self.port().await?).unwrap_or(5432);
-        let running = compose.start(port, &events).await?;
+        let running = compose.start(port, false, &events).await?;
         let complaints = if running.is_new() {
             Vec::new()
         } else {
@@ -309,6 +309,21 @@ impl Container {
         let deleted = self.volumes().await?;
         compose.down(true, &listener(tell)).await?;
         Ok(deleted)
+    }
+}
+
+/// The service of ours that a directory has, where there is a `docker` to ask about it.
+fn of(dir: &Path) -> Result<Option<Compose>, Error> {
+    let (project, is_known) = on_disk(dir)?;
+    let docker = Docker::find().filter(|_| is_known);
+    Ok(docker.map(|docker| Compose::new(docker, dir, &project)))
+}
+
+/// Leaves nothing in the engine of a directory that is about to go, however far a run came that was killed there.
+pub async fn take_down(dir: &Path) -> Result<(), Error> {
+    match of(dir)? {
+        Some(compose) => Ok(compose.leave_nothing().await?),
+        None => Ok(()),
     }
 }
 

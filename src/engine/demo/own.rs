@@ -1,29 +1,33 @@
-//! The lesson's own server: a PostgreSQL in the lesson's directory, whose rules and certificate the scenes change.
+//! The lesson's own server, in the sandbox or in a container, whose rules and certificate the scenes change.
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use zeroize::Zeroizing;
 
 use super::place::Place;
-use super::stage::{BRIEF, HOST};
+use super::stage::{BRIEF, FURNISH, HOST, log_in};
 use super::{Playground, Wanted};
 use crate::apply;
 use crate::dial::{Address, Deadline, Link, open};
-use crate::engine::database;
-use crate::engine::ground::{Ground, Live};
+use crate::engine::ground::{Ground, Live, Serving};
 use crate::engine::prepare::{self, Prepared, Request};
 use crate::engine::up::{Ask, write};
 use crate::engine::{Error, Renew, Secrets, Teller};
 use crate::pki::{Authority, Certificate, Identity};
 use crate::plan::{Artifact, Content, Layout, Line};
-use crate::server::{Psql, Server};
-use crate::setup::{Answers, ClientAnswer};
+use crate::server::Psql;
+use crate::setup::{Answers, ClientAnswer, Run, Setup};
 
 /// Who logs in.
 pub(super) const ROLE: &str = "ann";
 /// Into which database.
 pub(super) const DATABASE: &str = "bank";
+
+/// What is to be said if a lesson that could not begin is still there.
+pub(super) const STILL_THERE: &str = "what the lesson had made (pgtls-lesson-…, among the temporary files and in the container \
+                                      engine) could not all be removed";
 
 /// How long ago the lesson's CA was made.
 const AGE: time::Duration = time::Duration::days(30);
@@ -37,15 +41,63 @@ pub(super) enum Rules {
     Certificate,
 }
 
-/// A running one; dropping it stops it.
-pub(super) struct Sandbox {
-    live: Live,
+/// How a server is started for a lesson.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start(Answers);
+
+impl Start {
+    /// As `run`, `pg_bin`, `pg_version` and `image` of these answers say; the rest is the lesson's own.
+    pub fn new(answers: &Answers) -> Result<Self, Error> {
+        let start = Self::of(answers);
+        let setup = Setup::from_answers(&start.0).map_err(Error::Answers)?;
+        if setup.run == Run::None {
+            return Err(Error::DoesNotFit {
+                what: "--run none starts no server, and the lesson is played with one".to_owned(),
+                remedy:
+                    "give --run sandbox or --run compose, or the connection string of a server of your own"
+                        .to_owned(),
+            });
+        }
+        Ok(start)
+    }
+
+    fn of(answers: &Answers) -> Self {
+        let text = |text: &str| Some(text.to_owned());
+        Self(Answers {
+            mode: text("mtls"),
+            auth: text("scram+cert"),
+            run: answers.run.clone(),
+            hosts: vec![HOST.to_owned()],
+            user: text(ROLE),
+            database: text(DATABASE),
+            clients: vec![ClientAnswer::from_flag(ROLE)],
+            pg_bin: answers.pg_bin.clone(),
+            pg_version: answers.pg_version,
+            image: answers.image.clone(),
+            ..Answers::default()
+        })
+    }
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self::of(&Answers::default())
+    }
+}
+
+/// A running one.
+pub(super) struct Own {
+    serving: Serving,
+    /// What runs it, where this machine's programs do: dropping it stops them. A container is taken down by the keeper.
+    _programs: Option<Live>,
     prepared: Prepared,
     /// What the server showed when the lesson began.
     genuine: Vec<Artifact>,
+    /// Whether everything is as it was then.
+    is_genuine: AtomicBool,
 }
 
-impl Sandbox {
+impl Own {
     /// Starts it; gives its CA, and the psql that belongs to it.
     pub async fn start(
         wanted: &Wanted,
@@ -91,38 +143,58 @@ impl Sandbox {
             .iter()
             .filter_map(|path| prepared.plan.get(path).cloned())
             .collect();
-        let sandbox = Self {
-            live,
+        let serving = live.serving();
+        let programs = match live {
+            Live::Container(..) => {
+                live.keep()?;
+                None
+            }
+            programs => Some(programs),
+        };
+        let own = Self {
+            serving,
+            _programs: programs,
             prepared,
             genuine,
+            is_genuine: AtomicBool::new(true),
         };
-        sandbox.furnish(place).await?;
-        Ok((sandbox, authority, psql))
+        own.furnish(place).await?;
+        Ok((own, authority, psql))
     }
 
     pub fn in_words(&self) -> String {
-        match self.server() {
-            Some(server) => format!("PostgreSQL {} on 127.0.0.1 port {}", server.version, server.port),
-            None => "PostgreSQL".to_owned(),
-        }
+        let Serving { version, port } = self.serving;
+        let place = match self.prepared.setup.run {
+            Run::Compose => " in a container,",
+            _ => "",
+        };
+        format!("PostgreSQL {version}{place} on 127.0.0.1 port {port}")
     }
 
-    fn server(&self) -> Option<&Server> {
-        match &self.live {
-            Live::Started(running) => Some(running.server()),
-            Live::Was(server) => Some(server),
-            Live::Container(..) => None,
+    /// What is to be said if the keeper could not remove what the lesson had made.
+    pub fn left_in_words(&self) -> String {
+        match &self.prepared.found.containers {
+            Some(containers) => format!(
+                "the lesson's container could not be taken down; this does it: docker compose --project-name {} down --volumes",
+                containers.project.name
+            ),
+            None => STILL_THERE.to_owned(),
         }
     }
 
     pub fn address(&self) -> SocketAddr {
-        ([127, 0, 0, 1], self.prepared.found.port).into()
+        ([127, 0, 0, 1], self.serving.port).into()
     }
 
     /// Everything as it was when the lesson began.
     pub async fn reset(&self, place: &Place) -> Result<(), Error> {
+        if self.is_genuine.load(Ordering::Acquire) {
+            return Ok(());
+        }
         place.put(&self.genuine)?;
-        self.rules(place, Rules::Password).await
+        self.rules(place, Rules::Password).await?;
+        self.is_genuine.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// Puts rules in force.
@@ -133,9 +205,15 @@ impl Sandbox {
                 Rules::Password => with_password_rules(&planned),
                 Rules::Certificate => planned,
             };
-            place.put(&[artifact])?;
+            self.put(place, &[artifact])?;
         }
         self.reload().await
+    }
+
+    fn put(&self, place: &Place, artifacts: &[Artifact]) -> Result<(), Error> {
+        // A scene that is cut off in the middle leaves it to the next one.
+        self.is_genuine.store(false, Ordering::Release);
+        place.put(artifacts)
     }
 
     /// Has the server show this certificate from now on.
@@ -157,7 +235,7 @@ impl Sandbox {
                 ..genuine.clone()
             })
             .collect();
-        place.put(&files)?;
+        self.put(place, &files)?;
         self.reload().await
     }
 
@@ -187,53 +265,37 @@ impl Sandbox {
             .map_or(Ok(()), |complaint| Err(Error::Reload(complaint)))
     }
 
-    /// Makes the table, and the passfile.
+    /// Makes the table, as the role whose database it is, and the passfile.
     async fn furnish(&self, place: &Place) -> Result<(), Error> {
-        let password = self
-            .prepared
-            .gathered
-            .credentials
+        let failed = |why: String| Error::Database {
+            doing: "making the lesson's table".to_owned(),
+            why,
+        };
+        let credentials = &self.prepared.gathered.credentials;
+        let password = credentials
             .clients
             .iter()
-            .find_map(|client| client.password.as_ref());
-        if let Some(password) = password {
-            place.put_password(ROLE, password)?;
-        }
-        let Some(server) = self.server() else {
-            return Ok(());
-        };
-        let mut session = database::enter_database(server, DATABASE).await?;
-        let furnish = format!("{}; GRANT SELECT ON accounts TO {ROLE}", super::stage::FURNISH);
-        let made = session.query(&furnish, Deadline::after(BRIEF)).await;
+            .find_map(|client| client.password.as_ref())
+            .ok_or_else(|| failed("the lesson's role has no password".to_owned()))?;
+        place.put_password(ROLE, password)?;
+        let (mut session, _) = log_in(self.address(), ROLE, DATABASE, password)
+            .await
+            .map_err(failed)?;
+        let made = session.query(FURNISH, Deadline::after(BRIEF)).await;
         session.close(Deadline::after(BRIEF)).await;
-        made.map_err(|error| Error::Database {
-            doing: "making the lesson's table".to_owned(),
-            why: error.to_string(),
-        })?;
-        Ok(())
+        made.map(drop).map_err(|error| failed(error.to_string()))
     }
 }
 
+/// What the lesson's server is made from.
 fn request(wanted: &Wanted, dir: &Path) -> Request {
-    let text = |text: &str| Some(text.to_owned());
-    let (pg_bin, pg_version) = match &wanted.playground {
-        Playground::Sandbox { pg_bin, pg_version } => (pg_bin.clone(), *pg_version),
-        Playground::Yours(_) => (None, None),
+    let flags = match &wanted.playground {
+        Playground::Own(Start(answers)) => answers.clone(),
+        Playground::Yours(_) => Start::default().0,
     };
     Request {
         dir: dir.to_owned(),
-        flags: Answers {
-            mode: text("mtls"),
-            auth: text("scram+cert"),
-            run: text("sandbox"),
-            hosts: vec![HOST.to_owned()],
-            user: text(ROLE),
-            database: text(DATABASE),
-            clients: vec![ClientAnswer::from_flag(ROLE)],
-            pg_bin,
-            pg_version: pg_version.map(i64::from),
-            ..Answers::default()
-        },
+        flags,
         answers_file: None,
         secrets: Secrets::default(),
         renew: Renew::Nothing,
@@ -243,23 +305,31 @@ fn request(wanted: &Wanted, dir: &Path) -> Request {
     }
 }
 
-/// The rules that pgtls plans, with a line before them that lets a password in, with TLS or without: what many servers have.
+/// The rules that pgtls plans, with lines before them that let a password in, with TLS or without: what many servers have.
 fn with_password_rules(planned: &Artifact) -> Artifact {
     let Content::Text(lines) = &planned.content else {
         return planned.clone();
     };
+    let weak: Vec<Line> = lines.iter().filter_map(weakened).collect();
     let mut lines = lines.clone();
     let at = lines
         .iter()
         .position(|line| line.text.starts_with("host"))
         .unwrap_or(lines.len());
-    let weak = ["127.0.0.1/32", "::1/128"].map(|address| Line {
-        text: format!("host {DATABASE} {ROLE} {address} scram-sha-256"),
-        why: None,
-    });
     lines.splice(at..at, weak);
     Artifact {
         content: Content::Text(lines),
         ..planned.clone()
     }
+}
+
+fn weakened(line: &Line) -> Option<Line> {
+    let columns: Vec<&str> = line.text.split_whitespace().collect();
+    let ["hostssl", database, role, address, ..] = columns[..] else {
+        return None;
+    };
+    Some(Line {
+        text: format!("host {database} {role} {address} scram-sha-256"),
+        why: None,
+    })
 }
