@@ -9,4 +9,5 @@ mod failures;
 mod files;
 mod journeys;
 mod left;
+mod lesson;
 mod valid;

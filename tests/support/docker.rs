@@ -77,6 +77,24 @@ fn users() -> MutexGuard<'static, usize> {
     USERS.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// One that uses the engine, until this is dropped.
+pub struct Using(());
+
+impl Using {
+    /// Waits while somebody has it alone.
+    pub fn begin() -> Self {
+        *users() += 1;
+        Self(())
+    }
+}
+
+impl Drop for Using {
+    fn drop(&mut self) {
+        *users() -= 1;
+        USERS.1.notify_all();
+    }
+}
+
 /// The engine for one test alone: nobody else begins to use it until this is dropped.
 pub struct Alone(MutexGuard<'static, usize>);
 
@@ -96,7 +114,7 @@ impl Alone {
         Contained {
             project: Project::new(account),
             docker: docker.clone(),
-            is_counted: false,
+            using: None,
         }
     }
 
@@ -152,17 +170,17 @@ pub struct Contained {
     pub project: Project,
     /// The engine.
     pub docker: Docker,
-    is_counted: bool,
+    /// Until everything is taken down.
+    using: Option<Using>,
 }
 
 impl Contained {
     /// An empty directory.
     pub fn new(docker: &Docker, account: &Account) -> Self {
-        *users() += 1;
         Self {
+            using: Some(Using::begin()),
             project: Project::new(account),
             docker: docker.clone(),
-            is_counted: true,
         }
     }
 
@@ -224,9 +242,6 @@ impl Drop for Contained {
         for network in all(&["network", "ls", "-q", "--filter", &mark]).lines() {
             all(&["network", "rm", network]);
         }
-        if self.is_counted {
-            *users() -= 1;
-            USERS.1.notify_all();
-        }
+        drop(self.using.take());
     }
 }

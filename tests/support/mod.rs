@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 
 pub use account::Account;
 pub use disk::{Tree, differences, tree};
-pub use docker::{Alone, Contained, Docker};
+pub use docker::{Alone, Contained, Docker, Using};
 pub use fault::{Mount, has_strace};
 pub use pki::{Ca, Leaf};
 pub use postgres::{Postgres, cache, psql, psql_as, psql_job, psycopg};

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::place::Place;
 use super::stage::{BRIEF, FURNISH, HOST, log_in};
 use super::{Playground, Wanted};
-use crate::apply;
+use crate::apply::{self, Answer, Change};
 use crate::dial::{Address, Deadline, Link, open};
 use crate::engine::ground::{Ground, Live, Serving};
 use crate::engine::prepare::{self, Prepared, Request};
@@ -18,6 +18,7 @@ use crate::engine::{Error, Renew, Secrets, Teller};
 use crate::pki::{Authority, Certificate, Identity};
 use crate::plan::{Artifact, Content, Layout, Line};
 use crate::server::Psql;
+use crate::server::fetch::FetchPlan;
 use crate::setup::{Answers, ClientAnswer, Run, Setup};
 
 /// Who logs in.
@@ -105,6 +106,7 @@ impl Own {
         ask: &dyn Ask,
         tell: &Teller,
     ) -> Result<(Self, Authority, Option<Psql>), Error> {
+        let ask = &Asked(ask);
         let request = request(wanted, place.dir());
         let setup = prepare::setup(&request)?;
         let ground = Ground::find(&setup, place.dir(), ask, tell).await?;
@@ -165,10 +167,10 @@ impl Own {
     pub fn in_words(&self) -> String {
         let Serving { version, port } = self.serving;
         let place = match self.prepared.setup.run {
-            Run::Compose => " in a container,",
+            Run::Compose => ", in a container",
             _ => "",
         };
-        format!("PostgreSQL {version}{place} on 127.0.0.1 port {port}")
+        format!("PostgreSQL {version} on 127.0.0.1 port {port}{place}")
     }
 
     /// What is to be said if the keeper could not remove what the lesson had made.
@@ -284,6 +286,20 @@ impl Own {
         let made = session.query(FURNISH, Deadline::after(BRIEF)).await;
         session.close(Deadline::after(BRIEF)).await;
         made.map(drop).map_err(|error| failed(error.to_string()))
+    }
+}
+
+/// Of all that a person may be asked on the way to a server, what concerns what is theirs: everything else is the lesson's,
+/// and goes with it.
+struct Asked<'a>(&'a dyn Ask);
+
+impl Ask for Asked<'_> {
+    fn edited(&self, change: &Change) -> Answer {
+        self.0.edited(change)
+    }
+
+    fn fetch(&self, plan: &FetchPlan) -> bool {
+        self.0.fetch(plan)
     }
 }
 

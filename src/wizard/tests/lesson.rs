@@ -5,9 +5,11 @@ use std::time::Duration;
 use super::stage::Stage;
 use crate::conninfo::SslMode;
 use crate::engine::Event;
-use crate::engine::demo::{Frame, Middle, Playground, Scene, Side, Told, Yours};
+use crate::engine::demo::{Frame, Middle, Playground, Scene, Side, Start, Told, Yours};
+use crate::setup::Answers;
 use crate::verify::modes::{Cell, CellOutcome, Meets};
 use crate::wizard::lesson::{self, Auto, Lesson, Message as Happens, Order, Outcome};
+use crate::wizard::look::Seen;
 use crate::wizard::message::{Effect, Message};
 
 const SIZES: [(u16, u16); 2] = [(80, 24), (120, 40)];
@@ -516,14 +518,47 @@ fn the_wizard_opens_it_and_is_there_again_afterwards() {
         stage.effects.as_slice(),
         [Effect::Lesson(Order::Open(_))]
     ));
-    stage.happens(Happens::Progress("15.18 in /usr/lib/postgresql/15/bin".into()));
-    assert!(stage.text().contains("Setting the stage"), "{}", stage.text());
+    stage.happens(Happens::Notice("pulling postgres:18".into()));
+    stage.happens(Happens::Progress("postgres:18 on Docker 28.5 (Debian)".into()));
+    for words in [
+        "Setting the stage",
+        "· pulling postgres:18",
+        "✓ postgres:18 on Docker",
+    ] {
+        assert!(stage.text().contains(words), "{words}: {}", stage.text());
+    }
     stage.keys("q");
     assert!(matches!(stage.effects.as_slice(), [Effect::Lesson(Order::Close)]));
     assert!(stage.text().contains("What do you want?"), "{}", stage.text());
     // Late news of a lesson that was left are nothing.
     stage.played(Scene::Plaintext);
     assert!(stage.model.lesson.is_none());
+}
+
+/// Where the person's own server is to run, and only where something can run it.
+#[test]
+fn from_the_wizard_its_server_runs_where_the_persons_own_is_to_run() {
+    let opened = |docker: Option<&str>, postgres: &[&str]| {
+        let mut stage = Stage::new((80, 24));
+        stage.model.form.seen = Some(Seen {
+            docker: docker.map(str::to_owned),
+            postgres: postgres.iter().map(ToString::to_string).collect(),
+            ..super::stage::seen()
+        });
+        stage.keys("d");
+        match stage.effects.as_slice() {
+            [Effect::Lesson(Order::Open(playground))] => playground.clone(),
+            effects => panic!("{effects:?}"),
+        }
+    };
+    let contained = Start::new(&Answers {
+        run: Some("compose".to_owned()),
+        ..Answers::default()
+    });
+    let engine = Some("engine 28.5, Debian");
+    assert_eq!(opened(engine, &[]), Playground::Own(contained.unwrap()));
+    assert_eq!(opened(engine, &["17.10"]), Playground::default());
+    assert_eq!(opened(None, &[]), Playground::default());
 }
 
 #[test]
