@@ -44,7 +44,7 @@ pub(super) enum Rules {
 
 /// How a server is started for a lesson.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Start(Answers);
+pub struct Start(Box<Answers>);
 
 impl Start {
     /// As `run`, `pg_bin`, `pg_version` and `image` of these answers say; the rest is the lesson's own.
@@ -64,7 +64,7 @@ impl Start {
 
     fn of(answers: &Answers) -> Self {
         let text = |text: &str| Some(text.to_owned());
-        Self(Answers {
+        Self(Box::new(Answers {
             mode: text("mtls"),
             auth: text("scram+cert"),
             run: answers.run.clone(),
@@ -76,7 +76,7 @@ impl Start {
             pg_version: answers.pg_version,
             image: answers.image.clone(),
             ..Answers::default()
-        })
+        }))
     }
 }
 
@@ -305,13 +305,13 @@ impl Ask for Asked<'_> {
 
 /// What the lesson's server is made from.
 fn request(wanted: &Wanted, dir: &Path) -> Request {
-    let flags = match &wanted.playground {
-        Playground::Own(Start(answers)) => answers.clone(),
-        Playground::Yours(_) => Start::default().0,
+    let Start(flags) = match &wanted.playground {
+        Playground::Own(start) => start.clone(),
+        Playground::Yours(_) => Start::default(),
     };
     Request {
         dir: dir.to_owned(),
-        flags,
+        flags: *flags,
         answers_file: None,
         secrets: Secrets::default(),
         renew: Renew::Nothing,
