@@ -332,7 +332,8 @@ pub struct UndoArgs {
         server does not allow it"
 )]
 pub struct HardenArgs {
-    /// A libpq connection string or URI of a superuser.
+    /// A libpq connection string or URI of a superuser. Over a socket whose line says peer, root logs in as the account that the
+    /// socket belongs to.
     #[arg(value_name = "CONNINFO", required_unless_present = "confirm")]
     pub conninfo: Option<String>,
     /// The directory with the server's postgresql.conf, on this machine [default: where the server says it is].

@@ -185,7 +185,7 @@ fn show(proposal: &Proposal, survey: &Survey, output: Output) {
         proposal.stage.means(),
         survey.version
     ));
-    for note in &proposal.notes {
+    for note in survey.login_note().iter().chain(&proposal.notes) {
         output.remark(note);
     }
     for file in &proposal.files {
@@ -282,7 +282,13 @@ fn tell_json(proposal: &Proposal, survey: &Survey, tried: &Tried, output: Output
         why: tried.failure.as_deref(),
         remedies: &tried.remedies,
         log: &tried.log,
-        notes: proposal.notes.iter().chain(&tried.notes).cloned().collect(),
+        notes: survey
+            .login_note()
+            .iter()
+            .chain(&proposal.notes)
+            .chain(&tried.notes)
+            .cloned()
+            .collect(),
     });
 }
 
@@ -291,6 +297,8 @@ struct StandingReport {
     dir: String,
     /// What is undecided, in a sentence.
     pending: Option<String>,
+    /// As whom root logged in, in a sentence.
+    login: Option<String>,
     version: String,
     stages: Vec<StandingRow>,
     next: Option<&'static str>,
@@ -314,6 +322,7 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
         Ok(StandingReport {
             dir: engine::absolute(&global.dir).display().to_string(),
             pending: harden::pending(&global.dir),
+            login: survey.login_note(),
             version: survey.version.clone(),
             next: harden::next_stage(&stages).map(Stage::name),
             stages: stages
@@ -335,6 +344,9 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
         "Where this server stands (PostgreSQL {})",
         report.version
     ));
+    if let Some(note) = &report.login {
+        output.remark(note);
+    }
     for row in &report.stages {
         let word = if row.in_files { "done" } else { "open" };
         let refused = match row.would_refuse {

@@ -83,14 +83,13 @@ async fn open_unix(path: &Path, deadline: Deadline) -> Result<Stream, OpenError>
             path: path.to_owned(),
         });
     }
-    let connected = connected(Address::Unix(path.to_owned()).to_string(), outcome)?;
-    Ok(Stream {
-        socket: Socket::Unix(connected),
-        write_failure: None,
-    })
+    connected(Address::Unix(path.to_owned()).to_string(), outcome).map(Stream::unix)
 }
 
-fn connected<T>(address: String, outcome: Result<io::Result<T>, super::Elapsed>) -> Result<T, OpenError> {
+pub(super) fn connected<T>(
+    address: String,
+    outcome: Result<io::Result<T>, super::Elapsed>,
+) -> Result<T, OpenError> {
     match outcome {
         Ok(Ok(socket)) => Ok(socket),
         Ok(Err(error)) => Err(match error.kind() {
@@ -110,6 +109,13 @@ fn connected<T>(address: String, outcome: Result<io::Result<T>, super::Elapsed>)
 }
 
 impl Stream {
+    pub(super) const fn unix(socket: UnixStream) -> Self {
+        Self {
+            socket: Socket::Unix(socket),
+            write_failure: None,
+        }
+    }
+
     /// The address of the server's end; `None` over a Unix socket.
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {

@@ -12,9 +12,9 @@ use crate::conninfo::{Conninfo, Environment, Keyword};
 use crate::dial::{Address, Deadline, NothingVerified, SslAnswer, TlsSettings, handshake, open, ssl_request};
 use crate::judge::judge_name;
 use crate::pki::Certificate;
-use crate::verify::{self, Target};
+use crate::verify::{self, Entry, Target};
 
-use super::{Error, Means, target};
+use super::{Error, Means, login, target};
 
 /// What is to be looked at beside the server.
 #[derive(Debug, Clone, Default)]
@@ -49,8 +49,8 @@ pub async fn grade(
     let target = target(conninfo, env, means).await?;
     let mut facts = Facts::new(target.host.clone(), means.now);
     look(&mut facts, &target).await;
-    match verify::enter(&target).await {
-        Ok(mut session) => {
+    match verify::enter_as_admin(&target).await {
+        Ok(Entry { mut session, .. }) => {
             facts.server.tls = session
                 .tls()
                 .map(|tls| format!("{}, {}", tls.protocol, tls.cipher));
@@ -72,7 +72,10 @@ pub async fn grade(
             }
             session.close(Deadline::after(means.timeout)).await;
         }
-        Err(why) => facts.miss("everything that the server says of itself", why),
+        Err(refused) => {
+            let why = login::in_words(refused, &target);
+            facts.miss("everything that the server says of itself", why);
+        }
     }
     Ok(audit::grade(facts, code.as_deref()))
 }

@@ -17,6 +17,7 @@ use crate::server::Diagnosis;
 use crate::verify::{self, Target};
 
 use super::complaint::Log;
+use super::login::log_in;
 use super::{Error, Means, manage, succession, target};
 
 /// Which server a change of files elsewhere was for: kept with it in the journal, so that it can be told to read them
@@ -86,10 +87,8 @@ impl Existing {
         }
         super::audit::as_psql(&mut conninfo, env);
         let target = target(conninfo, env, means).await?;
-        let mut session = verify::enter(&target).await.map_err(|why| Error::Database {
-            doing: format!("logging in to {}", target.host),
-            why,
-        })?;
+        let doing = format!("logging in to {}", target.host);
+        let mut session = log_in(&target, &doing).await?.session;
         let settings = ask(
             &mut session,
             "SELECT name, setting, source, coalesce(sourcefile, '') AS file FROM pg_settings \

@@ -18,6 +18,7 @@ pub mod harden;
 mod incoming;
 mod install;
 mod kit_dates;
+mod login;
 mod manage;
 mod metrics;
 mod modes;

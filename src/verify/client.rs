@@ -53,6 +53,8 @@ pub struct Client {
     pub attributes: TargetSessionAttrs,
     /// `min_protocol_version=3.2`, which servers have from 18 on.
     pub newest_protocol: bool,
+    /// Whether root dials a socket in the place of the account that it belongs to, which no libpq does.
+    pub as_owner: bool,
     /// The account of the server at a socket (`requirepeer`).
     pub peer: Option<Peer>,
     /// What psql would do and pgtls does not speak, in words; `None`: nothing.

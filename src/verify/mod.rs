@@ -28,7 +28,7 @@ use crate::pki::Certificate;
 pub(crate) use crate::plan::literal;
 pub use cause::{Cause, Words, causes_page};
 pub use client::{Client, FileFault, Peer, Place, Root, Server, Versions};
-pub use connect::{connect, enter, enter_or_why, enter_unless_asked};
+pub use connect::{Entry, NoEntry, connect, enter, enter_as_admin, enter_or_why, socket_owner};
 pub use expiry::{Dated, Part, dates};
 pub use over_sql::{Fetched, OverSql};
 pub use report::{Group, Outcome, Probe, ProbeId, Report, Verdict};

@@ -8,5 +8,6 @@ mod support;
 mod drills;
 mod live;
 mod over_sql;
+mod peer;
 mod sessions;
 mod stages;

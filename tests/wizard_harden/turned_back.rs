@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::chown;
 
 use crate::site::{EVERYBODY, MINUTE, Site, lead, try_it, until};
-use crate::support::{Account, Ca, Postgres, Pty, TestServer, pgtls, pgtls_bin, skip};
+use crate::support::{Account, Ca, Postgres, Pty, TestServer, open_to_all, pgtls, pgtls_bin, skip};
 
 /// The wizard as another account than the server's.
 fn stranger(site: &Site) -> Pty {
@@ -180,6 +180,37 @@ fn a_proof_that_fails_goes_back_by_itself_and_says_why() {
     pty.send("k");
     pty.expect("Kept:");
     assert!(site.verified());
+    pty.send("q");
+    assert_eq!(pty.wait(), 0);
+}
+
+/// Over the socket the server lets in its own account alone: root logs in as it, anybody else is told what to type.
+#[test]
+fn where_the_server_goes_by_accounts_root_comes_in_and_others_are_told_how() {
+    let Some(postgres) = Postgres::find(15) else {
+        return;
+    };
+    if !Account::is_root() || Account::server().name != "postgres" {
+        return skip("only root can be the account postgres", false);
+    }
+    let site = Site::of(TestServer::builder(&postgres).conf("unix_socket_permissions = 0777"));
+    open_to_all(site.server.dir());
+    let rules = format!("local all all peer\n{EVERYBODY}\n");
+    fs::write(site.server.data.join("pg_hba.conf"), rules).unwrap();
+    site.server.sql("select pg_reload_conf()");
+    let mut pty = lead(stranger(&site), &site.server.socket());
+    pty.expect("ours may not be postgres");
+    pty.expect("an account that may: `sudo");
+    pty.send("q");
+    pty.wait();
+
+    let mut pty = site.wizard(&site.server.socket());
+    pty.expect("as the account postgres");
+    try_it(&mut pty, "on", MINUTE);
+    assert!(site.verified());
+    pty.send("\x1b");
+    pty.expect("Taken back, as you said");
+    until("TLS is off again", || !site.verified());
     pty.send("q");
     assert_eq!(pty.wait(), 0);
 }

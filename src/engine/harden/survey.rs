@@ -8,10 +8,11 @@ use std::path::Path;
 use crate::conf::simulate::{Memberships, World};
 use crate::dial::{Address, Deadline, Rows, Session};
 use crate::engine::audit::as_psql;
+use crate::engine::login::log_in;
 use crate::engine::{Error, target};
 use crate::harden::{Managed, Seen, ServerFiles, Sightings, TlsSeen, Watched, managed};
 
-use crate::verify::{self, Target, literal};
+use crate::verify::{Target, literal};
 
 use super::Hardening;
 use super::over_sql;
@@ -45,6 +46,8 @@ pub struct Survey {
     pub target: Target,
     /// The session that is held.
     pub session: Session,
+    /// The account whose place root took for it, since the server goes by accounts.
+    pub in_place_of: Option<String>,
     /// The server's version, as it says it.
     pub version: String,
     /// Its files.
@@ -94,6 +97,15 @@ impl Survey {
         move || Deadline::after(allowed)
     }
 
+    /// Whose place was taken for the login, in a sentence.
+    #[must_use]
+    pub fn login_note(&self) -> Option<String> {
+        let account = self.in_place_of.as_ref()?;
+        Some(format!(
+            "logged in as the account {account}: over its socket the server goes by accounts (peer)"
+        ))
+    }
+
     /// Asks over the held session.
     pub(super) async fn ask(&mut self, doing: &str, sql: &str) -> Result<Rows, Error> {
         let deadline = self.deadline();
@@ -137,37 +149,14 @@ async fn ask(session: &mut Session, doing: &str, sql: &str, deadline: Deadline) 
         })
 }
 
-/// The admin's login failed; over the server's socket it is often the account of this machine that is the wrong one.
-fn turned_away(why: String, user: &str) -> Error {
-    const DOING: &str = "logging in as the admin";
-    if why.contains("Peer authentication failed") {
-        return refused(
-            format!("{DOING} failed: {why}"),
-            format!(
-                "over its socket this server lets an account of this machine in as the role of the same name: run this as that \
-                 account, as in `sudo -u {} pgtls`",
-                crate::pki::printable(user)
-            ),
-        );
-    }
-    Error::Database {
-        doing: DOING.to_owned(),
-        why,
-    }
-}
-
 /// Logs in and looks, reading only.
 pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
     let mut conninfo = hardening.conninfo.clone();
     as_psql(&mut conninfo, &hardening.env);
     let target = target(conninfo, &hardening.env, &hardening.means).await?;
     let limit = || Deadline::after(target.timeout);
-    let mut session = verify::enter_unless_asked(&target)
-        .await
-        .map_err(|why| turned_away(why, &target.user))?
-        .ok_or_else(|| Error::NeedsPassword {
-            user: crate::pki::printable(&target.user),
-        })?;
+    let entry = log_in(&target, "logging in as the admin").await?;
+    let (mut session, in_place_of) = (entry.session, entry.account);
     let who = ask(&mut session, "asking which server this is", WHO, limit()).await?;
     let cell = |name| who.value(0, name).unwrap_or_default().to_owned();
     let number: u32 = cell("number").parse().unwrap_or_default();
@@ -219,6 +208,7 @@ pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
         version: crate::pki::printable(&cell("version")),
         target,
         session,
+        in_place_of,
         map,
         in_force,
         logins,

@@ -41,6 +41,7 @@ pub fn client(resolved: &Resolved, passphrase: Option<&SecretString>) -> Client 
         application_name: resolved.application_name.clone(),
         attributes: resolved.target_session_attrs,
         newest_protocol: resolved.min_protocol_version == Some(conninfo::ProtocolVersion::V3_2),
+        as_owner: false,
         peer: resolved.requirepeer.as_ref().map(|name| Peer {
             name: name.clone(),
             uid: uid(name),

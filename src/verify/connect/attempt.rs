@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use crate::conninfo::TargetSessionAttrs;
 use crate::dial::{
     Address, Deadline, Handshake, HandshakeFailure, HandshakeFault, Negotiation, OpenError, Session,
-    SslAnswer, Stream, TlsFacts, TlsSession, login, open, ssl_request,
+    SslAnswer, Stream, TlsFacts, TlsSession, login, open, open_as_owner, ssl_request,
 };
 
 use super::super::client::Server;
@@ -145,6 +145,13 @@ pub fn unreachable(target: &Target, server: &Server, error: &OpenError) -> Attem
     Attempt::new(server.label.clone(), None).fail(ProbeId::Reach, finding, Instant::now(), Next::Server)
 }
 
+async fn opened(target: &Target, address: &Address, deadline: Deadline) -> Result<Stream, OpenError> {
+    match address {
+        Address::Unix(path) if target.client.as_owner => open_as_owner(path, deadline).await,
+        _ => open(address, deadline).await,
+    }
+}
+
 /// Makes one. `may_go_on`: there is another way after this one; `kept`: the connection to go on over.
 pub async fn make(
     target: &Target,
@@ -162,7 +169,7 @@ pub async fn make(
     let since = Instant::now();
     let stream = match kept {
         Some(stream) => stream,
-        None => match open(address, deadline).await {
+        None => match opened(target, address, deadline).await {
             Ok(stream) => stream,
             Err(error) => {
                 let finding = refusal::unreachable(target, server, &error);

@@ -9,9 +9,13 @@ mod common;
 pub mod refusal;
 mod route;
 
+use std::os::unix::fs::MetadataExt;
+
 use crate::dial::Session;
+use crate::server::account_name;
 
 use super::cause::Cause;
+use super::client::Place;
 use super::finding::Finding;
 use super::lookup::{self, Tried};
 use super::report::{Outcome, Probe, ProbeId, Report, Verdict};
@@ -83,17 +87,74 @@ pub async fn follow(target: &Target) -> (Vec<String>, End) {
     (before, end)
 }
 
-/// A session as psql would get it; else why there is none, in a sentence.
-pub async fn enter(target: &Target) -> Result<Session, String> {
-    enter_or_why(target).await.map_err(|why| why.join("; "))
+/// A session as psql would get it, and whose place was taken for it.
+pub struct Entry {
+    /// The session.
+    pub session: Session,
+    /// The account that the socket belongs to, where root dialled it in that account's place.
+    pub account: Option<String>,
 }
 
-/// The same; `None` where the server wants a password, and there is none: psql would ask for it now.
-pub async fn enter_unless_asked(target: &Target) -> Result<Option<Session>, String> {
-    match follow(target).await.1 {
-        End::In(session) => Ok(Some(*session)),
-        End::Out(finding) if finding.cause == Some(Cause::PasswordMissing) => Ok(None),
-        End::Out(finding) => Err(finding.in_words().join("; ")),
+/// Why there is no session.
+#[derive(Debug)]
+pub struct NoEntry {
+    /// In a sentence, what to do, and what shows it.
+    pub why: Vec<String>,
+    /// Which of the known causes it is.
+    pub cause: Option<Cause>,
+}
+
+/// A session as psql would get it. Where the server goes by the account (`peer`) and root stands before it, root takes the
+/// place of the account that the socket belongs to: that is `sudo -u postgres`, which an administrator would type next.
+pub async fn enter_as_admin(target: &Target) -> Result<Entry, NoEntry> {
+    let finding = match follow(target).await.1 {
+        End::In(session) => {
+            return Ok(Entry {
+                session: *session,
+                account: None,
+            });
+        }
+        End::Out(finding) => finding,
+    };
+    if finding.cause == Some(Cause::PeerAccount)
+        && rustix::process::geteuid().is_root()
+        && let Some(owner) = socket_owner(target)
+    {
+        let mut in_place = target.clone();
+        in_place.client.as_owner = true;
+        if let End::In(session) = follow(&in_place).await.1 {
+            return Ok(Entry {
+                session: *session,
+                account: Some(owner),
+            });
+        }
+    }
+    Err(NoEntry {
+        cause: finding.cause,
+        why: finding.in_words(),
+    })
+}
+
+/// The account that the socket of a connection string belongs to, root's apart.
+#[must_use]
+pub fn socket_owner(target: &Target) -> Option<String> {
+    let sockets = target
+        .client
+        .servers
+        .iter()
+        .filter_map(|server| match &server.place {
+            Place::Socket(path) => Some(path),
+            _ => None,
+        });
+    let uids = sockets.filter_map(|path| std::fs::metadata(path).ok().map(|meta| meta.uid()));
+    uids.filter(|uid| *uid != 0).map(account_name).next()
+}
+
+/// The same; else why there is none, in a sentence.
+pub async fn enter(target: &Target) -> Result<Session, String> {
+    match enter_as_admin(target).await {
+        Ok(entry) => Ok(entry.session),
+        Err(refused) => Err(refused.why.join("; ")),
     }
 }
 

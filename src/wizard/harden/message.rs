@@ -43,6 +43,8 @@ pub struct Found {
     pub version: String,
     /// Its settings and its rules, by their names on this machine.
     pub files: [String; 2],
+    /// The account whose place root took for the login, where it did.
+    pub account: Option<String>,
     /// Whether TLS is on.
     pub tls: bool,
     /// Why its files cannot be written from here, where they cannot.

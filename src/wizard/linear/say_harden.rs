@@ -59,6 +59,9 @@ fn survey(found: &Found) -> Vec<String> {
         format!("PostgreSQL {}, TLS is {tls}.", found.version),
         format!("Its files: {conf}, {hba}."),
     ];
+    says.extend(found.account.iter().map(|account| {
+        format!("Logged in as the account {account}: over its socket the server goes by accounts (peer).")
+    }));
     says.extend(
         found
             .out_of_reach

@@ -129,6 +129,7 @@ fn found(done: &[Stage], next: Option<Stage>) -> Found {
         },
     });
     Found {
+        account: None,
         version: "17.10".into(),
         files: [
             "/etc/postgresql/17/main/postgresql.conf".into(),

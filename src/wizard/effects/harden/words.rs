@@ -16,6 +16,7 @@ pub fn found(wish: &Wish, survey: &Survey, standing: Vec<engine::Standing>) -> F
     Found {
         version: survey.version.clone(),
         files: [name(&survey.server.conf), name(&survey.server.hba)],
+        account: survey.in_place_of.as_ref().map(|account| printable(account)),
         tls: survey.setting("ssl") == Some("on"),
         out_of_reach: survey.reach.as_ref().err().map(|why| printable(why)),
         sessions: survey.watched.iter().count(),

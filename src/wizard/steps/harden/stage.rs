@@ -140,6 +140,10 @@ fn survey(model: &Model, found: &Found, columns: usize) -> Page {
     let styles = (theme.dim(), Style::new());
     let [conf, hba] = &found.files;
     page.pair("Its files", &format!("{conf}, {hba}"), columns, 13, styles);
+    if let Some(account) = &found.account {
+        let says = format!("as the account {account}: over its socket the server goes by accounts (peer)");
+        page.pair("Logged in", &says, columns, 13, styles);
+    }
     if let Some(why) = &found.out_of_reach {
         let says = format!(
             "{why}. Settings may go over SQL; for the rest, what its administrator needs is written."
