@@ -73,7 +73,7 @@ pub async fn grade(
             session.close(Deadline::after(means.timeout)).await;
         }
         Err(refused) => {
-            let why = login::in_words(refused, &target);
+            let why = login::in_words(&refused, &target);
             facts.miss("everything that the server says of itself", why);
         }
     }

@@ -33,7 +33,7 @@ pub async fn log_in(target: &Target, doing: &str) -> Result<Entry, Error> {
 }
 
 /// Why a login failed, in one line, with the command that would do where it is the account that is wrong.
-pub fn in_words(refused: NoEntry, target: &Target) -> String {
+pub fn in_words(refused: &NoEntry, target: &Target) -> String {
     if refused.cause == Some(Cause::PeerAccount) {
         return format!(
             "over its socket the server goes by the account of this machine that dials, and ours may not be {}: run `{}`",

@@ -18,6 +18,15 @@ use crate::judge::TrustStore;
 
 use super::cause::{Cause, Words};
 
+/// As whom a Unix socket is dialled, which is what a server goes by whose line says `peer`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialler {
+    /// As who we are, as libpq does.
+    Ourselves,
+    /// As the account that the socket belongs to, which takes root.
+    Owner,
+}
+
 /// A client as a conninfo makes it.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -53,8 +62,8 @@ pub struct Client {
     pub attributes: TargetSessionAttrs,
     /// `min_protocol_version=3.2`, which servers have from 18 on.
     pub newest_protocol: bool,
-    /// Whether root dials a socket in the place of the account that it belongs to, which no libpq does.
-    pub as_owner: bool,
+    /// As whom a socket is dialled.
+    pub dialler: Dialler,
     /// The account of the server at a socket (`requirepeer`).
     pub peer: Option<Peer>,
     /// What psql would do and pgtls does not speak, in words; `None`: nothing.

@@ -27,7 +27,7 @@ use crate::pki::Certificate;
 
 pub(crate) use crate::plan::literal;
 pub use cause::{Cause, Words, causes_page};
-pub use client::{Client, FileFault, Peer, Place, Root, Server, Versions};
+pub use client::{Client, Dialler, FileFault, Peer, Place, Root, Server, Versions};
 pub use connect::{Entry, NoEntry, connect, enter, enter_as_admin, enter_or_why, socket_owner};
 pub use expiry::{Dated, Part, dates};
 pub use over_sql::{Fetched, OverSql};

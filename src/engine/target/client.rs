@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use crate::conninfo::{self, Endpoint, GssEncMode, Host, HostAddr, Keyword, Resolved, RootCert, SslCertMode};
 use crate::conninfo::{SslMode, SslNegotiation};
 use crate::dial::{AuthName, ChannelBinding, Negotiation};
-use crate::verify::{Client, Peer, Place, Server, Versions, Words};
+use crate::verify::{Client, Dialler, Peer, Place, Server, Versions, Words};
 
 use super::{identity, root};
 
@@ -41,7 +41,7 @@ pub fn client(resolved: &Resolved, passphrase: Option<&SecretString>) -> Client 
         application_name: resolved.application_name.clone(),
         attributes: resolved.target_session_attrs,
         newest_protocol: resolved.min_protocol_version == Some(conninfo::ProtocolVersion::V3_2),
-        as_owner: false,
+        dialler: Dialler::Ourselves,
         peer: resolved.requirepeer.as_ref().map(|name| Peer {
             name: name.clone(),
             uid: uid(name),

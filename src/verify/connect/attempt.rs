@@ -10,7 +10,7 @@ use crate::dial::{
     SslAnswer, Stream, TlsFacts, TlsSession, login, open, open_as_owner, ssl_request,
 };
 
-use super::super::client::Server;
+use super::super::client::{Dialler, Server};
 use super::super::finding::Finding;
 use super::super::report::{Outcome, ProbeId};
 use super::super::target::Target;
@@ -147,7 +147,7 @@ pub fn unreachable(target: &Target, server: &Server, error: &OpenError) -> Attem
 
 async fn opened(target: &Target, address: &Address, deadline: Deadline) -> Result<Stream, OpenError> {
     match address {
-        Address::Unix(path) if target.client.as_owner => open_as_owner(path, deadline).await,
+        Address::Unix(path) if target.client.dialler == Dialler::Owner => open_as_owner(path, deadline).await,
         _ => open(address, deadline).await,
     }
 }

@@ -15,7 +15,7 @@ use crate::dial::Session;
 use crate::server::account_name;
 
 use super::cause::Cause;
-use super::client::Place;
+use super::client::{Dialler, Place};
 use super::finding::Finding;
 use super::lookup::{self, Tried};
 use super::report::{Outcome, Probe, ProbeId, Report, Verdict};
@@ -107,7 +107,7 @@ pub struct NoEntry {
 /// A session as psql would get it. Where the server goes by the account (`peer`) and root stands before it, root takes the
 /// place of the account that the socket belongs to: that is `sudo -u postgres`, which an administrator would type next.
 pub async fn enter_as_admin(target: &Target) -> Result<Entry, NoEntry> {
-    let finding = match follow(target).await.1 {
+    let finding = match Box::pin(follow(target)).await.1 {
         End::In(session) => {
             return Ok(Entry {
                 session: *session,
@@ -121,8 +121,8 @@ pub async fn enter_as_admin(target: &Target) -> Result<Entry, NoEntry> {
         && let Some(owner) = socket_owner(target)
     {
         let mut in_place = target.clone();
-        in_place.client.as_owner = true;
-        if let End::In(session) = follow(&in_place).await.1 {
+        in_place.client.dialler = Dialler::Owner;
+        if let End::In(session) = Box::pin(follow(&in_place)).await.1 {
             return Ok(Entry {
                 session: *session,
                 account: Some(owner),
