@@ -377,4 +377,52 @@ fn a_name_that_is_not_known_yet_is_proven() {
             .stdout,
         "t\n"
     );
+    // And again, any time.
+    for again in [&["verify", "--json"][..], &["verify", "--modes", "--json"]] {
+        let run = project.pgtls(again).run().expect_status(0);
+        assert!(
+            run.stderr.contains("does not know the name db.example.test"),
+            "{again:?}: {}",
+            run.stderr
+        );
+    }
+    // What psql would do is another question: its user has no such address.
+    let psql = psql_as(&project.account, conninfo, TLS);
+    assert!(
+        psql.stderr.contains("could not translate host name"),
+        "{}",
+        psql.stderr
+    );
+    project
+        .pgtls(&["verify", "--probes", "connect"])
+        .run()
+        .expect_status(1);
+    // Nor is there anything here of a server that runs elsewhere.
+    let elsewhere = Project::new(&project.account);
+    elsewhere
+        .pgtls(&[
+            "apply",
+            "--mode",
+            "one-way",
+            "--run",
+            "none",
+            "--host",
+            "db.example.test",
+        ])
+        .args(["--port", &report["server"]["port"].to_string(), "--yes"])
+        .run()
+        .expect_status(0);
+    let run = elsewhere.pgtls(&["verify"]).run().expect_status(1);
+    assert!(
+        run.stdout.contains("host name \"db.example.test\" is not known"),
+        "{}",
+        run.stdout
+    );
+    let run = elsewhere.pgtls(&["verify", "--modes"]).run().expect_status(2);
+    assert!(
+        run.stderr
+            .contains("this machine does not know the name db.example.test"),
+        "{}",
+        run.stderr
+    );
 }

@@ -120,23 +120,29 @@ pub fn run(global: &Global, args: &ConnectArgs, output: Output) -> Result<Exit, 
     Ok(Exit::Holds)
 }
 
-/// The client of that name, or those whose names are near.
+/// The client of that name, or what was meant perhaps: a language, or a name that is near.
 fn client(name: &str) -> Result<&'static Client, Error> {
     clients::find(name).ok_or_else(|| {
+        let of_language = clients::of_language(name);
         let near = clients::all()
             .iter()
             .map(|client| client.name.as_str())
             .max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)))
             .filter(|near| strsim::jaro_winkler(name, near) > 0.75);
+        let meant = if of_language.is_empty() {
+            near.map(|near| format!("did you mean {near}? "))
+        } else {
+            Some(format!("say with what: {}; ", of_language.join(", ")))
+        };
         Error::DoesNotFit {
             what: format!(
                 "\"{}\" is no way to connect that pgtls can write",
                 printable(name)
             ),
-            remedy: match near {
-                Some(near) => format!("did you mean {near}? `pgtls connect --list` names them all"),
-                None => "`pgtls connect --list` names them all".to_owned(),
-            },
+            remedy: format!(
+                "{}`pgtls connect --list` names them all",
+                meant.unwrap_or_default()
+            ),
         }
     })
 }

@@ -57,9 +57,11 @@ fn ask(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error>
     if let Some(pending) = engine::harden::pending(&global.dir) {
         output.remark(pending);
     }
+    // What psql would do is asked of a name as it is.
+    let as_it_is = args.probes == Probes::Connect && !args.modes;
     let conninfo = match &args.conninfo {
         Some(text) => given(text, output)?,
-        None => engine::kit(&global.dir, None).map_err(or_a_server)?.2,
+        None => project(global, as_it_is, means.timeout, output).map_err(or_a_server)?,
     };
     means.key_passphrase = match &engine::locked_key(conninfo.clone(), &env) {
         // psql knows nothing of PGTLS_KEY_PASSPHRASE.
@@ -155,6 +157,15 @@ struct WithDates<'a> {
     certificates: &'a [Dated],
     #[serde(flatten)]
     report: &'a Report,
+}
+
+/// How the project's own server is dialled.
+fn project(global: &Global, as_it_is: bool, timeout: Duration, output: Output) -> Result<Conninfo, Error> {
+    if as_it_is {
+        return Ok(engine::kit(&global.dir, None)?.2);
+    }
+    let teller = output.teller();
+    drive(engine::project_conninfo(&global.dir, timeout, &teller))
 }
 
 /// There is no project, and the person may not have meant one.

@@ -106,11 +106,50 @@ pub fn find(name: &str) -> Option<&'static Client> {
     all().iter().find(|client| client.name == name)
 }
 
+/// The names of what pgtls can write in a language, by what people call that: `python`, `Node`, `c#`.
+#[must_use]
+pub fn of_language(called: &str) -> Vec<&'static str> {
+    let plain = |text: &str| -> String {
+        let letters = text
+            .chars()
+            .filter(|letter| letter.is_alphanumeric() || *letter == '#');
+        letters.flat_map(char::to_lowercase).collect()
+    };
+    let called = plain(called);
+    let language = match called.as_str() {
+        "py" | "python3" => "python",
+        "node" | "js" | "javascript" | "ts" | "typescript" => "nodejs",
+        "kotlin" | "scala" | "jvm" => "java",
+        "golang" => "go",
+        "c#" | "f#" | "csharp" | "dotnet" => "net",
+        other => other,
+    };
+    let names = all().iter().filter_map(|client| {
+        let (of, _) = client.title.split_once(": ")?;
+        (plain(of) == language).then_some(client.name.as_str())
+    });
+    names.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn a_language_has_several() {
+        assert_eq!(
+            of_language("Python"),
+            ["psycopg", "asyncpg", "sqlalchemy", "django"]
+        );
+        assert_eq!(of_language("c#"), ["npgsql"]);
+        assert_eq!(of_language("node"), of_language("Node.js"));
+        assert!(of_language("golang").contains(&"pgx"));
+        for nothing in ["", "cobol", "psql", ":"] {
+            assert!(of_language(nothing).is_empty(), "{nothing}");
+        }
+    }
 
     #[test]
     fn every_description_is_read_and_whole() {

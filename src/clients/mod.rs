@@ -14,7 +14,7 @@ mod quote;
 mod render;
 mod template;
 
-pub use client::{Client, Says, all, find};
+pub use client::{Client, Says, all, find, of_language};
 pub use format::Format;
 pub use quote::Style;
 pub use render::{Unwritable, project, properties, render};

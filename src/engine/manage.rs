@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 
 use crate::apply::{self, Project, Undone, Written};
-use crate::dial::{Address, Deadline, NothingVerified, OpenError, TlsSettings, handshake, open, ssl_request};
+use crate::dial::{Address, Deadline, NothingVerified, TlsSettings, handshake, open, ssl_request};
 use crate::pki::Certificate;
 use crate::setup::{Answers, Run};
 
 use super::prepare::{self, Request};
 use super::succession;
 use super::up::{self, Ask};
-use super::{Error, Gathered, Ground, Renew, Secrets, Step, Teller, files};
+use super::{Error, Gathered, Ground, Renew, Secrets, Step, Teller, files, local};
 
 /// Where the project's server runs; also the sandbox that is left when `undo` has taken back the answers.
 pub async fn ground(dir: &Path) -> Result<Ground, Error> {
@@ -147,7 +147,7 @@ pub async fn renew(
         return Err(Error::Reload(complaint.clone()));
     }
     step.done("the running server has read its files again");
-    let host = local(&prepared, timeout).await;
+    let host = local::host(&prepared.setup, prepared.found.port, timeout).await;
     let step = tell.begin(Step::Verify);
     if let Renew::Stage(_) = what
         && let Err(why) = succession::holds(&prepared, timeout).await
@@ -169,16 +169,6 @@ pub async fn renew(
         "the OLD certificate is still served"
     });
     Ok(renewal)
-}
-
-/// Where our own server answers: under its name, or where this machine does not know that (yet) on its loopback address.
-pub(super) async fn local(prepared: &prepare::Prepared, timeout: Duration) -> String {
-    let host = prepared.setup.dialled_host().to_string();
-    let known = Address::resolve(&host, prepared.found.port, Deadline::after(timeout)).await;
-    match known {
-        Err(OpenError::NoSuchHost { .. }) => "127.0.0.1".to_owned(),
-        _ => host,
-    }
 }
 
 /// Whether the server presents this certificate, before the time is up: a reload reaches new connections only

@@ -77,6 +77,9 @@ fn must_be_here(address: &Address) -> Result<(), Error> {
         Address::Tcp { addresses, .. } => {
             match addresses.iter().find(|address| !address.ip().is_loopback()) {
                 Some(elsewhere) => Err(not_here(format!("{address} is {}", elsewhere.ip()))),
+                None if addresses.is_empty() => {
+                    Err(not_here(format!("this machine does not know the name {address}")))
+                }
                 None => Ok(()),
             }
         }

@@ -21,7 +21,8 @@ use crate::pki::{Algorithm, Authority, Certificate, Identity};
 use crate::plan::Layout;
 use crate::setup::{CertificateSource, Mode, Setup};
 
-use super::manage::{local, presented};
+use super::local;
+use super::manage::presented;
 use super::{Error, Gathered, Prepared, files};
 
 /// One stage.
@@ -209,7 +210,7 @@ pub async fn may_come(prepared: &Prepared, stage: Stage, timeout: Duration) -> R
             }
         }
         Stage::Withdraw => {
-            let host = local(prepared, timeout).await;
+            let host = local::host(&prepared.setup, prepared.found.port, timeout).await;
             let presented = presented(&host, prepared.found.port, Deadline::after(timeout)).await?;
             let issuer = prepared.gathered.issuer.as_ref();
             let is_new = presented
@@ -257,7 +258,7 @@ pub async fn holds(prepared: &Prepared, timeout: Duration) -> Result<(), String>
     let Some(client) = newcomer(&prepared.gathered) else {
         return Ok(());
     };
-    let host = local(prepared, timeout).await;
+    let host = local::host(&prepared.setup, prepared.found.port, timeout).await;
     accepts(&host, prepared.found.port, &client, timeout).await
 }
 

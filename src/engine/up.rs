@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::apply::{self, Answer, Change, Locked, Policy, Project, Written};
-use crate::conninfo::{Conninfo, Environment, Keyword};
-use crate::dial::{Address, Deadline, OpenError};
+use crate::conninfo::{Conninfo, Environment};
 use crate::server;
 use crate::server::fetch::FetchPlan;
 use crate::setup::Setup;
@@ -13,7 +12,7 @@ use crate::verify::{Report, prove};
 
 use super::prepare::{self, Prepared, Request};
 use super::target::{self, Means};
-use super::{Error, Event, Ground, Serving, Step, Teller};
+use super::{Error, Event, Ground, Serving, Step, Teller, local};
 
 /// Whoever is asked before something that a person may not want.
 pub trait Ask: Send + Sync {
@@ -202,25 +201,10 @@ async fn prove_project(
         timeout,
         now: request.now,
     };
-    let conninfo = dialled(outcome, timeout, tell).await;
+    let conninfo = outcome.conninfo.clone();
+    let conninfo = local::dialled(&outcome.setup, outcome.port, conninfo, timeout, tell).await;
     let target = target::target(conninfo, &Environment::current(), &means).await?;
     let report = Box::pin(prove(&target, &|probe| tell.tell(Event::Probe(probe.clone())))).await;
     step.done(format!("{} promises tested", report.probes.len()));
     Ok(report)
-}
-
-/// How our own server is dialled: as clients do, except by a name that this machine cannot resolve (yet). The proof of
-/// everything else need not wait for DNS.
-async fn dialled(outcome: &Outcome, timeout: Duration, tell: &Teller) -> Conninfo {
-    let host = outcome.setup.dialled_host().to_string();
-    let conninfo = outcome.conninfo.clone();
-    let known = Address::resolve(&host, outcome.port, Deadline::after(timeout)).await;
-    if conninfo.get(Keyword::Hostaddr).is_some() || !matches!(known, Err(OpenError::NoSuchHost { .. })) {
-        return conninfo;
-    }
-    tell.notice(format!(
-        "this machine does not know the name {host}: it is proven over 127.0.0.1, under that name; clients need it in DNS \
-         or /etc/hosts"
-    ));
-    conninfo.with(Keyword::Hostaddr, "127.0.0.1")
 }

@@ -93,13 +93,17 @@ impl ClientAnswer {
 impl Answers {
     /// Lays `over` over these answers: what it gives wins, list by list and value by value.
     ///
-    /// An answer that only makes sense with the one that `over` replaces goes with it: another mode drops the
-    /// method below, another place to run drops the programs or the image below, another source of certificates drops the files below, and `[[access]]` tables drop the
-    /// single role, database and addresses below.
+    /// An answer that only makes sense with the one that `over` replaces goes with it: another mode drops the methods and the
+    /// client certificates below, another place to run drops the programs or the image below, another source of certificates
+    /// drops the files below, and `[[access]]` tables drop the single role, database and addresses below.
     #[must_use]
     pub fn overlay(mut self, over: Self) -> Self {
         if over.mode.is_some() && over.mode != self.mode {
             self.auth = None;
+            self.clients.clear();
+            for access in &mut self.access {
+                access.method = None;
+            }
         }
         if over.run.is_some() && over.run != self.run {
             self.image = None;
@@ -233,6 +237,27 @@ mod tests {
             ..Answers::default()
         };
         assert_eq!(below.overlay(above).auth.as_deref(), Some("scram+cert"));
+    }
+
+    #[test]
+    fn another_mode_takes_what_belongs_to_it_along() {
+        let below = Answers {
+            mode: Some("mtls".into()),
+            clients: vec![ClientAnswer::default()],
+            access: vec![AccessAnswer {
+                role: Some("app".into()),
+                method: Some("cert".into()),
+                ..AccessAnswer::default()
+            }],
+            ..Answers::default()
+        };
+        let above = Answers {
+            mode: Some("one-way".into()),
+            ..Answers::default()
+        };
+        let both = below.overlay(above);
+        assert_eq!((both.clients.len(), &both.access[0].method), (0, &None));
+        assert_eq!(both.access[0].role.as_deref(), Some("app"));
     }
 
     #[test]

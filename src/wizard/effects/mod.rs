@@ -245,7 +245,7 @@ impl Runner {
                 }
             });
             let matrix = async {
-                let (conninfo, means) = dialled(&dir, conninfo)?;
+                let (conninfo, means) = dialled(&dir, conninfo).await?;
                 engine::modes(conninfo, &Environment::current(), &means, &teller).await
             };
             let result = ticking(&messages, matrix).await;
@@ -260,7 +260,7 @@ impl Runner {
         let (dir, messages) = (self.dir.clone(), self.messages.clone());
         spawn(&self.messages, Message::Proven(Err(defect())), || async move {
             let proof = async {
-                let (conninfo, means) = dialled(&dir, conninfo)?;
+                let (conninfo, means) = dialled(&dir, conninfo).await?;
                 let target = engine::target(conninfo, &Environment::current(), &means).await?;
                 let tell = |probe: &crate::verify::Probe| {
                     let _ = messages.send(Message::Probe(probe.clone()));
@@ -274,10 +274,10 @@ impl Runner {
 }
 
 /// What is dialled, and with which means.
-fn dialled(dir: &std::path::Path, conninfo: Option<String>) -> Result<(Conninfo, Means), Error> {
+async fn dialled(dir: &std::path::Path, conninfo: Option<String>) -> Result<(Conninfo, Means), Error> {
     let conninfo = match conninfo {
         Some(text) => Conninfo::parse(&text)?,
-        None => engine::kit(dir, None)?.2,
+        None => engine::project_conninfo(dir, PROBE, &Teller::silent()).await?,
     };
     let means = Means {
         expect: None,
