@@ -11,6 +11,7 @@ use super::{Dialect, Edit};
 pub struct Lines {
     bytes: Vec<u8>,
     lines: Vec<Line>,
+    dialect: Dialect,
 }
 
 /// A line that has fields; several of the file's, where a backslash joins them.
@@ -47,7 +48,11 @@ impl Lines {
                 });
             }
         }
-        Self { bytes, lines }
+        Self {
+            bytes,
+            lines,
+            dialect,
+        }
     }
 
     /// The file, byte by byte.
@@ -72,6 +77,15 @@ impl Lines {
         self.lines.get(at)
     }
 
+    /// What a field says: its first word, without quotes and joined where a backslash parts it.
+    #[must_use]
+    pub fn word(&self, line: &Line, field: usize) -> Option<Box<[u8]>> {
+        let bytes = self.bytes.get(line.fields.get(field)?.clone())?;
+        let logical = logical_lines(bytes, self.dialect).next()?;
+        let field = next_field(&logical.text, &mut 0, self.dialect).ok()??;
+        field.tokens.into_iter().next().map(|token| token.text)
+    }
+
     /// Writes another field in the place of one, and leaves what follows in its column.
     #[must_use]
     pub fn replace(&self, line: &Line, field: usize, with: &str) -> Option<Edit> {
@@ -82,13 +96,18 @@ impl Lines {
         ))
     }
 
-    /// Adds a field behind the last one.
+    /// Adds a field behind the last one; where that has a quote open, it is closed.
     #[must_use]
     pub fn push(&self, line: &Line, field: &str) -> Option<Edit> {
-        let end = line.fields.last()?.end;
+        let last = line.fields.last()?;
+        let quotes = self.bytes[last.clone()]
+            .iter()
+            .filter(|byte| **byte == b'"')
+            .count();
+        let between: &[u8] = if quotes % 2 == 0 { b" " } else { b"\" " };
         Some(Edit {
-            at: end..end,
-            with: [b" ", field.as_bytes()].concat(),
+            at: last.end..last.end,
+            with: [between, field.as_bytes()].concat(),
         })
     }
 
@@ -190,6 +209,19 @@ mod tests {
             after(&file, file.replace(line, 4, "scram-sha-256").unwrap()),
             "host all \\\n  all all \\\n  scram-sha-256\n"
         );
+    }
+
+    #[test]
+    fn a_field_is_read_through_its_quotes() {
+        let file = lines("\"ho\"st all all all m\\\nd5 \"x=y z");
+        let line = file.line(1).unwrap();
+        let words: Vec<_> = (0..6)
+            .map(|at| String::from_utf8(file.word(line, at).unwrap().into()).unwrap())
+            .collect();
+        assert_eq!(words, ["host", "all", "all", "all", "md5", "x=y z"]);
+        assert_eq!(file.word(line, 6), None);
+        let pushed = after(&file, file.push(line, "map=m").unwrap());
+        assert!(pushed.ends_with("\"x=y z\" map=m"), "{pushed}");
     }
 
     fn file() -> impl Strategy<Value = Vec<u8>> {

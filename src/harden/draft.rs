@@ -7,10 +7,11 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
+use super::settings::is_same;
 use super::{Prevented, Stage, Wish};
-use crate::conf::hba::Rules;
+use crate::conf::hba::{ClientCert, Kind, Method, Rules};
 use crate::conf::ident::Maps;
-use crate::conf::settings::{Origin, Setting, Settings, boolean};
+use crate::conf::settings::{Origin, Setting, Settings};
 use crate::conf::simulate::{Simulator, World};
 use crate::conf::{Dialect, Files, Unreadable};
 
@@ -239,8 +240,7 @@ impl<'a> Draft<'a> {
                 return Err(Prevented::NotEnough(format!("{name} would not be set")));
             };
             let text = String::from_utf8_lossy(&found.value);
-            let same = text == *value || boolean(&text).is_some_and(|is| Some(is) == boolean(value));
-            if !same {
+            if !is_same(name, &text, value) {
                 let place = match found.origin {
                     Origin::CommandLine => "the command line".to_owned(),
                     _ => found.place.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -251,6 +251,19 @@ impl<'a> Draft<'a> {
             }
         }
         let rules = self.rules()?;
+        if wish.stage == Stage::Mtls
+            && let Some(rule) = rules.rules().iter().find(|rule| {
+                let record = &rule.record;
+                record.kind == Kind::HostSsl
+                    && record.method != Method::Reject
+                    && record.options.clientcert != Some(ClientCert::VerifyFull)
+            })
+        {
+            return Err(Prevented::NotEnough(format!(
+                "{} would still let somebody in without a certificate of their own: {}",
+                rule.place, rule.record
+            )));
+        }
         let world = World::default();
         if matches!(wish.stage, Stage::Require | Stage::Mtls)
             && let Some(way) = Simulator::new(rules.rules(), &world)

@@ -11,7 +11,8 @@ use crate::conf::{Edit, Edits, Line, Lines};
 const MAP: &str = "pgtls";
 
 /// `host` becomes `hostssl`; a line that is about plaintext alone becomes a comment; and at the head stands what everybody
-/// should be able to read: no TLS, no entry. Lines for sockets, for GSSAPI encryption, and those that reject stay.
+/// should be able to read: no TLS, no entry. Lines for sockets, for GSSAPI encryption, and those that reject stay. To
+/// `hostnossl` an encryption by GSSAPI is none: where a line lets somebody in with it, that stands at the end.
 pub fn require_tls(draft: &mut Draft<'_>) -> Result<(), Prevented> {
     let rules = draft.rules()?;
     let mut edits = Editing::default();
@@ -43,7 +44,13 @@ pub fn require_tls(draft: &mut Draft<'_>) -> Result<(), Prevented> {
     if reject(&[Database::Replication]) {
         head.push("hostnossl replication all all reject");
     }
-    if !head.is_empty() {
+    let has_gss = rules
+        .rules()
+        .iter()
+        .any(|rule| rule.record.kind == Kind::HostGssEnc && rule.record.method != Method::Reject);
+    if has_gss {
+        edits.append(draft, &head)?;
+    } else if !head.is_empty() {
         edits.insert_at_head(draft, &head)?;
     }
     edits.apply(draft)
@@ -126,7 +133,7 @@ impl Editing {
         &mut self,
         draft: &Draft<'_>,
         rule: &Rule,
-        edit: impl FnOnce(&Lines, &Line) -> Option<Edit>,
+        edit: impl FnOnce(&Lines, &Line) -> Option<Vec<Edit>>,
     ) -> Result<(), Prevented> {
         let file = self.file(draft, &rule.place.file)?;
         if !file.edited.insert(rule.place.line) {
@@ -136,11 +143,11 @@ impl Editing {
             .lines
             .line(rule.place.line)
             .and_then(|line| edit(&file.lines, line));
-        let edit = made.ok_or_else(|| Prevented::Line {
+        let made = made.ok_or_else(|| Prevented::Line {
             place: rule.place.to_string(),
             why: "it has not the fields that it should have",
         })?;
-        file.edits.push(edit);
+        file.edits.extend(made);
         Ok(())
     }
 
@@ -157,27 +164,32 @@ impl Editing {
     }
 
     fn replace(&mut self, draft: &Draft<'_>, rule: &Rule, field: usize, with: &str) -> Result<(), Prevented> {
-        self.line(draft, rule, |lines, line| lines.replace(line, field, with))
+        self.line(draft, rule, |lines, line| {
+            Some(vec![lines.replace(line, field, with)?])
+        })
     }
 
     fn comment_out(&mut self, draft: &Draft<'_>, rule: &Rule) -> Result<(), Prevented> {
-        self.line(draft, rule, |lines, line| Some(lines.comment_out(line)))
+        self.line(draft, rule, |lines, line| Some(vec![lines.comment_out(line)]))
     }
 
-    /// `clientcert=verify-full`, in the place of another `clientcert` or behind the last field.
+    /// `clientcert=verify-full`, in the place of every other `clientcert`, of which the last counts, or behind the last field.
     fn clientcert(&mut self, draft: &Draft<'_>, rule: &Rule) -> Result<(), Prevented> {
         const OPTION: &str = "clientcert=verify-full";
         self.line(draft, rule, |lines, line| {
-            let field = line.fields.iter().position(|field| {
-                let text = &lines.bytes()[field.clone()];
-                text.strip_prefix(b"\"")
-                    .unwrap_or(text)
-                    .starts_with(b"clientcert=")
-            });
-            match field {
-                Some(field) => lines.replace(line, field, OPTION),
-                None => lines.push(line, OPTION),
+            let is_one = |at: &usize| {
+                lines
+                    .word(line, *at)
+                    .is_some_and(|word| word.starts_with(b"clientcert="))
+            };
+            let present: Vec<usize> = (4..line.fields.len()).filter(is_one).collect();
+            if present.is_empty() {
+                return Some(vec![lines.push(line, OPTION)?]);
             }
+            present
+                .into_iter()
+                .map(|at| lines.replace(line, at, OPTION))
+                .collect()
         })
     }
 
@@ -192,14 +204,15 @@ impl Editing {
         self.line(draft, rule, |lines, line| {
             // The method is the first field behind the address that reads like it: masks do not.
             let at = (4..line.fields.len()).find(|at| {
-                let text = &lines.bytes()[line.fields[*at].clone()];
-                text == method.as_bytes() || text == format!("\"{method}\"").as_bytes()
+                lines
+                    .word(line, *at)
+                    .is_some_and(|word| *word == *method.as_bytes())
             })?;
             let end = line.fields.last()?.end;
-            Some(Edit {
+            Some(vec![Edit {
                 at: line.fields[at].start..end,
                 with: with.into_bytes(),
-            })
+            }])
         })
     }
 
@@ -207,20 +220,27 @@ impl Editing {
     fn insert_at_head(&mut self, draft: &Draft<'_>, head: &[&str]) -> Result<(), Prevented> {
         let file = self.file(draft, &draft.server.hba)?;
         let lines = &file.lines;
-        let is_local = |line: &Line| {
-            line.fields
-                .first()
-                .is_some_and(|kind| &lines.bytes()[kind.clone()] == b"local")
-        };
+        let is_local = |line: &Line| lines.word(line, 0).is_some_and(|kind| *kind == *b"local");
         let new: Vec<Edit> = if let Some(line) = lines.lines().iter().find(|line| !is_local(line)) {
             head.iter().map(|text| lines.insert_before(line, text)).collect()
         } else {
-            // One edit: of two at the end each would end the line before.
-            let is_crlf = lines.bytes().windows(2).any(|pair| pair == b"\r\n");
-            vec![lines.append(&head.join(if is_crlf { "\r\n" } else { "\n" }))]
+            return self.append(draft, head);
         };
         // Before what the same line may have been given.
         file.edits.splice(0..0, new);
+        Ok(())
+    }
+
+    /// Behind all other lines.
+    fn append(&mut self, draft: &Draft<'_>, tail: &[&str]) -> Result<(), Prevented> {
+        if tail.is_empty() {
+            return Ok(());
+        }
+        let file = self.file(draft, &draft.server.hba)?;
+        // One edit: of two at the end each would end the line before.
+        let is_crlf = file.lines.bytes().windows(2).any(|pair| pair == b"\r\n");
+        let edit = file.lines.append(&tail.join(if is_crlf { "\r\n" } else { "\n" }));
+        file.edits.push(edit);
         Ok(())
     }
 

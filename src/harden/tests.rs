@@ -369,3 +369,96 @@ fn a_file_that_is_not_there_is_said_to_be() {
         Err(Prevented::Unreadable { file, .. }) if file == Path::new("/d/postgresql.conf")
     ));
 }
+
+#[test]
+fn a_floor_that_is_higher_already_stays() {
+    let conf = "ssl_min_protocol_version = 'tlsv1.3'\nssl_ciphers = 'ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE+CHACHA20:!PSK'\n";
+    let held = server(
+        18,
+        &[
+            ("/d/postgresql.conf", conf),
+            ("/d/pg_hba.conf", "host all all all md5\n"),
+        ],
+    );
+    let draft = plan(&held, &wish(Stage::Floor)).unwrap();
+    let new = String::from_utf8(draft.changes().next().unwrap().2.to_vec()).unwrap();
+    assert!(new.starts_with(conf), "{new}");
+    for weak in [
+        "ECDHE+AESGCM:HIGH",
+        "ALL",
+        "",
+        "!aNULL",
+        "DEFAULT@SECLEVEL=2",
+        "ECDHE+AES",
+    ] {
+        let text = format!("ssl_ciphers = '{weak}'\n");
+        let held = server(
+            18,
+            &[
+                ("/d/postgresql.conf", &text),
+                ("/d/pg_hba.conf", "host all all all md5\n"),
+            ],
+        );
+        let files = after(&held, &wish(Stage::Floor)).unwrap();
+        let new = &files[Path::new("/d/postgresql.conf")];
+        assert!(!new.contains(&text), "{weak}: {new}");
+    }
+}
+
+#[test]
+fn a_line_for_gssapi_encryption_is_not_put_behind_a_reject_that_is_about_it_too() {
+    let held = server(
+        17,
+        &[
+            ("/d/postgresql.conf", "ssl = on\n"),
+            (
+                "/d/pg_hba.conf",
+                "hostgssenc all all all gss\r\nhost all all all md5\r\n",
+            ),
+        ],
+    );
+    let files = after(&held, &wish(Stage::Require)).unwrap();
+    assert_eq!(
+        files[Path::new("/d/pg_hba.conf")],
+        "hostgssenc all all all gss\r\nhostssl all all all md5\r\nhostnossl all all all reject\r\n\
+         hostnossl replication all all reject\r\n"
+    );
+}
+
+#[test]
+fn of_several_clientcert_options_the_last_one_counts_and_fields_are_read_through_their_quotes() {
+    let held = server(
+        17,
+        &[
+            ("/d/postgresql.conf", ""),
+            (
+                "/d/pg_hba.conf",
+                "hostssl all a all md5 clientcert=verify-full clientcert=verify-ca\n\
+                 hostssl all b all md5 \"clientcert=verify-ca\" # b\n\
+                 hostssl all c all \"md5\n\
+                 hostssl all d all m\"d5\"\n",
+            ),
+        ],
+    );
+    let hba = |proof| {
+        let wish = Wish {
+            proof,
+            ..wish(Stage::Mtls)
+        };
+        let files = after(&held, &wish).unwrap();
+        let text = files[Path::new("/d/pg_hba.conf")].clone();
+        let (_, lines) = text.split_once("replication all all reject\n").unwrap();
+        lines.to_owned()
+    };
+    assert_eq!(
+        hba(ClientProof::Beside),
+        "hostssl all a all md5 clientcert=verify-full clientcert=verify-full\n\
+         hostssl all b all md5 clientcert=verify-full # b\n\
+         hostssl all c all \"md5\" clientcert=verify-full\n\
+         hostssl all d all m\"d5\" clientcert=verify-full\n"
+    );
+    assert_eq!(
+        hba(ClientProof::Alone),
+        "hostssl all a all cert\nhostssl all b all cert # b\nhostssl all c all cert\nhostssl all d all cert\n"
+    );
+}

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::apply::live::{Live, Moment, Plan, Trial};
 use crate::apply::{self, Policy, compare_beside};
-use crate::conf::settings::boolean;
 use crate::dial::QueryFailure;
 use crate::engine::complaint::Log;
 use crate::engine::{Error, Step, Teller};
+use crate::harden::is_same;
 use crate::server::{self, Watchdog};
 use crate::verify::Outcome;
 
@@ -310,8 +310,7 @@ async fn reload(survey: &mut Survey, proposal: &Proposal, tell: &Teller) -> Resu
     let in_force = settings(&mut survey.session, deadline).await.map_err(words)?;
     for (name, wanted) in &proposal.wanted {
         let (value, source) = in_force.get(name).cloned().unwrap_or_default();
-        let same = value == *wanted || boolean(&value).is_some_and(|is| Some(is) == boolean(wanted));
-        if !same {
+        if !is_same(name, &value, wanted) {
             return Err(format!(
                 "{name} is {value} after the reload, not {wanted} (it comes from: {source})"
             ));

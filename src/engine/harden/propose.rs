@@ -211,6 +211,16 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
     }
     for (path, old, new) in draft.changes() {
         let here = real(survey, path);
+        // One file under two names: what is written under the first is what stands under the second.
+        if let Some(written) = proposal.changes.iter().find(|change| change.path == here) {
+            if written.after.as_ref().is_some_and(|after| *after.content == new) {
+                continue;
+            }
+            return Err(prevented(&Prevented::Line {
+                place: path.display().to_string(),
+                why: "the file has two names here, and other lines would change under each of them",
+            }));
+        }
         let diff = format!(
             "--- {0}\n+++ {0}\n{1}",
             shown(here.as_os_str().as_encoded_bytes()),

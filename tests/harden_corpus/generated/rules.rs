@@ -10,7 +10,7 @@ pub struct Where {
     pub ident: String,
 }
 
-const DATABASES: [&str; 18] = [
+const DATABASES: [&str; 19] = [
     "all",
     "all",
     "all",
@@ -29,6 +29,7 @@ const DATABASES: [&str; 18] = [
     "@dbs",
     "\"all\"",
     "/^sho",
+    ",shop,,app,",
 ];
 const DATABASES_16: [&str; 4] = ["/^(shop|app)$", "\"/^my db$\"", "shop,/^po", "\"/^[a-z, ]+$\""];
 const ROLES: [&str; 24] = [
@@ -106,7 +107,7 @@ fn method(random: &mut Random, kind: &str, is_near: bool, major: u16) -> String 
         "ident map=admins",
         "\"md5\"",
     ];
-    const TCP: [&str; 18] = [
+    const TCP: [&str; 20] = [
         "scram-sha-256",
         "scram-sha-256",
         "scram-sha-256",
@@ -125,8 +126,10 @@ fn method(random: &mut Random, kind: &str, is_near: bool, major: u16) -> String 
         "ident map=admins",
         "\"md5\"",
         "\"scram-sha-256\"",
+        "m\"d5\"",
+        "md5,",
     ];
-    const CERTIFICATES: [&str; 8] = [
+    const CERTIFICATES: [&str; 10] = [
         "cert",
         "cert map=people",
         "cert clientcert=verify-full",
@@ -135,6 +138,8 @@ fn method(random: &mut Random, kind: &str, is_near: bool, major: u16) -> String 
         "trust clientcert=verify-full",
         "trust \"clientcert=verify-ca\"",
         "ident map=people clientcert=verify-ca",
+        "md5 clientcert=verify-full clientcert=verify-ca",
+        "sc\"ram-sha-256\" client\"cert\"=verify-ca",
     ];
     const CERTIFICATES_13: [&str; 3] = [
         "md5 clientcert=1",
