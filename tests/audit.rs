@@ -234,6 +234,23 @@ fn files_that_are_not_in_force_are_found() {
 }
 
 #[test]
+fn rules_that_are_elsewhere_are_read_there() {
+    let Some(postgres) = Postgres::any() else { return };
+    let access = scratch("access").join("hba.conf");
+    fs::write(&access, "local all all trust\nhost all app 10.0.0.0/8 password\n").unwrap();
+    // What initdb left in the data directory is nobody's rules.
+    let server = TestServer::builder(&postgres)
+        .hba("host all all 127.0.0.1/32 trust")
+        .argument("-c")
+        .argument(&format!("hba_file={}", access.display()))
+        .start();
+    let directory = server.data.display().to_string();
+    let report = audit(&server, &["--config-dir", &directory]).json();
+    finding(&report, "password-in-clear", &format!("{}:2", access.display()));
+    assert!(!ids(&report).contains("trust-loopback"), "{report:#}");
+}
+
+#[test]
 fn the_certificates_own_faults_are_found() {
     let Some(postgres) = Postgres::any() else { return };
     let ca = Ca::new("ca");

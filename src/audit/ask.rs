@@ -191,22 +191,16 @@ async fn sessions(facts: &mut Facts, questions: &mut Questions<'_>) {
 /// The files: from the disk where it is within reach, else over SQL.
 async fn files(facts: &mut Facts, questions: &mut Questions<'_>, disk: Option<(&dyn Reading, &Path)>) {
     let dialect = Dialect::of(facts.server.major);
-    let named = |facts: &Facts, setting: &str, file: &str| -> Option<PathBuf> {
-        facts
-            .setting(setting)
-            .map(PathBuf::from)
-            .or_else(|| disk.map(|(_, directory)| directory.join(file)))
-    };
     let disk_files = disk.map(|(files, _)| files);
 
-    let path = disk_or_named(disk, named(facts, "hba_file", "pg_hba.conf"), "pg_hba.conf");
+    let path = located(facts, disk, "hba_file", "pg_hba.conf");
     let rules = read(questions, disk_files, path, |path, files| {
         Rules::load(path, files, dialect)
     })
     .await;
     facts.hba = seen(facts, "the rules (pg_hba.conf)", rules);
 
-    let path = disk_or_named(disk, named(facts, "ident_file", "pg_ident.conf"), "pg_ident.conf");
+    let path = located(facts, disk, "ident_file", "pg_ident.conf");
     let maps = read(questions, disk_files, path, |path, files| {
         Maps::load(path, files, dialect)
     })
@@ -214,11 +208,7 @@ async fn files(facts: &mut Facts, questions: &mut Questions<'_>, disk: Option<(&
     facts.ident = seen(facts, "the name maps (pg_ident.conf)", maps);
 
     let data = facts.setting("data_directory").map(PathBuf::from);
-    let path = disk_or_named(
-        disk,
-        named(facts, "config_file", "postgresql.conf"),
-        "postgresql.conf",
-    );
+    let path = located(facts, disk, "config_file", "postgresql.conf");
     let settings = read(questions, disk_files, path, |path, files| {
         Settings::load(path, data.as_deref(), files)
     })
@@ -281,12 +271,24 @@ async fn files(facts: &mut Facts, questions: &mut Questions<'_>, disk: Option<(&
     key(facts, disk, below(facts, "ssl_key_file"));
 }
 
-/// In the given directory, if the file is there; else where the server says it is.
-fn disk_or_named(disk: Option<(&dyn Reading, &Path)>, named: Option<PathBuf>, file: &str) -> Option<PathBuf> {
-    disk.map(|(files, directory)| (files, directory.join(file)))
-        .filter(|(files, path)| files.owner(path).is_some())
-        .map(|(_, path)| path)
-        .or(named)
+/// Where the server says that a file is; what it has beside its `postgresql.conf` is in the given directory here. Where it
+/// does not say so, the file of that name there.
+fn located(
+    facts: &Facts,
+    disk: Option<(&dyn Reading, &Path)>,
+    named_by: &str,
+    file: &str,
+) -> Option<PathBuf> {
+    let setting = |name: &str| facts.setting(name).map(Path::new);
+    let Some(named) = setting(named_by) else {
+        return disk.map(|(_, directory)| directory.join(file));
+    };
+    let here = disk.and_then(|(files, directory)| {
+        let theirs = setting("config_file")?.parent()?;
+        let here = directory.join(named.strip_prefix(theirs).ok()?);
+        files.owner(&here).map(|_| here)
+    });
+    Some(here.unwrap_or_else(|| named.to_path_buf()))
 }
 
 fn seen<T>(facts: &mut Facts, what: &str, read: Result<T, Unreadable>) -> Option<T> {

@@ -10,7 +10,7 @@ use super::{Dialect, Edit};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lines {
     bytes: Vec<u8>,
-    lines: Vec<Line>,
+    all: Vec<Line>,
     dialect: Dialect,
 }
 
@@ -50,7 +50,7 @@ impl Lines {
         }
         Self {
             bytes,
-            lines,
+            all: lines,
             dialect,
         }
     }
@@ -64,17 +64,14 @@ impl Lines {
     /// The lines that have fields.
     #[must_use]
     pub fn lines(&self) -> &[Line] {
-        &self.lines
+        &self.all
     }
 
     /// The line with fields that begins at that number.
     #[must_use]
     pub fn line(&self, number: usize) -> Option<&Line> {
-        let at = self
-            .lines
-            .binary_search_by_key(&number, |line| line.number)
-            .ok()?;
-        self.lines.get(at)
+        let at = self.all.binary_search_by_key(&number, |line| line.number).ok()?;
+        self.all.get(at)
     }
 
     /// What a field says: its first word, without quotes and joined where a backslash parts it.
@@ -100,11 +97,9 @@ impl Lines {
     #[must_use]
     pub fn push(&self, line: &Line, field: &str) -> Option<Edit> {
         let last = line.fields.last()?;
-        let quotes = self.bytes[last.clone()]
-            .iter()
-            .filter(|byte| **byte == b'"')
-            .count();
-        let between: &[u8] = if quotes % 2 == 0 { b" " } else { b"\" " };
+        let text = self.bytes.get(last.clone())?;
+        let is_open = text.iter().fold(false, |open, byte| open ^ (*byte == b'"'));
+        let between: &[u8] = if is_open { b"\" " } else { b" " };
         Some(Edit {
             at: last.end..last.end,
             with: [between, field.as_bytes()].concat(),

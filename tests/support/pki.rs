@@ -253,7 +253,7 @@ impl Ca {
                 "req", "-new", "-config", "config", "-key", "leaf.key", "-out", "leaf.csr",
             ],
         )
-        .args(["-utf8", "-subj", &format!("/CN={cn}")])
+        .args(["-utf8", "-subj", &format!("/CN={}", cn.replace('/', "\\/"))])
         .run()
         .expect_ok("openssl req");
         openssl(

@@ -1,6 +1,7 @@
 //! Servers put together at random, as messy as PostgreSQL takes them. `PGTLS_TEST_SEED` and `PGTLS_TEST_CASES` ask for
 //! others, and for more; a failure names the seed that makes that one server alone.
 
+mod claims;
 mod rules;
 mod settings;
 mod trial;
@@ -25,7 +26,39 @@ pub struct Messy {
     turned_down: Vec<&'static str>,
     /// Whether what is served before is what clients verify from then on.
     keeps_certificate: bool,
+    /// The stages, in the order in which they are gone through.
+    stages: &'static [&'static str],
+    /// What is confirmed, and what is taken back while it waits: a stage each.
+    confirmed: Option<&'static str>,
+    reconsidered: Option<&'static str>,
+    /// Whether all of it is done once more after everything was taken back.
+    twice: bool,
 }
+
+/// The ways through the stages.
+const ORDERS: [&[&str]; 10] = [
+    &["on", "watch", "require", "mtls", "floor"],
+    &["on", "watch", "require", "mtls", "floor"],
+    &["on", "watch", "require", "mtls", "floor"],
+    &["on", "require", "floor", "mtls"],
+    &["on", "on", "require", "require"],
+    &["on", "mtls"],
+    &["require", "watch", "mtls"],
+    &["mtls", "require"],
+    &["floor", "require"],
+    &["on", "floor", "mtls", "floor"],
+];
+
+/// Who lives on these servers beside the corpus' own cast.
+const ODD: [&str; 7] = [
+    "create role bare login",
+    "create role \"Mixed Case\" login password 'secret'",
+    "create role \"a/b\" login password 'secret'",
+    "create role \"x'y\" login password 'secret' in role readers",
+    "create role \"k\u{e4}se\" login password 'secret'",
+    "create role \"\"\"quoted\"\"\" login password 'secret'",
+    "create database readers",
+];
 
 /// A number of somebody's choice.
 fn chosen(variable: &str, otherwise: u64) -> u64 {
@@ -60,7 +93,7 @@ impl Messy {
                 admin: None,
                 is_bare: random.below(4) == 0,
                 arguments: ["-c", "log_connections=on"].map(str::to_owned).to_vec(),
-                sql: vec!["create role bare login".to_owned()],
+                sql: ODD.map(str::to_owned).to_vec(),
                 setup: Vec::new(),
                 refused: None,
                 stages: Vec::new(),
@@ -70,6 +103,10 @@ impl Messy {
             people: people(random),
             turned_down: Vec::new(),
             keeps_certificate: false,
+            stages: random.pick(&ORDERS),
+            confirmed: random.pick(&[None, None, None, Some("on"), Some("require"), Some("mtls")]),
+            reconsidered: random.pick(&[None, None, None, Some("on"), Some("require"), Some("floor")]),
+            twice: random.below(6) == 0,
         };
         let hba = settings::write(&mut messy, random);
         rules::write(&mut messy, &hba, random, major);
@@ -92,7 +129,12 @@ impl Messy {
 
 /// Who comes to every server.
 fn people(random: &mut Random) -> Vec<Fact> {
-    const ROLES: [&str; 14] = [
+    const ROLES: [&str; 19] = [
+        "Mixed Case",
+        "a/b",
+        "x'y",
+        "k\u{e4}se",
+        "\"quoted\"",
         "app",
         "app",
         "app",
@@ -108,7 +150,9 @@ fn people(random: &mut Random) -> Vec<Fact> {
         "postgres",
         "batch",
     ];
-    const DATABASES: [&str; 7] = ["shop", "shop", "shop", "app", "my db", "postgres", "all"];
+    const DATABASES: [&str; 8] = [
+        "shop", "shop", "shop", "app", "my db", "postgres", "all", "readers",
+    ];
     let mut people = Vec::new();
     let mut add = |role: &str, database: &str, place, replication| {
         people.push(Fact {

@@ -29,10 +29,10 @@ const DATABASES: [&str; 19] = [
     "@dbs",
     "\"all\"",
     "/^sho",
-    ",shop,,app,",
+    ",shop,,app",
 ];
 const DATABASES_16: [&str; 4] = ["/^(shop|app)$", "\"/^my db$\"", "shop,/^po", "\"/^[a-z, ]+$\""];
-const ROLES: [&str; 24] = [
+const ROLES: [&str; 28] = [
     "all",
     "all",
     "all",
@@ -57,6 +57,10 @@ const ROLES: [&str; 24] = [
     "@\"more users\",report",
     "\"all\"",
     "bare",
+    "\"Mixed Case\",\"a/b\"",
+    "k\u{e4}se,\"x'y\"",
+    "Mixed",
+    "\"\"\"quoted\"\"\"",
 ];
 const ROLES_16: [&str; 4] = ["/^ap", "\"/^odd, .*$\"", "/^(alice|bob)$,app", "/^[^p]"];
 const ADDRESSES: [&str; 24] = [
@@ -323,6 +327,28 @@ pub fn put(messy: &mut Messy, random: &mut Random, path: &str, bytes: Vec<u8>) {
     }
 }
 
+/// What `@` names, beside the file in which it stands.
+fn lists(messy: &mut Messy, random: &mut Random, directory: &str) {
+    let mut list = |name: &str, texts: &[&str]| {
+        let text = random.pick(texts).as_bytes().to_vec();
+        put(messy, random, &format!("{directory}/{name}"), text);
+    };
+    list(
+        "dbs",
+        &["shop\napp", "shop app\n# none\n\"my db\"", "shop, app,postgres\n"],
+    );
+    list(
+        "users",
+        &[
+            "app\n@\"more users\"\n",
+            "app report\n",
+            "alice # she\nbob\n+readers\n",
+            "app,\nreport",
+        ],
+    );
+    list("more users", &["legacy\nancient\n"]);
+}
+
 pub fn write(messy: &mut Messy, place: &Where, random: &mut Random, major: u16) {
     let own = |name: &str| format!("{}/{name}", place.directory);
     // The administrator's own way in, above everything that could hide it.
@@ -336,12 +362,12 @@ pub fn write(messy: &mut Messy, place: &Where, random: &mut Random, major: u16) 
             ])
             .to_owned(),
     ];
-    if messy
+    let is_remote = messy
         .case
         .admin
         .as_deref()
-        .is_some_and(|admin| admin.contains("hostaddr"))
-    {
+        .is_some_and(|admin| admin.contains("hostaddr"));
+    if is_remote {
         all.push("host all dba 127.0.0.1/32 scram-sha-256".to_owned());
     }
     all.extend(lines(random, major, 8));
@@ -354,7 +380,7 @@ pub fn write(messy: &mut Messy, place: &Where, random: &mut Random, major: u16) 
             _ => "include_if_exists none.hba".to_owned(),
         };
         // Behind a line that is left open it would be no line.
-        all.insert(at.max(usize::from(messy.case.admin.is_some()) + 1), include);
+        all.insert(at.max(usize::from(is_remote) + 1), include);
         let text = lines(random, major, 4);
         let text = bytes(random, &text);
         put(messy, random, &own("extra.hba"), text);
@@ -362,6 +388,17 @@ pub fn write(messy: &mut Messy, place: &Where, random: &mut Random, major: u16) 
             let text = lines(random, major, 2);
             let text = bytes(random, &text);
             put(messy, random, &own(&format!("hba.d/{name}")), text);
+        }
+        lists(messy, random, &own("hba.d"));
+        if random.below(3) == 0 {
+            // The same lines under a second name.
+            let second = File {
+                path: own("hba.d/30-again.conf"),
+                content: Content::Link("10-a.conf".to_owned()),
+                mode: None,
+                of_root: false,
+            };
+            messy.case.files.push(second);
         }
         messy
             .case
@@ -398,16 +435,11 @@ pub fn write(messy: &mut Messy, place: &Where, random: &mut Random, major: u16) 
     }
     let text = bytes(random, &all);
     put(messy, random, &place.path, text);
-    let list = random.pick(&["shop\napp", "shop app\n# none\n\"my db\"", "shop, app,postgres\n"]);
-    put(messy, random, &own("dbs"), list.as_bytes().to_vec());
-    let list = random.pick(&[
-        "app\n@\"more users\"\n",
-        "app report\n",
-        "alice # she\nbob\n+readers\n",
-        "app,\nreport",
-    ]);
-    put(messy, random, &own("users"), list.as_bytes().to_vec());
-    put(messy, random, &own("more users"), b"legacy\nancient\n".to_vec());
+    lists(messy, random, &place.directory);
+    maps(messy, place, random);
+}
+
+fn maps(messy: &mut Messy, place: &Where, random: &mut Random) {
     let maps: Vec<String> = [
         "# MAPNAME       SYSTEM-USERNAME         PG-USERNAME",
         "admins\t\tpostgres\tdba",
@@ -424,5 +456,8 @@ pub fn write(messy: &mut Messy, place: &Where, random: &mut Random, major: u16) 
         .filter(|_| random.below(5) > 0)
         .collect::<Vec<_>>();
     let text = bytes(random, &kept);
-    put(messy, random, &place.ident, text);
+    // The server does without.
+    if !place.ident.contains("access") || random.below(3) > 0 {
+        put(messy, random, &place.ident, text);
+    }
 }

@@ -96,14 +96,6 @@ fn pem(path: &str, which: &str, mode: u32) -> File {
 
 /// What the server says of TLS: settings, and the words of a refusal that is right.
 fn tls(messy: &mut Messy, random: &mut Random) -> Vec<(&'static str, String)> {
-    let word = |random: &mut Random, is_on: bool| {
-        let words: &[&str] = if is_on {
-            &["on", "true", "yes", "1", "'ON'"]
-        } else {
-            &["off", "false", "no", "0", "'of'"]
-        };
-        random.pick(words).to_owned()
-    };
     let mut all = Vec::new();
     let kind = random.below(10);
     match kind {
@@ -163,12 +155,44 @@ fn tls(messy: &mut Messy, random: &mut Random) -> Vec<(&'static str, String)> {
     } else if matches!(kind, 7 | 8) {
         messy.turned_down.push("sslrootcert=FILE");
     }
+    if messy.case.admin.is_none() && random.below(5) == 0 {
+        let mode = random.pick(&["prefer", "require", "disable", "allow"]);
+        let serves_tls = matches!(kind, 5..=8);
+        // Without TLS nobody could look at it that way.
+        let mode = if mode == "require" && !serves_tls {
+            "prefer"
+        } else {
+            mode
+        };
+        messy.case.admin = Some(format!(
+            "host=localhost hostaddr=127.0.0.1 port={{port}} user=dba dbname=postgres sslmode={mode}"
+        ));
+        if mode == "disable" {
+            messy.turned_down.push("your own way in would be closed");
+        }
+    }
+    beside(messy, random, kind, &mut all);
+    all
+}
+
+/// A word for yes or no.
+fn word(random: &mut Random, is_on: bool) -> String {
+    let words: &[&str] = if is_on {
+        &["on", "true", "yes", "1", "'ON'"]
+    } else {
+        &["off", "false", "no", "0", "'of'"]
+    };
+    random.pick(words).to_owned()
+}
+
+/// What stands beside the switch and the pair.
+fn beside(messy: &mut Messy, random: &mut Random, kind: usize, all: &mut Vec<(&'static str, String)>) {
     match random.below(6) {
         0 => {
             messy.case.files.push(pem("{data}/clients.crt", "own.ca", 0o644));
             all.push(("ssl_ca_file", "'clients.crt'".to_owned()));
         }
-        1 if matches!(kind, 0..=4 | 9) => {
+        1 if matches!(kind, 0..=4 | 9) && random.below(3) == 0 => {
             all.push(("ssl_ca_file", "'/etc/ssl/certs/never-was.crt'".to_owned()));
             messy.turned_down.push("never-was.crt");
         }
@@ -189,7 +213,22 @@ fn tls(messy: &mut Messy, random: &mut Random) -> Vec<(&'static str, String)> {
     if random.below(6) == 0 {
         all.push(("ssl_prefer_server_ciphers", word(random, false)));
     }
-    all
+    if random.below(8) == 0 {
+        let highest = random.pick(&["'TLSv1.2'", "'tlsv1.3'", "''", "TLSv1.3"]);
+        let is_below = highest == "'TLSv1.2'" && all.iter().any(|(_, value)| value == "'TLSv1.3'");
+        if !is_below {
+            all.push(("ssl_max_protocol_version", highest.to_owned()));
+        }
+    }
+    if random.below(25) == 0 {
+        // It is the server's, whoever starts it.
+        messy
+            .case
+            .arguments
+            .extend(["-c".to_owned(), "ssl=off".to_owned()]);
+        messy.turned_down.push("-c ssl=off");
+        messy.keeps_certificate = false;
+    }
 }
 
 /// Where the lines of a setting may go.
