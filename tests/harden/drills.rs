@@ -56,7 +56,7 @@ fn what_cannot_hold_is_never_in_force() {
 
     // The reload that fails in silence: SQL says that all is well.
     append(&conf, "ssl_crl_file = 'missing.crl'\n");
-    fails(&live, "on", &[], 1, "TLS");
+    fails(&live, "on", &[], 1, "ssl_crl_file = 'missing.crl'");
     fs::write(&conf, &conf_was).unwrap();
 
     // Certificates that clients would refuse.

@@ -245,18 +245,15 @@ fn loads(survey: &Survey, draft: &Draft<'_>) -> Result<(), Error> {
         return Ok(());
     };
     let settings = draft.settings().map_err(|why| prevented(&why))?;
-    let place = settings.effective(name).map_or_else(
-        || "the server's settings".to_owned(),
-        |setting| match &setting.place {
-            Some(place) => place.to_string(),
-            None => "the command line".to_owned(),
-        },
-    );
+    let found = settings.effective(name);
+    let place = found.and_then(|setting| setting.place.as_ref());
+    let file = found.map(|setting| String::from_utf8_lossy(&setting.value));
     Err(Error::NotInForce {
         what: format!(
-            "{place} names a file that the server cannot read, {name} = '{}': {why}; with it the server loads no TLS, and would not \
+            "{} names a file that the server cannot read, {name} = '{}': {why}; with it the server loads no TLS, and would not \
              start again with TLS on",
-            crate::pki::printable(survey.setting(name).unwrap_or_default())
+            place.map_or_else(|| "the command line".to_owned(), ToString::to_string),
+            crate::pki::printable(&file.unwrap_or_default())
         ),
         remedy: format!("put that file there, or take {name} out; nothing was written"),
     })

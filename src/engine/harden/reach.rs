@@ -117,12 +117,23 @@ async fn named(survey: &mut Survey, setting: &str) -> Option<Vec<u8>> {
 /// Which of the files that TLS needs beside the pair the server itself cannot read. With one of them missing a reload loads
 /// no TLS at all, or the next start fails (<https://www.postgresql.org/docs/current/ssl-tcp.html#SSL-SERVER-FILES>).
 async fn unreadable(survey: &mut Survey) -> Vec<(&'static str, String)> {
+    let server = &survey.server;
+    // By the files, which the next reload puts in force.
+    let Ok(mut settings) = Settings::load(&server.conf, Some(&server.data), &*server.files) else {
+        return Vec::new();
+    };
+    for (name, value) in &server.command_line {
+        settings.push_command_line(name, value);
+    }
+    let named: Vec<_> = ["ssl_ca_file", "ssl_crl_file", "ssl_dh_params_file"]
+        .into_iter()
+        .filter_map(|name| {
+            let file = &settings.effective(name)?.value;
+            (!file.is_empty()).then(|| (name, server.data.join(String::from_utf8_lossy(file).as_ref())))
+        })
+        .collect();
     let mut all = Vec::new();
-    for setting in ["ssl_ca_file", "ssl_crl_file", "ssl_dh_params_file"] {
-        let Some(file) = survey.setting(setting).filter(|file| !file.is_empty()) else {
-            continue;
-        };
-        let path = survey.server.data.join(file);
+    for (setting, path) in named {
         let limit = survey.limit();
         if let Err(why) = OverSql::new(&mut survey.session, &limit).from(&path, 0).await {
             all.push((setting, why.to_string()));
