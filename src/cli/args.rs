@@ -193,6 +193,9 @@ pub struct SetupArgs {
     /// The root that it leads to.
     #[arg(long, value_name = "FILE")]
     pub root: Option<PathBuf>,
+    /// The CA of your clients' certificates, whose key is elsewhere: none is issued here (with --run none, or harden).
+    #[arg(long, value_name = "FILE")]
+    pub client_ca: Option<PathBuf>,
     /// A file with the login's password (mode 0600); without it one is made.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
@@ -351,6 +354,12 @@ pub struct HardenArgs {
     /// Go on though sessions that were seen would be turned away.
     #[arg(long)]
     pub accept_lockout: bool,
+    /// A client's certificate of --client-ca, which the proof shows.
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub client_cert: Option<PathBuf>,
+    /// Its key.
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub client_key: Option<PathBuf>,
     /// How long to watch, seconds.
     #[arg(long = "for", value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u32).range(0..=604_800))]
     pub watch_for: u32,

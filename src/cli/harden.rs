@@ -162,6 +162,7 @@ fn hardening(
         request: super::request::request_for_live(global, &args.setup, prompt)?,
         config_dir: args.config_dir.clone(),
         stage,
+        client: args.client_cert.clone().zip(args.client_key.clone()),
         confirm_within: args.confirm_within.map(u64::from),
     })
 }

@@ -84,6 +84,7 @@ pub(super) fn answers(args: &SetupArgs) -> Result<Answers, Error> {
         server_cert: args.server_cert,
         server_key: args.server_key,
         root: args.root,
+        client_ca: args.client_ca,
         password_file: args.password_file,
     };
     if problems.is_empty() {

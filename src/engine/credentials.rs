@@ -77,7 +77,7 @@ pub(super) fn gather_for(
     };
     // With a server certificate that was given, a CA of ours is needed for clients only.
     let authority = match given {
-        Some(_) if setup.mode == Mode::OneWay => None,
+        Some(_) if setup.mode == Mode::OneWay || setup.client_ca.is_some() => None,
         _ => Some(gathering.authority()?),
     };
     let (authority, succession) = match authority {
@@ -96,8 +96,9 @@ pub(super) fn gather_for(
         (None, Some(authority)) => (gathering.server(authority)?, succession.roots(authority)),
         (None, None) => unreachable!("without a given certificate there is always a CA"),
     };
-    let client_roots = match (&authority, setup.mode) {
-        (Some(authority), Mode::Mtls) => succession.roots(authority),
+    let client_roots = match (&authority, &setup.client_ca, setup.mode) {
+        (_, Some(path), Mode::Mtls) => client_ca(path, now)?,
+        (Some(authority), None, Mode::Mtls) => succession.roots(authority),
         _ => Vec::new(),
     };
     let is_the_persons = matches!(setup.certificates, CertificateSource::Ca { .. });
@@ -114,6 +115,44 @@ pub(super) fn gather_for(
         },
         issuer: authority,
     })
+}
+
+/// The CA of the clients, whose key is elsewhere: what PostgreSQL will judge them by, so it has to lead to a root
+/// (<https://www.postgresql.org/docs/current/ssl-tcp.html#SSL-CLIENT-CERTIFICATES>).
+fn client_ca(path: &Path, now: OffsetDateTime) -> Result<Vec<Certificate>, Error> {
+    const WHAT: &str = "the CA of the clients (--client-ca)";
+    let wrong = |why: String, remedy: &str| Error::File {
+        what: WHAT,
+        path: path.to_path_buf(),
+        why,
+        remedy: remedy.to_owned(),
+    };
+    let bytes = files::must_read(WHAT, path)?;
+    let all = Certificate::from_pem(&bytes)
+        .map_err(|error| wrong(error.to_string(), "give the CA's certificate in PEM"))?;
+    if let Some(other) = all.iter().find(|one| !one.is_ca()) {
+        return Err(wrong(
+            format!("{} is no CA", crate::pki::printable(other.subject())),
+            "give the certificate of the CA, not one that it issued",
+        ));
+    }
+    if let Some(ended) = all.iter().find(|one| one.not_after() < now) {
+        return Err(wrong(
+            format!(
+                "{} ended on {}: every client of it would be refused",
+                crate::pki::printable(ended.subject()),
+                ended.not_after().date()
+            ),
+            "give the one that the CA issues by now",
+        ));
+    }
+    if !all.iter().any(|one| one.is_signed_by(one)) {
+        return Err(wrong(
+            "there is no root in it, and PostgreSQL trusts nothing less".to_owned(),
+            "add the root's certificate to the file, after the intermediate",
+        ));
+    }
+    Ok(all)
 }
 
 struct Gathering<'a> {

@@ -15,7 +15,7 @@ use crate::setup::{Mode, Run, SERVICES, Setup};
 pub struct Kit {
     /// The directory's name: a safe file name made from the CN or the role.
     pub name: String,
-    /// The CN of its certificate; `None` in one-way mode.
+    /// The CN of its certificate; `None` where none is issued here.
     pub cn: Option<String>,
     /// The role it logs in as.
     pub role: String,
@@ -26,16 +26,17 @@ pub struct Kit {
 }
 
 impl Kit {
-    /// Every kit of a setup, in a stable order: one a client certificate, or in one-way mode one a role.
+    /// Every kit of a setup, in a stable order: one a client certificate, or where none is issued here one a role.
     #[must_use]
     pub fn all(setup: &Setup) -> Vec<Self> {
         let logins: Vec<(Option<&str>, &str)> = match setup.mode {
-            Mode::Mtls => setup
+            // Certificates of somebody else's CA are handed out by them.
+            Mode::Mtls if setup.client_ca.is_none() => setup
                 .clients
                 .iter()
                 .map(|c| (Some(c.cn.as_str()), c.role.as_str()))
                 .collect(),
-            Mode::OneWay => setup
+            Mode::Mtls | Mode::OneWay => setup
                 .access
                 .iter()
                 .map(|access| (None, access.role.as_str()))

@@ -47,6 +47,8 @@ pub struct Answers {
     pub server_key: Option<PathBuf>,
     /// `--root`.
     pub root: Option<PathBuf>,
+    /// `--client-ca`.
+    pub client_ca: Option<PathBuf>,
     /// `--password-file`.
     pub password_file: Option<PathBuf>,
 }
@@ -145,6 +147,7 @@ impl Answers {
             server_cert: over.server_cert.or(self.server_cert),
             server_key: over.server_key.or(self.server_key),
             root: over.root.or(self.root),
+            client_ca: over.client_ca.or(self.client_ca),
             password_file: over.password_file.or(self.password_file),
         }
     }
@@ -160,6 +163,7 @@ impl Answers {
             &mut self.server_cert,
             &mut self.server_key,
             &mut self.root,
+            &mut self.client_ca,
             &mut self.password_file,
         ]
         .into_iter()

@@ -168,6 +168,8 @@ pub struct Setup {
     pub ca_days: u32,
     /// Where the certificates come from.
     pub certificates: CertificateSource,
+    /// The CA of the clients' certificates, whose key is elsewhere: then none is issued here. PEM.
+    pub client_ca: Option<PathBuf>,
     /// Major version of PostgreSQL to use, where the person asked for one.
     pub pg_version: Option<u16>,
     /// Directory with PostgreSQL's server binaries, where the person named one.

@@ -89,6 +89,7 @@ pub(super) const DAYS: Field = Field::new("--days", "days");
 pub(super) const CA_DAYS: Field = Field::new("--ca-days", "ca-days");
 pub(super) const CA_CERT: Field = Field::new("--ca-cert", "ca-cert");
 pub(super) const CA_KEY: Field = Field::new("--ca-key", "ca-key");
+pub(super) const CLIENT_CA: Field = Field::new("--client-ca", "client-ca");
 pub(super) const SERVER_CERT: Field = Field::new("--server-cert", "server-cert");
 pub(super) const SERVER_KEY: Field = Field::new("--server-key", "server-key");
 pub(super) const ROOT: Field = Field::new("--root", "root");

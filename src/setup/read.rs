@@ -8,7 +8,7 @@ use super::answers::{AccessAnswer, Answers, ClientAnswer};
 use super::problem::{Problem, quote};
 use crate::pki::printable;
 
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 23] = [
     "mode",
     "auth",
     "run",
@@ -30,6 +30,7 @@ const KEYS: [&str; 22] = [
     "server-cert",
     "server-key",
     "root",
+    "client-ca",
     "password-file",
 ];
 const ACCESS_KEYS: [&str; 4] = ["role", "databases", "addresses", "method"];
@@ -127,6 +128,7 @@ impl Reader<'_> {
             server_cert: self.path("server-cert"),
             server_key: self.path("server-key"),
             root: self.path("root"),
+            client_ca: self.path("client-ca"),
             password_file: self.path("password-file"),
         };
         if !answers.access.is_empty() {

@@ -446,3 +446,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_ca_of_the_clients_held_elsewhere_goes_with_the_persons_own_server() {
+    let text = "mode = 'mtls'\nrun = 'none'\nclient-ca = '/etc/company.crt'";
+    let own = setup(text);
+    assert_eq!(own.client_ca.as_deref(), Some(Path::new("/etc/company.crt")));
+    assert_eq!(setup(&own.to_toml()), own);
+    assert!(refused("mode = 'mtls'\nclient-ca = 'company.crt'").contains("--run none"));
+    assert!(refused("mode = 'one-way'\nrun = 'none'\nclient-ca = 'company.crt'").contains("--mode mtls"));
+}

@@ -6,8 +6,8 @@ use super::answers::Answers;
 use super::image::Image;
 use super::model::{Algorithm, Auth, CertificateSource, Mode, Run, SERVICE, Setup};
 use super::problem::{
-    ALGORITHM, AUTH, CA_CERT, CA_DAYS, CA_KEY, DAYS, Field, HOST, IMAGE, MODE, PASSWORD_FILE, PG_BIN,
-    PG_VERSION, PORT, Problem, ROOT, RUN, SERVER_CERT, SERVER_KEY, quote,
+    ALGORITHM, AUTH, CA_CERT, CA_DAYS, CA_KEY, CLIENT_CA, DAYS, Field, HOST, IMAGE, MODE, PASSWORD_FILE,
+    PG_BIN, PG_VERSION, PORT, Problem, ROOT, RUN, SERVER_CERT, SERVER_KEY, quote,
 };
 use super::{access, write};
 use crate::pki::{HostName, HostNameError};
@@ -40,6 +40,7 @@ impl Setup {
         let image = check.image(answers, run, pg_version);
         let algorithm = check.algorithm(answers);
         let certificates = check.certificates(answers);
+        let client_ca = check.client_ca(answers, mode, run);
         let (days, ca_days) = check.lifetimes(answers, mode, certificates.as_ref());
         let (access, clients) = access::read(answers, mode, auth, pg_version, &mut check.problems);
         let password_file = check.path(PASSWORD_FILE, answers.password_file.as_ref());
@@ -73,6 +74,7 @@ impl Setup {
                 days,
                 ca_days,
                 certificates,
+                client_ca,
                 pg_version,
                 pg_bin,
                 image,
@@ -325,6 +327,26 @@ impl Check {
             (_, [(_, Some(certificate)), (_, Some(key))]) => CertificateSource::Ca { certificate, key },
             _ => CertificateSource::Own,
         })
+    }
+
+    /// A CA whose key is elsewhere issues to the clients of a server of the person's own: none is made here to prove anything by.
+    fn client_ca(&mut self, answers: &Answers, mode: Option<Mode>, run: Option<Run>) -> Option<PathBuf> {
+        let path = self.path(CLIENT_CA, answers.client_ca.as_ref())?;
+        if mode == Some(Mode::OneWay) {
+            self.add(CLIENT_CA.problem(
+                None,
+                "nobody shows a client certificate in one-way mode",
+                "leave it out, or ask for client certificates with --mode mtls",
+            ));
+        } else if run.is_some_and(|run| run != Run::None) {
+            self.add(CLIENT_CA.problem(
+                None,
+                "no certificate of that CA can be made here, and without one a server of ours could not be proven",
+                "put it on a server of your own: `pgtls harden CONNINFO --stage mtls --client-ca FILE`, or the files alone with \
+                 --run none",
+            ));
+        }
+        Some(path)
     }
 
     /// Files that go together: all or none.

@@ -54,6 +54,9 @@ pub(super) fn to_toml(setup: &Setup) -> String {
             key(&mut out, "root", file(root));
         }
     }
+    if let Some(path) = &setup.client_ca {
+        key(&mut out, "client-ca", file(path));
+    }
     for access in &setup.access {
         out.push_str("\n[[access]]\n");
         key(&mut out, "role", text(&access.role));

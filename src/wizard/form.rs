@@ -363,6 +363,7 @@ impl Form {
             server_cert: must(Field::ServerCert),
             server_key: must(Field::ServerKey),
             root: must(Field::Root),
+            client_ca: None,
             password_file: file(Field::PasswordFile),
         }
     }

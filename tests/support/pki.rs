@@ -150,7 +150,12 @@ impl Ca {
 
     /// A client certificate with that CN, valid from yesterday for 30 days.
     pub fn client(&self, cn: &str) -> Leaf {
-        self.issue(cn, &format!("{END_ENTITY}extendedKeyUsage=clientAuth"), -1, 30)
+        self.client_between(cn, -1, 30)
+    }
+
+    /// A client certificate valid between two moments, in days from now.
+    pub fn client_between(&self, cn: &str, from: i64, to: i64) -> Leaf {
+        self.issue(cn, &format!("{END_ENTITY}extendedKeyUsage=clientAuth"), from, to)
     }
 
     /// A CA below this one.

@@ -11,6 +11,7 @@ use crate::harden::is_same;
 use crate::server::{self, Watchdog};
 use crate::verify::Outcome;
 
+use super::clients;
 use super::over_sql::{self, Login, Side};
 use super::proof::proof;
 use super::survey::settings;
@@ -27,6 +28,7 @@ pub async fn attempt(
     tell: &Teller,
 ) -> Result<Tried, Error> {
     let dir = &proposal.project.dir;
+    clients::can_be_proven(proposal)?;
     if !proposal.is_empty()
         && let Some(line) = views(survey).await?.first()
     {

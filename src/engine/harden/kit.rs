@@ -143,6 +143,9 @@ fn complete(answers: &mut Answers, hardening: &Hardening, survey: &Survey, port:
         answers.database.get_or_insert_with(|| own_database.clone());
     }
     if hardening.stage != Stage::Mtls {
+        if answers.mode.as_deref() != Some("mtls") {
+            answers.client_ca = None;
+        }
         answers.mode.get_or_insert_with(|| "one-way".to_owned());
         return;
     }
@@ -153,8 +156,10 @@ fn complete(answers: &mut Answers, hardening: &Hardening, survey: &Survey, port:
     if answers.auth.is_none() {
         answers.auth = Some("scram+cert".to_owned());
     }
+    // Theirs are handed out elsewhere.
+    let are_issued = answers.client_ca.is_none();
     // Everybody who may log in needs a certificate from now on.
-    if answers.clients.is_empty() {
+    if are_issued && answers.clients.is_empty() {
         answers.clients = roles(survey)
             .into_iter()
             .map(|role| ClientAnswer {
@@ -164,7 +169,8 @@ fn complete(answers: &mut Answers, hardening: &Hardening, survey: &Survey, port:
             .filter(can_be)
             .collect();
     }
-    if own.address.is_some()
+    if are_issued
+        && own.address.is_some()
         && !answers
             .clients
             .iter()
@@ -296,7 +302,7 @@ pub fn proof_conninfo(
 pub fn show_certificate(conninfo: &mut Conninfo, project: &Project, role: &str) {
     if conninfo.get(Keyword::Sslcert).is_none()
         && project.setup.mode == Mode::Mtls
-        && let Some(kit) = project.kit_of(role)
+        && let Some(kit) = project.kit_of(role).filter(|kit| kit.cn.is_some())
     {
         conninfo
             .set(Keyword::Sslcert, project.file(kit, "client.crt"))

@@ -58,7 +58,11 @@ pub fn needed(survey: &Survey, project: &Project) -> Result<Option<Lists>, Error
     };
     let gathered = &project.gathered;
     let mut ours: Vec<&Certificate> = gathered.credentials.client_roots.iter().collect();
-    let issuer = gathered.issuer.as_ref();
+    // The project's own issues to no client where theirs is somebody else's.
+    let issuer = gathered
+        .issuer
+        .as_ref()
+        .filter(|_| project.setup.client_ca.is_none());
     if let Some(issuer) = issuer.map(crate::pki::Authority::certificate)
         && !ours.contains(&issuer)
     {

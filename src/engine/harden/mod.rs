@@ -8,6 +8,7 @@ mod attempt;
 mod books;
 mod bundle;
 mod certificates;
+mod clients;
 mod keeper;
 mod kit;
 mod lists;
@@ -52,6 +53,8 @@ pub struct Hardening {
     pub config_dir: Option<PathBuf>,
     /// Which stage.
     pub stage: Stage,
+    /// A client's certificate and its key, which the proof shows, where the clients' CA is somebody else's.
+    pub client: Option<(PathBuf, PathBuf)>,
     /// Seconds to confirm it in; `None`: it is confirmed already.
     pub confirm_within: Option<u64>,
 }

@@ -69,8 +69,11 @@ pub(super) async fn proof(
     let is_mtls = proposal.stage == Stage::Mtls;
     let mut admin = hardening.conninfo.clone();
     as_psql(&mut admin, &hardening.env);
-    let conninfo =
+    let mut conninfo =
         proof_conninfo(&proposal.project, &admin, survey, proposal.own_root, is_mtls).map_err(words)?;
+    if let Some(client) = &proposal.client {
+        client.show(&mut conninfo);
+    }
     let mut means = hardening.means.clone();
     means.expect = Some(if is_mtls { Mode::Mtls } else { Mode::OneWay });
     let dialled = target(conninfo, &hardening.env, &means).await.map_err(words)?;
@@ -110,7 +113,9 @@ pub(super) async fn proof(
             .filter(|file| !file.is_empty())
             .map(|file| format!("; {file} (ssl_crl_file) must hold a list of the project's CA too"));
         let explain = |why: String| why + list.as_deref().unwrap_or_default();
-        certificate_wanted(&dialled).await.map_err(explain)?;
+        certificate_wanted(&dialled, proposal.client.is_some())
+            .await
+            .map_err(explain)?;
         // The admin may have none of the project's: then somebody else's stands for all of that CA.
         if dialled.identity.is_none()
             && let Some(kit) = proposal.project.kits.iter().find(|kit| kit.cn.is_some())
@@ -120,7 +125,7 @@ pub(super) async fn proof(
             conninfo.set(Keyword::User, kit.role.clone());
             show_certificate(&mut conninfo, &proposal.project, &kit.role);
             let other = target(conninfo, &hardening.env, &means).await.map_err(words)?;
-            certificate_wanted(&other).await.map_err(explain)?;
+            certificate_wanted(&other, false).await.map_err(explain)?;
         }
         if survey.own.address.is_some() {
             show_certificate(&mut admin, &proposal.project, &survey.own.user);
@@ -156,20 +161,31 @@ async fn only_tls13(target: &Target) -> Result<(), String> {
     }
 }
 
-/// With the kit's certificate the server goes on, without it the login is turned away. Where neither goes on, nobody of
-/// that role comes in from here, and that alone shows nothing.
-async fn certificate_wanted(target: &Target) -> Result<(), String> {
+/// With the certificate the server goes on, without it the login is turned away. Where neither goes on, nobody of that role
+/// comes in from here, and that alone shows nothing; of one that was named for it (`is_named`) it is a failure.
+async fn certificate_wanted(target: &Target, is_named: bool) -> Result<(), String> {
     let plain = TlsSettings::new(Arc::new(NothingVerified)).with_sni_for(&target.host);
     let Some(identity) = &target.identity else {
         return Ok(());
     };
     match first_answer(target, &plain.clone().with_identity(identity.clone())).await? {
         Ok(FirstAnswer::AuthenticationRequest(_) | FirstAnswer::Admitted) => {}
+        Ok(FirstAnswer::Refused(message)) if is_named => {
+            return Err(format!(
+                "the server refuses the client certificate that was named, as {}: {message}",
+                crate::pki::printable(&target.user)
+            ));
+        }
         Ok(FirstAnswer::Refused(_)) => return Ok(()),
         // Such as a revocation list that knows nothing of the new CA.
         Err(error) => {
+            let whose = if is_named {
+                "that was named"
+            } else {
+                "of the project"
+            };
             return Err(format!(
-                "the server turns a client certificate of the project away: {error}"
+                "the server turns a client certificate {whose} away: {error}"
             ));
         }
     }

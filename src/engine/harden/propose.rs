@@ -17,6 +17,7 @@ use crate::harden::{
 use crate::pki::Certificate;
 
 use super::certificates::{NewFile, certificates};
+use super::clients::{self, Shown};
 use super::kit::{self, Project};
 use super::{FileDiff, Hardening, Survey, watch};
 
@@ -33,6 +34,8 @@ pub struct Proposal {
     /// A certificate that clients may well be verifying, and that another would take the place of: why not to.
     pub replaces: Option<String>,
     pub(super) project: Project,
+    /// A client's certificate that somebody else issued, and that the proof shows.
+    pub(super) client: Option<Shown>,
     pub(super) changes: Vec<LiveChange>,
     /// Text files and certificates by the server's own names, to see that it reads them.
     pub(super) read_back: Vec<(PathBuf, Zeroizing<Vec<u8>>)>,
@@ -176,11 +179,17 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
     };
     let impact = impact(&draft, &wish, &survey.world, &watched).map_err(|why| prevented(&why))?;
     own_way_in(hardening, survey, &draft, &project)?;
+    let mut notes = [&project.gathered.notes[..], &certificates.notes].concat();
+    let client = match hardening.stage {
+        Stage::Mtls => clients::shown(hardening, survey, &project, &mut notes)?,
+        _ => None,
+    };
     let mut proposal = Proposal {
         stage: hardening.stage,
         files: Vec::new(),
         impact,
-        notes: [&project.gathered.notes[..], &certificates.notes].concat(),
+        notes,
+        client,
         replaces: certificates.replaces,
         wanted: draft.wanted().to_vec(),
         settings,

@@ -422,6 +422,7 @@ fn hardening(wish: &Wish, conninfo: Conninfo) -> Result<Hardening, Error> {
         },
         config_dir: wish.config_dir.clone(),
         stage: Stage::On,
+        client: None,
         confirm_within: None,
     })
 }
