@@ -167,16 +167,7 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
     };
     let draft = plan(&survey.server, &wish).map_err(|why| prevented(&why))?;
     loads(survey, &draft)?;
-    let settings = if wish.over_sql {
-        let altered = draft.altered().map_err(|why| prevented(&why))?;
-        altered.map(|all| {
-            all.into_iter()
-                .filter(|one| !is_so_by_default(survey, one))
-                .collect()
-        })
-    } else {
-        None
-    };
+    let settings = altered(survey, &wish, &draft)?;
     let impact = impact(&draft, &wish, &survey.world, &watched).map_err(|why| prevented(&why))?;
     own_way_in(hardening, survey, &draft, &project)?;
     let mut notes = [&project.gathered.notes[..], &certificates.notes].concat();
@@ -266,6 +257,20 @@ fn loads(survey: &Survey, draft: &Draft<'_>) -> Result<(), Error> {
         ),
         remedy: format!("put that file there, or take {name} out; nothing was written"),
     })
+}
+
+/// What goes over SQL, where the wish is that it does and no file has to change.
+fn altered(survey: &Survey, wish: &Wish, draft: &Draft<'_>) -> Result<Option<Vec<Altered>>, Error> {
+    if !wish.over_sql {
+        return Ok(None);
+    }
+    let altered = draft.altered().map_err(|why| prevented(&why))?;
+    let needed = |all: Vec<Altered>| {
+        all.into_iter()
+            .filter(|one| !is_so_by_default(survey, one))
+            .collect()
+    };
+    Ok(altered.map(needed))
 }
 
 /// Whether no file names it, and the server's own default is just that.
