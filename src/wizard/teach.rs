@@ -19,6 +19,8 @@ pub struct SslMode {
     pub impostor: bool,
     /// Whether such a one is noticed also with a certificate of the same CA.
     pub impostor_with_certificate: bool,
+    /// What it adds to the mode before it, in a few words.
+    pub adds: String,
     /// In a sentence or two.
     pub text: String,
 }

@@ -21,7 +21,7 @@ fn a_recording_replays_to_the_same_screens() {
     let shown: Vec<_> = shown.into_iter().map(|(_, screen)| screen).collect();
     let last = shown.last().unwrap();
     for words in [
-        "Without TLS, whoever is on the wire reads along.",
+        "disable: no TLS. Whoever is on the wire reads along.",
         "4217",
         "SCRAM keeps the password itself",
         "1 of 8",

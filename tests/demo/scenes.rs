@@ -227,7 +227,7 @@ fn the_keeper_leaves_alone_what_is_not_a_lesson() {
 #[test]
 fn the_notes_can_be_printed() {
     let notes = pgtls(["demo", "--notes"]).run().expect_status(0).stdout;
-    for words in ["1 of 8  Plaintext", "8 of 8  All six modes", "Next: verify-ca."] {
+    for words in ["1 of 8  disable", "8 of 8  All six modes", "Next: verify-ca."] {
         assert!(notes.contains(words), "{words}: {notes}");
     }
 }

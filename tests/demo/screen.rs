@@ -24,16 +24,16 @@ fn on_the_screen_with_notes_beside_it() {
     let env = own(&tmp, &home);
     let mut notes = on_a_terminal(&["demo", "--notes"], (80, 24), &env);
     let mut screen = on_a_terminal(&["demo"], (80, 24), &env);
-    screen.expect("Without TLS, whoever is on the wire reads along.");
+    screen.expect("disable: no TLS. Whoever is on the wire reads along.");
     screen.expect("StartupMessage");
     screen.send("\r");
-    screen.expect("SCRAM keeps the password itself");
-    notes.expect("1 of 8  Plaintext");
+    shows_words(&screen, "and that is SCRAM's doing");
+    notes.expect("1 of 8  disable");
     screen.send("3");
     screen.expect("What is done in between");
     screen.send(" ");
     shows_words(&screen, "channel binding required but not supported");
-    screen.expect("require takes any certificate");
+    screen.expect("Any certificate will do");
     notes.expect("3 of 8  require");
     screen.send("b");
     screen.expect("█");
@@ -64,7 +64,7 @@ fn every_scene_is_played_on_the_screen() {
 /// What is to be seen at the end of each scene, beside what follows from it: in the order of the scenes.
 const SEEN: [(&str, &[&str]); 8] = [
     (
-        "Plaintext",
+        "disable",
         &[
             "SELECT balance FROM accounts",
             "the eavesdropper read the query, and the answer 4217",
@@ -90,7 +90,7 @@ const SEEN: [(&str, &[&str]); 8] = [
     ),
     (
         "verify-full",
-        &["behind it, before anything was sent; the true server answered 4217"],
+        &["right after it, before anything was sent; the true server answered 4217"],
     ),
     (
         "Client certificates",
@@ -105,7 +105,7 @@ const SEEN: [(&str, &[&str]); 8] = [
     ),
     (
         "All six modes",
-        &["UNPROTECTED", "stops all of them: verify-full"],
+        &["UNPROTECTED", "refuses 4 impostors; no other does"],
     ),
 ];
 

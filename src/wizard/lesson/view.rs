@@ -10,6 +10,7 @@ use crate::engine::demo::{Middle, Scene};
 use crate::verify::modes::{CellOutcome, Meets};
 
 use super::super::model::Model;
+use super::super::teach;
 use super::super::theme::Theme;
 use super::super::widgets::{Canvas, Page, Row, brief_clock, clip, pad, visible, width, wrap};
 use super::network::{arrow, network};
@@ -37,15 +38,17 @@ pub fn header(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
         theme.bold(),
     ));
     let left: usize = spans.iter().map(|span| width(&span.content)).sum();
-    let facts = match &lesson.stage {
-        Stage::Ready(client, server) => {
-            let server = server.split(" on ").next().unwrap_or(server);
-            format!("{} · {client} · {server}", brief_clock(lesson.elapsed))
-        }
-        _ => brief_clock(lesson.elapsed),
-    };
+    let mut facts = vec![brief_clock(lesson.elapsed)];
+    if let Stage::Ready(client, server) = &lesson.stage {
+        let server = server.split(" on ").next().unwrap_or(server);
+        facts.extend([client.clone(), server.to_owned()]);
+    }
     let room = usize::from(area.width).saturating_sub(left + 2);
-    let facts = clip(&facts, room);
+    // Whole ones, as many as there is room for.
+    while facts.len() > 1 && width(&facts.join(" · ")) > room {
+        facts.pop();
+    }
+    let facts = clip(&facts.join(" · "), room);
     spans.push(Span::raw(" ".repeat(room.saturating_sub(width(&facts)) + 1)));
     spans.push(Span::styled(facts, theme.dim()));
     canvas.line(area, &Text::from(spans));
@@ -117,8 +120,18 @@ const fn server(lesson: &Lesson) -> &'static str {
     }
 }
 
+/// Columns of the matrix for the mode's name.
+const MODE: usize = 13;
+/// What the matrix has in capitals.
+const UNPROTECTED: &str = "UNPROTECTED: somebody in between read the password or the query.";
+
+/// Lines of an act, where there is room.
+const MOST_OF_AN_ACT: usize = 2;
+
 /// Rows of the outcome, which is at the bottom from the start.
 const OUTCOME: u16 = 4;
+/// The same under the matrix, which needs its own.
+const OUTCOME_OF_MATRIX: u16 = 3;
 
 /// The same once it is there: what was seen may take more of them.
 fn rows_of_outcome(lesson: &Lesson, columns: usize) -> u16 {
@@ -126,9 +139,14 @@ fn rows_of_outcome(lesson: &Lesson, columns: usize) -> u16 {
     let wanted = lesson.outcome.as_ref().map_or(0, |outcome| {
         lines(&outcome.observed) + lines(&lesson.scene.text().means)
     });
-    u16::try_from(wanted)
-        .unwrap_or(u16::MAX)
-        .clamp(OUTCOME, 2 * OUTCOME)
+    u16::try_from(wanted).unwrap_or(u16::MAX).clamp(
+        if lesson.scene == Scene::Matrix {
+            OUTCOME_OF_MATRIX
+        } else {
+            OUTCOME
+        },
+        2 * OUTCOME,
+    )
 }
 
 fn scene(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
@@ -141,15 +159,20 @@ fn scene(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
         page.row(Row::default());
     }
     page.text(lesson.scene.text().says.clone(), theme.bold());
-    page.row(Row::default());
     if lesson.scene == Scene::Matrix {
-        page.append(matrix(lesson, columns, theme));
+        page.append(matrix(lesson, columns, theme, true));
     } else {
+        page.row(Row::default());
         page.append(network(act, server(lesson), columns, theme));
         for _ in 0..air {
             page.row(Row::default());
         }
-        page.append(acts(lesson, columns, theme));
+        let most = usize::from(area.height.saturating_sub(rows_of_outcome(lesson, columns)));
+        let mut so_far = acts(lesson, columns, theme, MOST_OF_AN_ACT);
+        if page.height() + so_far.height() > most {
+            so_far = acts(lesson, columns, theme, 1);
+        }
+        page.append(so_far);
         for _ in 0..air {
             page.row(Row::default());
         }
@@ -173,8 +196,8 @@ fn scene(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
     outcome(lesson, canvas, last);
 }
 
-/// The acts so far, one line each, and under the present one what was typed.
-fn acts(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
+/// The acts so far, each in so many lines at `most`, and under the present one what was typed.
+fn acts(lesson: &Lesson, columns: usize, theme: Theme, most: usize) -> Page {
     let mut page = Page::default();
     let count = lesson.acts.len();
     for (index, act) in lesson.acts.iter().enumerate() {
@@ -191,16 +214,17 @@ fn acts(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
             _ => String::new(),
         };
         let style_of = if here { theme.bold() } else { theme.dim() };
-        page.row(Row::new(vec![
-            Span::styled(format!("{sign} "), style),
-            Span::styled(
-                clip(
-                    &visible(&format!("{}{says}", act.title)),
-                    columns.saturating_sub(2),
-                ),
-                style_of,
-            ),
-        ]));
+        let room = columns.saturating_sub(2);
+        let lines = wrap(&visible(&format!("{}{says}", act.title)), room);
+        for (index, line) in lines.iter().take(most).enumerate() {
+            let sign = if index == 0 { sign } else { " " };
+            let more = lines.len() > most && index + 1 == most;
+            let line = if more { format!("{line} …") } else { line.clone() };
+            page.row(Row::new(vec![
+                Span::styled(format!("{sign} "), style),
+                Span::styled(clip(&line, room), style_of),
+            ]));
+        }
     }
     if let Some(act) = lesson.acts.last() {
         page.words(&visible(&act.command), columns, 2, Style::new());
@@ -342,28 +366,34 @@ fn outcome(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
 /// The client's last words in the act that is on.
 fn last_words(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
     let mut page = Page::default();
-    match lesson.acts.last().and_then(|act| act.end.as_ref()) {
-        Some((true, says)) => page.row(Row::new(vec![
-            Span::styled("client  ", theme.dim()),
-            Span::styled(clip(&visible(says), columns.saturating_sub(8)), theme.bold()),
-        ])),
-        Some((false, says)) => page.row(Row::new(vec![
-            Span::styled("client  ", theme.dim()),
-            Span::styled(
-                clip(&format!("✗ {}", visible(says)), columns.saturating_sub(8)),
-                theme.bold(),
-            ),
-        ])),
-        None => page.row(Row::default()),
+    let Some((ok, says)) = lesson.acts.last().and_then(|act| act.end.as_ref()) else {
+        page.row(Row::default());
+        return page;
     };
+    let sign = if *ok { "" } else { "✗ " };
+    let says = visible(&format!("{sign}{says}"));
+    for (index, line) in wrap(&says, columns.saturating_sub(8)).into_iter().enumerate() {
+        let who = if index == 0 { "client  " } else { "        " };
+        page.row(Row::new(vec![
+            Span::styled(who, theme.dim()),
+            Span::styled(line, theme.bold()),
+        ]));
+    }
     page
 }
 
-/// The matrix, filling in.
-fn matrix(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
-    let wide = (columns.saturating_sub(13) / Meets::ALL.len()).min(16);
+/// The matrix, filling in; where it is `told`, with what each mode adds, and what its words mean.
+fn matrix(lesson: &Lesson, columns: usize, theme: Theme, told: bool) -> Page {
+    let wide = (columns.saturating_sub(MODE) / Meets::ALL.len()).min(16);
     let mut page = Page::default();
-    let mut head = vec![Span::styled(pad("sslmode", 13), theme.dim())];
+    if told {
+        let over = format!(
+            "{}impostors in between, by their certificate",
+            " ".repeat(MODE + wide)
+        );
+        page.text(clip(&over, columns), theme.dim());
+    }
+    let mut head = vec![Span::styled(pad("sslmode", MODE), theme.dim())];
     head.extend(Meets::ALL.iter().map(|meets| {
         let name = match meets {
             Meets::AsItIs => "the server",
@@ -376,7 +406,7 @@ fn matrix(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
     }));
     page.row(Row::new(head));
     for &mode in SslMode::ALL {
-        let mut spans = vec![Span::styled(pad(mode.word(), 13), theme.bold())];
+        let mut spans = vec![Span::styled(pad(mode.word(), MODE), theme.bold())];
         // A client without a root file stands for its mode where there is one: so most clients in the world are.
         let bare = !matches!(mode, SslMode::VerifyCa | SslMode::VerifyFull | SslMode::Disable);
         for meets in Meets::ALL {
@@ -395,16 +425,21 @@ fn matrix(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
             spans.push(Span::styled(pad(word, wide), style));
         }
         page.row(Row::new(spans));
-        if mode != SslMode::VerifyFull {
-            page.row(Row::default());
+        let adds = teach::sslmodes().iter().find(|known| known.name == mode.word());
+        match adds.filter(|_| told) {
+            Some(mode) => _ = page.text(format!("{}{}", " ".repeat(MODE), mode.adds), theme.dim()),
+            None if mode != SslMode::VerifyFull => _ = page.row(Row::default()),
+            None => {}
         }
+    }
+    if told {
+        page.text(clip(UNPROTECTED, columns), theme.dim());
     }
     // Whose TLS it is, where it is not the server's own.
     let title = lesson.acts.last().map(|act| clip(&visible(&act.title), columns));
-    match title.filter(|_| lesson.playground.is_yours()) {
-        Some(title) => page.text(title, theme.dim()),
-        None => page.row(Row::default()),
-    };
+    if let Some(title) = title.filter(|_| lesson.playground.is_yours()) {
+        page.text(title, theme.dim());
+    }
     page
 }
 
@@ -416,7 +451,7 @@ fn big(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
     let mut page = Page::default();
     page.row(Row::default());
     if lesson.scene == Scene::Matrix {
-        page.append(matrix(lesson, columns, theme));
+        page.append(matrix(lesson, columns, theme, false));
     } else {
         page.append(network(lesson.acts.last(), server(lesson), columns, theme));
     }

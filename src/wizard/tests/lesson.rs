@@ -184,17 +184,13 @@ impl Stage {
                 self.told(Told::Server(
                     "pg_hba.conf now asks for a certificate too: scram-sha-256 clientcert=verify-full".into(),
                 ));
-                self.act(
-                    "The thief, with the right password",
-                    &format!("{BASE}require\""),
-                    Middle::Nobody,
-                )
-                .wire(&ASKED)
-                .wire(&SEALED[..4])
-                .client(false, "FATAL: connection requires a valid client certificate");
+                self.act("The stolen password", &format!("{BASE}require\""), Middle::Nobody)
+                    .wire(&ASKED)
+                    .wire(&SEALED[..4])
+                    .client(false, "FATAL: connection requires a valid client certificate");
                 let forged = format!("{BASE}require sslcert=client.crt sslkey=client.key\"");
                 self.act(
-                    "The thief, with a certificate of his own making",
+                    "The thief, with a certificate of his own",
                     &forged,
                     Middle::Nobody,
                 )

@@ -60,7 +60,10 @@ impl Play<'_> {
             .filter(|row| safe(row))
             .map(|row| row.sslmode.word())
             .collect();
-        self.course.observed = format!("{}; stops all of them: {}", matrix.headline, safe.join(", "));
+        self.course.observed = match safe.as_slice() {
+            ["verify-full"] => format!("{}; no other does", matrix.headline),
+            safe => format!("{}; stops all of them: {}", matrix.headline, safe.join(", ")),
+        };
         self.course.holds = match matrix.holds {
             Some(true) if unclear => None,
             Some(true) => Some(safe == ["verify-full"]),

@@ -133,11 +133,11 @@ impl Play<'_> {
             "the self-made certificate {}; the one for {OTHER_HOST} {}",
             match own.alert() {
                 _ if !in_handshake => "was not refused as it should be".to_owned(),
-                Some(alert) => format!("was refused in the handshake ({alert})"),
+                Some(alert) => format!("was refused in the handshake, with {alert}"),
                 None => "was refused in the handshake".to_owned(),
             },
             match (by_name, other.shook_hands()) {
-                (true, true) => "behind it, before anything was sent",
+                (true, true) => "right after it, before anything was sent",
                 (true, false) => "in the handshake, too",
                 (false, _) => "was not refused as it should be",
             },

@@ -29,11 +29,11 @@ impl Play<'_> {
         let (thief, identity) = self.thief(&password)?;
         let bare = thief.clone().with(Keyword::Sslmode, SslMode::Require.word());
         let without = self
-            .act("The thief, with the right password", bare, Middle::Nobody, None)
+            .act("The stolen password", bare, Middle::Nobody, None)
             .await?;
         let foreign = self
             .act(
-                "The thief, with a certificate of his own making",
+                "The thief, with a certificate of his own",
                 thief
                     .with(Keyword::Sslcert, identity.0.to_string_lossy())
                     .with(Keyword::Sslkey, identity.1.to_string_lossy()),
@@ -56,7 +56,7 @@ impl Play<'_> {
         self.end(
             refused && foreigner && let_in && deaf,
             format!(
-                "with the stolen password: {}; with a certificate of his own making: {}; Ann: {}",
+                "with the stolen password: {}; with a certificate of his own too: {}; Ann: {}",
                 without.last_words(),
                 foreign.last_words(),
                 owner.last_words()
