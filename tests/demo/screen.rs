@@ -33,7 +33,7 @@ fn on_the_screen_with_notes_beside_it() {
     screen.expect("What is done in between");
     screen.send(" ");
     shows_words(&screen, "channel binding required but not supported");
-    screen.expect("Any certificate will do");
+    shows_words(&screen, "Any certificate will do");
     notes.expect("3 of 8  require");
     screen.send("b");
     screen.expect("█");
