@@ -378,3 +378,16 @@ fn directory_that_is_not_ours() {
     fs::set_permissions(&project.dir, fs::Permissions::from_mode(0o755)).unwrap();
     assert!(project.files().is_empty());
 }
+
+/// Of a file alone nothing can be told: what counts is what lies beside it.
+#[test]
+fn an_audit_wants_the_directory_of_a_file() {
+    let project = Project::new(&Account::current());
+    fs::write(project.dir.join("docker-compose.yml"), "services: {}\n").unwrap();
+    let run = project
+        .pgtls(&["audit", "docker-compose.yml"])
+        .dir(&project.dir)
+        .run()
+        .expect_status(2);
+    assert!(run.stderr.contains("pgtls audit . "), "{}", run.stderr);
+}

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use crate::audit::{Audit, Finding, Severity, Verdict, html, markdown};
 use crate::conninfo::Environment;
 use crate::engine::{self, Beside, Error, Means};
+use crate::pki::printable;
 
 use super::args::{AuditArgs, Global};
 use super::output::{Output, object, text};
@@ -18,6 +19,20 @@ use super::{Exit, drive};
 /// Runs the command.
 pub fn run(global: &Global, args: &AuditArgs, output: Output) -> Result<Exit, Error> {
     let audit = match &args.target {
+        Some(target) if Path::new(target).is_file() => {
+            let dir = Path::new(target).parent();
+            let dir = dir.filter(|dir| !dir.as_os_str().is_empty());
+            return Err(Error::DoesNotFit {
+                what: format!(
+                    "{} is a file, and what it is worth depends on those beside it",
+                    printable(target)
+                ),
+                remedy: format!(
+                    "give its directory: pgtls audit {} (for a certificate: pgtls inspect FILE)",
+                    printable(&dir.unwrap_or(Path::new(".")).to_string_lossy())
+                ),
+            });
+        }
         Some(target) if !Path::new(target).is_dir() => of_server(global, target, args, output)?,
         target => {
             if args.config_dir.is_some() || args.clients.is_some() {
