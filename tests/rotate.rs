@@ -424,19 +424,66 @@ fn a_request_goes_to_the_ca_and_its_answer_comes_back() {
     ] {
         assert!(shown.replace("CN=", "CN = ").contains(part), "{part}: {shown}");
     }
+    let sent = fs::read(&request).unwrap();
     let again = stage
         .csr(&["--host", "localhost", "--host", "127.0.0.1"])
         .expect_status(0);
+    assert!(
+        fs::read(&request).unwrap() == sent,
+        "what the CA has is what it is asked"
+    );
     assert_eq!(
         serde_json::from_str::<Value>(&again.stdout).unwrap()["kept_key"],
         true
     );
     let answer = stage.ca.sign(&request);
+    filed(&stage, &answer);
     stage
         .renew(&["--cert", text(&answer), "--root", text(&stage.ca.cert)])
         .expect_status(0);
     assert_eq!(stage.serial(), serial_of(&answer));
     stage.psql(&stage.ca.cert).expect_ok("psql");
+}
+
+/// The answer for a server without TLS is checked, and filed beside the request.
+fn filed(stage: &Stage, answer: &Path) {
+    let names = ["--host", "localhost", "--host", "127.0.0.1"];
+    let file = |answer: &Path, more: &[&str]| {
+        let mut words = vec!["--cert", text(answer)];
+        words.extend(more);
+        stage.csr(&words)
+    };
+    let root = ["--root", text(&stage.ca.cert)];
+    let refused = |outcome: Outcome, says: &str| {
+        assert_eq!(outcome.status, Some(2), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(says), "{says}: {}", outcome.stderr);
+        assert!(!stage.kit.join("request/server.crt").exists(), "{says}");
+    };
+    refused(file(answer, &names), "--root FILE");
+    refused(file(answer, &root), "--host");
+    let stranger = Ca::new("stranger");
+    let foreign = ["--root", text(&stranger.cert)];
+    refused(file(answer, &[&names[..], &foreign].concat()), "stranger");
+    let other = stage.ca.server(&["localhost", "127.0.0.1"]);
+    refused(
+        file(&other.cert, &[&names[..], &root].concat()),
+        "for another key",
+    );
+    let wider = [&names[..], &["--host", "db.example.org"], &root].concat();
+    refused(file(answer, &wider), "db.example.org");
+    file(answer, &[&names[..], &root].concat()).expect_status(0);
+    Job::new("openssl")
+        .args([
+            "verify",
+            "-x509_strict",
+            "-verify_hostname",
+            "localhost",
+            "-CAfile",
+        ])
+        .arg(stage.kit.join("request/root.crt"))
+        .arg(stage.kit.join("request/server.crt"))
+        .run()
+        .expect_ok("openssl verify");
 }
 
 /// What a CA answers to a client's request is checked as the server will, filed into the kit, and kept by later plans.

@@ -483,10 +483,11 @@ pub struct CsrArgs {
     /// Ask for a client certificate with this CN (the role) instead.
     #[arg(long, value_name = "CN", conflicts_with = "host")]
     pub client: Option<String>,
-    /// The certificate that the CA answered with (PEM, DER or PKCS#7): check it and file it into clients/CN.
-    #[arg(long, value_name = "FILE", requires = "client", conflicts_with_all = ["algorithm", "new_key"])]
+    /// The certificate that the CA answered with (PEM, DER or PKCS#7): check it and file it, a client's into clients/CN, the
+    /// server's beside its request.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["algorithm", "new_key"])]
     pub cert: Option<PathBuf>,
-    /// The CAs by which the server knows clients: what is in its `ssl_ca_file`.
+    /// What the answer must lead to: your CA's root; for a client the CAs in the server's `ssl_ca_file`.
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub root: Option<PathBuf>,
     /// Key algorithm: p256, p384, rsa2048, rsa3072, rsa4096, ed25519 [default: of pgtls.toml, else p256].

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::apply::Action;
 use crate::engine::{self, Error, Given, Issued, Rotation, Secrets, Stage, Subject};
 use crate::pki::{Algorithm, Certificate, HostName, printable};
-use crate::plan::Layout;
+use crate::plan::{Layout, shell};
 use crate::server;
 use crate::setup::CertificateSource;
 
@@ -73,10 +73,66 @@ fn answer(
     Ok(Exit::Holds)
 }
 
+#[derive(Debug, Serialize)]
+struct ServerFiled {
+    certificate: String,
+    key: String,
+    root: String,
+    subject: String,
+    issuer: String,
+    not_after: String,
+}
+
+/// Files what a CA answered to the request of the server.
+fn server_answer(
+    global: &Global,
+    hosts: &[HostName],
+    cert: &Path,
+    root: Option<&Path>,
+    output: Output,
+) -> Result<Exit, Error> {
+    let filed = engine::file_server_answer(&global.dir, hosts, cert, root, OffsetDateTime::now_utc())?;
+    let [certificate, root] = filed.files.map(|path| path.display().to_string());
+    let key = engine::absolute(&global.dir).join(Layout::REQUEST_KEY);
+    let key = key.display().to_string();
+    if output.json() {
+        object(&ServerFiled {
+            certificate,
+            key,
+            root,
+            subject: printable(filed.certificate.subject()),
+            issuer: printable(filed.certificate.issuer()),
+            not_after: filed.certificate.not_after().date().to_string(),
+        });
+        return Ok(Exit::Holds);
+    }
+    for note in &filed.notes {
+        output.remark(note);
+    }
+    output.promise(
+        Some(true),
+        &format!(
+            "Filed: the server's certificate, issued by {}, until {}",
+            printable(filed.certificate.issuer()),
+            filed.certificate.not_after().date()
+        ),
+    );
+    output.say(format_args!(
+        "  put it in force:  pgtls harden CONNINFO --stage on --server-cert {} --server-key {} --root {}",
+        shell(&certificate),
+        shell(&key),
+        shell(&root)
+    ));
+    Ok(Exit::Holds)
+}
+
 /// Makes a key and a request.
 pub fn csr(global: &Global, args: &CsrArgs, output: Output) -> Result<Exit, Error> {
     if let (Some(cn), Some(cert)) = (&args.client, &args.cert) {
         return answer(global, cn, cert, args.root.as_deref(), output);
+    }
+    if let Some(cert) = &args.cert {
+        return server_answer(global, &hosts(&args.host)?, cert, args.root.as_deref(), output);
     }
     let subject = match &args.client {
         Some(cn) => Subject::Client(cn.clone()),
@@ -109,7 +165,8 @@ pub fn csr(global: &Global, args: &CsrArgs, output: Output) -> Result<Exit, Erro
     }
     output.remark(match args.client {
         None => {
-            "send the request to your CA; with its answer: pgtls renew CONNINFO --config-dir DIR --cert FILE"
+            "send the request to your CA; with its answer: pgtls renew CONNINFO --config-dir DIR --cert FILE, or for a server \
+             without TLS: pgtls csr --cert FILE --root FILE"
         }
         Some(_) => {
             "send the request to your CA; with its answer: pgtls csr --client CN --cert FILE --root FILE (its root)"

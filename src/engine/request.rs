@@ -1,5 +1,5 @@
-//! Asking a CA of the person's own for a certificate: a key that stays here, a request that goes to the CA, and for a client
-//! its answer, which goes into the client's kit.
+//! Asking a CA of the person's own for a certificate: a key that stays here, a request that goes to the CA, and its answer:
+//! a client's goes into the client's kit, the server's lies beside the request until it is put in force.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,10 @@ use zeroize::Zeroizing;
 
 use crate::apply::{self, Policy, Project, compare_beside};
 use crate::judge::Purpose;
-use crate::pki::{Algorithm, Certificate, HostName, PrivateKey, printable, request_client, request_server};
+use crate::pki::{
+    Algorithm, Certificate, Delivery, HostName, PrivateKey, asks_the_same, printable, request_client,
+    request_server,
+};
 use crate::plan::{Artifact, Content, Kit, Layout};
 
 use super::incoming::{self, Against};
@@ -90,6 +93,11 @@ pub fn ask(
             (request_server(hosts, &key)?, names)
         }
     };
+    // A CA that has the earlier one need not be sent another.
+    let sent = files::read("the earlier request", &dir.join(&request_file))?
+        .filter(|sent| asks_the_same(sent, pem.as_bytes()))
+        .and_then(|sent| String::from_utf8(sent.to_vec()).ok());
+    let pem = sent.unwrap_or(pem);
     let project = Project::create(dir)?;
     let artifacts = [
         Artifact {
@@ -125,10 +133,10 @@ pub fn ask(
     })
 }
 
-/// A client's certificate that was filed.
+/// A certificate that was filed.
 #[derive(Debug)]
 pub struct Filed {
-    /// The certificate with its chain, and the key, absolute.
+    /// The certificate with its chain, absolute, and beside it a client's key, or the root of a server's.
     pub files: [PathBuf; 2],
     /// The certificate.
     pub certificate: Certificate,
@@ -223,6 +231,97 @@ pub fn file_answer(
     Ok(Filed {
         files: files.map(|file| dir.join(file)),
         certificate: leaf.clone(),
+        notes: checked.notes,
+    })
+}
+
+/// What a CA answered to the request of the server, checked as clients will check it (key, chain, names, dates), then filed
+/// beside the request, as PostgreSQL wants it. Without `hosts` the names are those of the project.
+pub fn file_server_answer(
+    dir: &Path,
+    hosts: &[HostName],
+    answer: &Path,
+    root: Option<&Path>,
+    now: OffsetDateTime,
+) -> Result<Filed, Error> {
+    let lacks = |what: &str, remedy: &str| Error::DoesNotFit {
+        what: what.to_owned(),
+        remedy: remedy.to_owned(),
+    };
+    let key = dir.join(Layout::REQUEST_KEY);
+    if !key.exists() {
+        return Err(lacks(
+            "there is no request for the server here",
+            "make it first with `pgtls csr --host NAME`: its key stays here",
+        ));
+    }
+    let Some(root) = root else {
+        return Err(lacks(
+            "it is not known by which root clients know the server",
+            "name it with --root FILE: the certificate of your CA",
+        ));
+    };
+    let known = match prepare::project(dir) {
+        Ok(setup) => setup.hosts,
+        Err(Error::NoProject(_)) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let hosts = if hosts.is_empty() { &known } else { hosts };
+    if hosts.is_empty() {
+        return Err(lacks(
+            "it is not known by which names clients dial the server",
+            "name each with --host, as in the request",
+        ));
+    }
+    let names: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+    let given = Given {
+        certificate: Some(answer.to_path_buf()),
+        key: Some(key),
+        root: Some(root.to_path_buf()),
+        ..Given::default()
+    };
+    let against = Against {
+        purpose: Purpose::Server,
+        keys: Vec::new(),
+        names: &names,
+        trust: None,
+        present: &[],
+        now,
+    };
+    let checked = incoming::check(&given, against)?;
+    // It was read a moment ago, in any of the forms that CAs give it.
+    let mut roots = Delivery::default();
+    roots
+        .add(&files::must_read("the root (--root)", root)?)
+        .map_err(|error| Error::File {
+            what: "the root (--root)",
+            path: root.to_path_buf(),
+            why: error.to_string(),
+            remedy: "give the CA's certificate, as clients have it".to_owned(),
+        })?;
+    let roots: String = roots.certificates.iter().map(Certificate::to_pem).collect();
+    let public = |path: &str, bytes: Vec<u8>, what: &str| Artifact {
+        path: PathBuf::from(path),
+        mode: 0o644,
+        content: Content::Public {
+            bytes,
+            description: what.to_owned(),
+        },
+    };
+    let artifacts = [
+        public(
+            Layout::ANSWER,
+            checked.identity.chain_pem().into_bytes(),
+            "certificate of the server",
+        ),
+        public(Layout::ANSWER_ROOT, roots.into_bytes(), "root of the server's CA"),
+    ];
+    let project = Project::create(dir)?;
+    apply::write(&project, compare_beside(&project, &artifacts)?, Policy::KeepCopy)?;
+    let dir = prepare::absolute(dir);
+    Ok(Filed {
+        files: [Layout::ANSWER, Layout::ANSWER_ROOT].map(|file| dir.join(file)),
+        certificate: checked.identity.leaf().clone(),
         notes: checked.notes,
     })
 }

@@ -33,7 +33,7 @@ pub use authority::Authority;
 pub use authority_error::AuthorityError;
 pub use bundle::{Bundle, revocation_list_pem};
 pub use certificate::{Certificate, CertificateError};
-pub use csr::{request_client, request_server};
+pub use csr::{asks_the_same, request_client, request_server};
 pub use delivery::{Delivery, DeliveryError};
 pub use identity::{Identity, IdentityError, Reason};
 pub use key::{KeyError, PrivateKey};

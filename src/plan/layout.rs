@@ -37,6 +37,10 @@ impl Layout {
     pub const REQUEST_KEY: &'static str = "request/server.key";
     /// That request.
     pub const REQUEST: &'static str = "request/server.csr";
+    /// What a CA answered to it, with its chain.
+    pub const ANSWER: &'static str = "request/server.crt";
+    /// The root that this answer leads to.
+    pub const ANSWER_ROOT: &'static str = "request/root.crt";
     /// What an elsewhere CA answered to the request of a client: `request/CN.crt`.
     #[must_use]
     pub fn answer(cn: &str) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use crate::setup::{Auth, Mode, Run};
 
-use super::form::{CA, CHECK, Form, GIVEN, HARDEN, OWN};
+use super::form::{CA, CHECK, Form, GIVEN, HARDEN, OWN, REQUEST};
 
 /// A question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +49,8 @@ pub enum Field {
     ServerCert,
     /// Its key.
     ServerKey,
+    /// What a CA answered to a request.
+    Signed,
     /// Its root.
     Root,
     /// The passphrase of that key, in a file.
@@ -186,6 +188,14 @@ const SOURCES: &[Choice] = &[
     },
     choice(CA, "Your CA", "its certificate and its key"),
     choice(GIVEN, "Your certificate", "one you were given, with its key"),
+    Choice {
+        possible: Form::hardens,
+        ..choice(
+            REQUEST,
+            "Your CA, elsewhere",
+            "it gets a request; the key stays here",
+        )
+    },
 ];
 
 const ALGORITHMS: &[Choice] = &[
@@ -243,7 +253,7 @@ fn makes_keys(form: &Form) -> bool {
 
 impl Field {
     /// Every question, in the order in which they are asked.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Run,
         Self::Conninfo,
         Self::Admin,
@@ -265,6 +275,7 @@ impl Field {
         Self::CaKey,
         Self::ServerCert,
         Self::ServerKey,
+        Self::Signed,
         Self::Root,
         Self::PassphraseFile,
         Self::Algorithm,
@@ -369,8 +380,13 @@ impl Field {
                 asked: given,
                 ..spec("Its key", "--server-key", "server-key", Text)
             },
+            Self::Signed => Spec {
+                asked: Form::is_requested,
+                without: "not there yet",
+                ..spec("Its answer", "", "signed", Text)
+            },
             Self::Root => Spec {
-                asked: given,
+                asked: |form| given(form) || form.is_requested(),
                 ..spec("Its root", "--root", "root", Text)
             },
             Self::PassphraseFile => Spec {
@@ -383,7 +399,8 @@ impl Field {
                 ..spec("Keys", "--algorithm", "algorithm", Choice(ALGORITHMS))
             },
             Self::Days => Spec {
-                asked: makes_keys,
+                // How long it lasts is for that CA to say.
+                asked: |form| makes_keys(form) && !form.is_requested(),
                 ..spec("Valid for days", "--days", "days", Text)
             },
             Self::CaDays => Spec {

@@ -194,7 +194,8 @@ impl Form {
             Field::ServerCert => path(&saved.server_cert),
             Field::ServerKey => path(&saved.server_key),
             Field::Root => path(&saved.root),
-            Field::PasswordFile
+            Field::Signed
+            | Field::PasswordFile
             | Field::PassphraseFile
             | Field::Conninfo
             | Field::Admin
@@ -255,6 +256,12 @@ impl Form {
     #[must_use]
     pub fn hardens(&self) -> bool {
         self.text(Field::Run) == HARDEN
+    }
+
+    /// Whether a CA elsewhere is asked for the server's certificate.
+    #[must_use]
+    pub fn is_requested(&self) -> bool {
+        self.hardens() && self.text(Field::Source) == REQUEST
     }
 
     /// Whether a server, or the files of one, are made.
@@ -362,7 +369,7 @@ impl Form {
             ca_key: must(Field::CaKey),
             server_cert: must(Field::ServerCert),
             server_key: must(Field::ServerKey),
-            root: must(Field::Root),
+            root: must(Field::Root).filter(|_| !self.is_requested()),
             client_ca: None,
             password_file: file(Field::PasswordFile),
         }
@@ -462,6 +469,9 @@ pub const OWN: &str = "own";
 pub const CA: &str = "ca";
 /// `Field::Source`: a server certificate that the person was given.
 pub const GIVEN: &str = "given";
+
+/// `Field::Source`: a CA of the person's, elsewhere, which answers a request.
+pub const REQUEST: &str = "request";
 
 /// What setup takes where nothing is said but the mode.
 fn usual() -> Option<&'static Setup> {

@@ -68,8 +68,10 @@ pub fn run(dir: &Path, theme: Theme, face: Face) -> Result<End, Error> {
     let saved = look::saved(dir)?.unwrap_or_default();
     let size = crossterm::terminal::size().unwrap_or((80, 24));
     let mut model = Model::new(dir.to_owned(), &shown(dir), saved, theme, size);
+    let mut first = vec![Effect::Look];
     if let Some(kept) = resume::load(dir) {
         kept.restore(&mut model);
+        first.extend(model.step().enter(&mut model));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -79,10 +81,10 @@ pub fn run(dir: &Path, theme: Theme, face: Face) -> Result<End, Error> {
         Face::Screen => {
             // Its own colours are taken off: crossterm's way of doing that would take bold and reversed off too.
             crossterm::style::force_color_output(true);
-            let ended = runtime.block_on(terminal::run(model, vec![Effect::Look], None));
+            let ended = runtime.block_on(terminal::run(model, first, None));
             ended.map(|over| over.end)
         }
-        Face::Lines => runtime.block_on(linear::run(model)),
+        Face::Lines => runtime.block_on(linear::run(model, first)),
     };
     runtime.shutdown_background();
     end.map_err(|error| broken(&error))

@@ -14,6 +14,10 @@ use super::super::review::Preview;
 pub enum Message {
     /// The server wants the password of this role.
     Password(String),
+    /// The request for a CA elsewhere was made, or why not.
+    Requested(Result<Requested, Failure>),
+    /// What that CA answered is good and filed, or why not.
+    Answered(Result<(), Failure>),
     /// The server was looked at, or why not.
     Looked(Result<Found, Failure>),
     /// A stage waits to be kept already, for so many seconds.
@@ -59,6 +63,19 @@ pub struct Found {
     pub next: Option<Stage>,
     /// The directory of the books, absolute.
     pub kit: String,
+}
+
+/// A request for a CA elsewhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Requested {
+    /// Its file.
+    pub file: String,
+    /// The file of its key.
+    pub key: String,
+    /// The names that it asks for.
+    pub names: String,
+    /// The kind of the key.
+    pub algorithm: String,
 }
 
 /// What there is to know about a proposal, beside its files.

@@ -19,8 +19,10 @@ use super::review::{Review, State};
 use super::secret::Typed;
 use super::steps::place;
 
-pub use message::{Ended, Facts, Found, Message, Met, Tried};
-pub use orders::{LENGTHS, Order, WITHIN, Wish, ask, begin, leave_try, look, no_password, propose, watch};
+pub use message::{Ended, Facts, Found, Message, Met, Requested, Tried};
+pub use orders::{
+    LENGTHS, Order, WITHIN, Wish, answer, ask, begin, leave_try, look, no_password, propose, request, watch,
+};
 
 /// How far the look at the server is.
 #[derive(Debug, Clone, Default)]
@@ -86,6 +88,43 @@ impl Plan {
     }
 }
 
+/// A certificate that a CA elsewhere is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// How far it is.
+    pub state: RequestState,
+    /// The request, once it is made.
+    pub made: Option<Requested>,
+    /// The answer and the root that were checked last.
+    pub answer: [String; 2],
+}
+
+/// How far a request is.
+#[derive(Debug, Clone, Default)]
+pub enum RequestState {
+    /// Not begun.
+    #[default]
+    None,
+    /// Key and request are being made.
+    Making,
+    /// The answer is waited for.
+    Waiting,
+    /// The answer is being checked.
+    Checking,
+    /// It is good, and filed.
+    Filed,
+    /// It could not be made, or the answer is not good.
+    Failed(Failure),
+}
+
+impl Request {
+    /// Whether this answer, with this root, is checked and filed.
+    #[must_use]
+    pub fn is_filed(&self, answer: &[String; 2]) -> bool {
+        matches!(self.state, RequestState::Filed) && self.answer == *answer
+    }
+}
+
 /// Trying a stage.
 #[derive(Debug, Clone, Default)]
 pub struct Attempt {
@@ -140,6 +179,8 @@ pub struct Harden {
     pub elapsed: Duration,
     /// From what the server was looked at.
     pub wish: Option<Wish>,
+    /// What a CA elsewhere is asked for.
+    pub request: Request,
     /// What was found.
     pub looked: Looked,
     /// The stage that is chosen.
@@ -162,6 +203,7 @@ impl Default for Harden {
             number: 0,
             elapsed: Duration::ZERO,
             wish: None,
+            request: Request::default(),
             looked: Looked::None,
             stage: Stage::On,
             length: 1,
@@ -233,6 +275,9 @@ impl Harden {
     /// The failure that stands on the step of this name.
     #[must_use]
     pub fn fault(&self, step: &str) -> Option<&Failure> {
+        if let ("request", RequestState::Failed(fault)) = (step, &self.request.state) {
+            return Some(fault);
+        }
         match (step, &self.looked, &self.plan.review.state, &self.attempt.state) {
             ("stage", Looked::Failed(fault), ..)
             | ("plan", _, State::Failed(fault), _)
@@ -249,6 +294,20 @@ pub fn take(model: &mut Model, number: u64, message: Message) -> Vec<Effect> {
     }
     let harden = &mut model.harden;
     match message {
+        Message::Requested(result) => {
+            harden.request.state = match result {
+                Ok(made) => {
+                    harden.request.made = Some(made);
+                    RequestState::Waiting
+                }
+                Err(fault) => RequestState::Failed(fault),
+            };
+        }
+        Message::Answered(Ok(())) => {
+            harden.request.state = RequestState::Filed;
+            return super::update::enter(model, place("stage"));
+        }
+        Message::Answered(Err(fault)) => harden.request.state = RequestState::Failed(fault),
         Message::Password(who) => model.open(Popup::Password(who, Typed::new())),
         Message::Looked(Ok(found)) => {
             harden.stage = found.next.unwrap_or(Stage::Floor);

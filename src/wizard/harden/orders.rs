@@ -8,13 +8,15 @@ use secrecy::SecretString;
 use crate::conninfo::Conninfo;
 use crate::engine::Error;
 use crate::harden::Stage;
+use crate::pki::{Algorithm, HostName};
+use crate::plan::Layout;
 use crate::setup::Answers;
 
 use super::super::field::Field;
 use super::super::message::{Effect, Failure};
 use super::super::model::{Journey, JourneyState, Model};
 use super::super::review::{Review, State};
-use super::{Attempt, AttemptState, Looked, Plan, Watch, WatchState};
+use super::{Attempt, AttemptState, Looked, Plan, RequestState, Watch, WatchState};
 
 /// How long a watch may be: in words, and in seconds.
 pub const LENGTHS: [(&str, u64); 5] = [
@@ -56,6 +58,10 @@ pub enum Order {
     Look(Box<Wish>),
     /// The same, with this password.
     Password(SecretString),
+    /// Make the request for a CA elsewhere: the directory of the books, the names, the kind of key.
+    Request(PathBuf, Vec<HostName>, Algorithm),
+    /// Check and file what it answered: the directory of the books, the names, the answer, its root.
+    Answer(PathBuf, Vec<HostName>, [PathBuf; 2]),
     /// Look for a while at who comes in.
     Watch(Duration),
     /// Work this stage out.
@@ -80,11 +86,19 @@ fn wish(model: &Model) -> Option<Wish> {
             .filter(|text| !text.is_empty())
             .map(PathBuf::from)
     };
+    let kit = kit(model);
+    let mut flags = form.live_flags();
+    if form.is_requested() {
+        // What the CA answered is filed among the books, once it was checked.
+        flags.server_cert = Some(kit.join(Layout::ANSWER));
+        flags.server_key = Some(kit.join(Layout::REQUEST_KEY));
+        flags.root = Some(kit.join(Layout::ANSWER_ROOT));
+    }
     Some(Wish {
         conninfo: Conninfo::parse(&form.text(Field::Admin)).ok()?,
         config_dir: path(Field::ConfigDir),
-        kit: path(Field::Kit).unwrap_or_else(|| model.dir.clone()),
-        flags: form.live_flags(),
+        kit,
+        flags,
         passphrase_file: path(Field::PassphraseFile).filter(|_| form.asks(Field::PassphraseFile)),
     })
 }
@@ -120,6 +134,36 @@ pub fn look(model: &mut Model, again: bool) -> Vec<Effect> {
     harden.plan = Plan::default();
     harden.attempt = Attempt::default();
     order(model, Order::Look(Box::new(wish)))
+}
+
+/// Where the books are.
+fn kit(model: &Model) -> PathBuf {
+    match model.form.text(Field::Kit) {
+        kit if kit.is_empty() => model.dir.clone(),
+        kit => PathBuf::from(kit),
+    }
+}
+
+/// Makes the request for a CA elsewhere; the key of an earlier one is used again.
+pub fn request(model: &mut Model) -> Vec<Effect> {
+    let Some(setup) = &model.checked.setup else {
+        return Vec::new();
+    };
+    let wanted = Order::Request(kit(model), setup.hosts.clone(), setup.algorithm);
+    model.harden.request.state = RequestState::Making;
+    order(model, wanted)
+}
+
+/// Has what that CA answered checked and filed.
+pub fn answer(model: &mut Model, answer: [String; 2]) -> Vec<Effect> {
+    let Some(setup) = &model.checked.setup else {
+        return Vec::new();
+    };
+    let files = answer.clone().map(PathBuf::from);
+    let wanted = Order::Answer(kit(model), setup.hosts.clone(), files);
+    model.harden.request.state = RequestState::Checking;
+    model.harden.request.answer = answer;
+    order(model, wanted)
 }
 
 /// Looks for the chosen time at who comes in.

@@ -7,7 +7,7 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 
 use crate::harden::Stage;
 
-use super::super::harden::{AttemptState, LENGTHS, Looked};
+use super::super::harden::{AttemptState, LENGTHS, Looked, RequestState};
 use super::super::message::{Message, Target};
 use super::super::model::{Model, Popup};
 use super::super::review::State;
@@ -15,6 +15,24 @@ use super::super::steps::place;
 use super::{Linear, Next, Stop, plain, say_harden as say};
 
 impl Linear {
+    /// The request for a CA elsewhere, and its answer.
+    pub(super) async fn request(&mut self, backwards: bool) -> Result<Next, Stop> {
+        self.wait(|model| !matches!(model.harden.request.state, RequestState::Making))
+            .await?;
+        let next = self.questions(backwards).await?;
+        if !matches!(next, Next::On) {
+            return Ok(next);
+        }
+        self.press(KeyCode::Enter)?;
+        self.wait(|model| !matches!(model.harden.request.state, RequestState::Checking))
+            .await?;
+        if let Some(note) = self.model.note.take() {
+            self.say(&note)?;
+        }
+        // A good answer has led to the stages already; of another one the step says why not.
+        Ok(Next::Stay)
+    }
+
     /// Where the server stands, and which stage is next.
     pub(super) async fn stages(&mut self) -> Result<Next, Stop> {
         if matches!(self.model.harden.looked, Looked::Running) {

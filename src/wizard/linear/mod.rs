@@ -69,7 +69,7 @@ impl From<io::Error> for Stop {
 }
 
 /// Talks until the end.
-pub async fn run(model: Model) -> io::Result<End> {
+pub async fn run(model: Model, first: Vec<Effect>) -> io::Result<End> {
     let (sender, messages) = mpsc::unbounded_channel();
     let mut talk = Linear {
         runner: Runner::new(model.dir.clone(), sender),
@@ -82,6 +82,9 @@ pub async fn run(model: Model) -> io::Result<End> {
             hangup: signal(SignalKind::hangup())?,
         },
     };
+    for effect in first {
+        talk.runner.run(effect);
+    }
     let stop = talk.talk().await;
     let kept = Kept::of(&talk.model);
     // Breaks off what runs, and waits until things are as they were.
@@ -123,7 +126,6 @@ impl Linear {
         if let Some(note) = self.model.note.take() {
             self.say(&note)?;
         }
-        self.runner.run(Effect::Look);
         // What is said once is not changed later: the best choice has to be known before it is named.
         self.say("Looking at what is on this machine.")?;
         self.wait(|model| model.form.seen.as_ref().is_some_and(|seen| !seen.asking))
@@ -143,6 +145,7 @@ impl Linear {
                 "stage" => self.stages().await?,
                 "plan" => self.plan().await?,
                 "try" => self.attempt().await?,
+                "request" => self.request(backwards).await?,
                 _ => self.questions(backwards).await?,
             };
             backwards = matches!(next, Next::Back);

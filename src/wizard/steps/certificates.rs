@@ -4,7 +4,7 @@ use ratatui::style::Style;
 use ratatui::text::Span;
 
 use super::super::field::Field;
-use super::super::form::{CA, GIVEN};
+use super::super::form::{CA, GIVEN, REQUEST};
 use super::super::model::Model;
 use super::super::widgets::{Page, Row, clip, visible};
 use super::Step;
@@ -69,6 +69,14 @@ impl Step for Certificates {
         let days = form.text(Field::Days);
         match form.text(Field::Source).as_str() {
             GIVEN => say("", "server", "the certificate you were given".to_owned()),
+            REQUEST => {
+                say(
+                    "",
+                    "a request",
+                    "for your CA, which signs it; the next step shows it".to_owned(),
+                );
+                say("", "its key", format!("{key}, stays here (0600)"));
+            }
             source => {
                 let ca = if source == CA {
                     "kept where it is; nothing of it is copied but the certificate".to_owned()

@@ -101,6 +101,7 @@ pub const STEPS: &[&dyn Step] = &[
     &protection::Protection,
     &names::Names,
     &certificates::Certificates,
+    &harden::Request,
     &harden::Stages,
     &harden::Plan,
     &harden::Attempt,

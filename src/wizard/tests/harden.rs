@@ -9,7 +9,7 @@ use crate::harden::Stage;
 use crate::verify::Outcome;
 use crate::wizard::field::Field;
 use crate::wizard::harden::{
-    AttemptState, Ended, Facts, Found, Looked, Message as Happens, Met, Order, Tried,
+    AttemptState, Ended, Facts, Found, Looked, Message as Happens, Met, Order, Requested, Tried,
 };
 use crate::wizard::look::Seen;
 use crate::wizard::message::{Effect, Failure, Message};
@@ -52,6 +52,10 @@ pub fn happenings() -> Vec<Happens> {
     let broken = super::stage::probe(promises(Stage::Require)[0], Outcome::Broken);
     vec![
         Happens::Password("postgres".into()),
+        Happens::Requested(Ok(requested())),
+        Happens::Requested(Err(super::stage::fault())),
+        Happens::Answered(Err(super::stage::fault())),
+        Happens::Answered(Ok(())),
         Happens::Looked(Ok(found(&[Stage::On], Some(Stage::Watch)))),
         Happens::Looked(Ok(found(&[], Some(Stage::On)))),
         Happens::Looked(Err(super::stage::fault())),
@@ -79,6 +83,15 @@ pub fn happenings() -> Vec<Happens> {
         Happens::Ended(Ended::Back("Taken back.".into())),
         Happens::Tick(Duration::from_secs(7)),
     ]
+}
+
+fn requested() -> Requested {
+    Requested {
+        file: "request/server.csr".into(),
+        key: "request/server.key".into(),
+        names: "localhost, 127.0.0.1, ::1".into(),
+        algorithm: "P-256".into(),
+    }
 }
 
 /// The screens of the path that people see elsewhere.
@@ -444,4 +457,56 @@ fn without_colour_and_unicode_it_says_the_same() {
         .server_says(Happens::Tried(Ok(Tried::Waits(60))))
         .shot("harden_plain");
     assert!(stage.text().is_ascii(), "{}", stage.text());
+}
+
+#[test]
+fn a_ca_elsewhere_is_asked_and_its_answer_is_waited_for() {
+    for size in SIZES {
+        let mut stage = Scene::new(size);
+        stage
+            .keys("Down Down Down Enter")
+            .type_in(ADMIN)
+            .keys("Enter Down Down Down Enter");
+        assert!(matches!(stage.ordered(), Order::Request(..)));
+        stage.server_says(Happens::Requested(Ok(requested())));
+        stage.shot("harden_request");
+        // Without the answer nothing goes on, and nothing is lost.
+        stage.keys("Enter");
+        assert!(stage.text().contains("Name both files once your CA has answered"));
+        assert_eq!(stage.model.at, place("request"));
+        let kept = crate::wizard::resume::Kept::of(&stage.model).unwrap();
+        let mut later = Scene::new(size).model;
+        kept.restore(&mut later);
+        assert_eq!(later.at, place("request"));
+        let step = later.step();
+        assert!(matches!(
+            step.enter(&mut later)[..],
+            [Effect::Harden(_, Order::Request(..))]
+        ));
+        stage
+            .type_in("signed.p7b")
+            .keys("Tab")
+            .type_in("company.crt")
+            .keys("Enter");
+        assert!(
+            matches!(stage.ordered(), Order::Answer(_, _, [answer, _]) if answer.ends_with("signed.p7b"))
+        );
+        let fault = Failure {
+            what: "the certificate signed.p7b: request/server.key does not fit it: it is for another key"
+                .into(),
+            remedies: vec!["have one issued for the request that `pgtls csr` makes".into()],
+            log: Vec::new(),
+            step: None,
+        };
+        stage.server_says(Happens::Answered(Err(fault)));
+        stage.shot("harden_request_refused");
+        stage.keys("Enter");
+        stage.server_says(Happens::Answered(Ok(())));
+        assert_eq!(stage.model.at, place("stage"));
+        let Order::Look(wish) = stage.ordered() else {
+            panic!("{:?}", stage.effects)
+        };
+        let named = wish.flags.server_cert.clone().unwrap();
+        assert!(named.ends_with("request/server.crt"), "{named:?}");
+    }
 }

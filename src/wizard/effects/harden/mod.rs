@@ -120,6 +120,18 @@ impl Work {
                     self.password = Some(password);
                     self.look().await
                 }
+                Order::Request(kit, hosts, algorithm) => {
+                    let made = words::requested(&kit, &hosts, algorithm);
+                    self.tell.say(Happens::Requested(made));
+                    None
+                }
+                Order::Answer(kit, hosts, [answer, root]) => {
+                    let now = OffsetDateTime::now_utc();
+                    let filed = journeys::file_server_answer(&kit, &hosts, &answer, Some(&root), now);
+                    let filed = filed.map(|_| ()).map_err(|error| words::of_an_answer(&error));
+                    self.tell.say(Happens::Answered(filed));
+                    None
+                }
                 Order::Watch(length) => self.watch(length).await,
                 Order::Propose(stage) => self.propose(stage).await,
                 Order::Try(seconds) => self.attempt(seconds).await,

@@ -1,13 +1,15 @@
 //! What the engine found and did, as the screen shows it: plain data, safe to draw.
 
 use std::cmp::Reverse;
+use std::path::Path;
 
 use crate::engine::harden::{self as engine, Proposal, Survey};
 use crate::engine::{self as journeys, Error};
 use crate::harden::{Affected, Watched};
-use crate::pki::printable;
+use crate::pki::{Algorithm, HostName, printable};
+use crate::plan::Layout;
 
-use super::super::super::harden::{Facts, Found, Met, Tried, Wish};
+use super::super::super::harden::{Facts, Found, Met, Requested, Tried, Wish};
 use super::super::super::message::Failure;
 
 /// The server.
@@ -98,6 +100,30 @@ pub fn failure(error: &Error) -> Failure {
         step => step,
     };
     failure
+}
+
+/// Makes the request for a CA elsewhere.
+pub fn requested(kit: &Path, hosts: &[HostName], algorithm: Algorithm) -> Result<Requested, Failure> {
+    let subject = journeys::Subject::Server(hosts.to_vec());
+    let asked = journeys::ask(kit, &subject, Some(algorithm), false).map_err(|error| of_an_answer(&error))?;
+    let name = |file: &str| match kit.as_os_str().as_encoded_bytes() {
+        b"." => file.to_owned(),
+        _ => printable(&kit.join(file).to_string_lossy()),
+    };
+    Ok(Requested {
+        file: name(Layout::REQUEST),
+        key: name(Layout::REQUEST_KEY),
+        names: asked.names.join(", "),
+        algorithm: asked.algorithm,
+    })
+}
+
+/// A failure of a request or of its answer: all of it is answered where it stands.
+pub fn of_an_answer(error: &Error) -> Failure {
+    Failure {
+        step: None,
+        ..Failure::from(error)
+    }
 }
 
 /// The same in one sentence.

@@ -94,11 +94,22 @@ pub fn command(model: &Model) -> String {
     for field in Field::ALL.into_iter().filter(|field| form.asks(*field)) {
         let spec = field.spec();
         let is_choice = spec.kind.is_choice() && field != Field::Algorithm;
-        if spec.flag.is_empty() || is_choice || field == Field::Kit {
+        let is_elsewhere = form.is_requested() && field == Field::Root;
+        if spec.flag.is_empty() || is_choice || is_elsewhere || field == Field::Kit {
             continue;
         }
         for row in form.given(field).iter().filter(|row| !row.trim().is_empty()) {
             words.extend([spec.flag.to_owned(), shell(row)]);
+        }
+    }
+    if form.is_requested() {
+        let here = model.harden.wish.as_ref().map(|wish| &wish.flags);
+        for (flag, file) in [
+            ("--server-cert", here.and_then(|flags| flags.server_cert.as_ref())),
+            ("--server-key", here.and_then(|flags| flags.server_key.as_ref())),
+            ("--root", here.and_then(|flags| flags.root.as_ref())),
+        ] {
+            words.extend(file.map(|file| format!("{flag} {}", shell(&file.to_string_lossy()))));
         }
     }
     words.extend(["--stage".to_owned(), model.harden.stage.name().to_owned()]);

@@ -2,11 +2,13 @@
 
 mod attempt;
 mod plan;
+mod request;
 mod server;
 mod stage;
 
 pub use attempt::{Attempt, after_a_fall, command};
 pub use plan::Plan;
+pub use request::Request;
 pub use server::Server;
 pub use stage::Stages;
 
