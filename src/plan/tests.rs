@@ -64,6 +64,7 @@ fn found(setup: &Setup) -> Found {
                 placement: Placement::Own,
             },
             remaps_accounts: true,
+            is_temporary: false,
             data_mount: None,
             superuser: "correct1".to_owned().into(),
             verifiers: setup.wants_passwords().then_some(verifier).into_iter().collect(),

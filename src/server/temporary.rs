@@ -171,7 +171,7 @@ pub async fn leave_nothing(dir: &Path) -> Result<(), ServerError> {
 }
 
 fn check(dir: &Path) -> Result<(), ServerError> {
-    if is_temporary(dir) {
+    if is_temporary(dir) || (is_named(dir) && is_empty(dir)) {
         return Ok(());
     }
     Err(ServerError::File {
@@ -181,13 +181,17 @@ fn check(dir: &Path) -> Result<(), ServerError> {
     })
 }
 
-/// Whether this is such a place, which may be removed with all that is in it.
+/// Whether this is such a place, which is to go with all that is in it.
 #[must_use]
 pub fn is_temporary(dir: &Path) -> bool {
+    is_named(dir) && dir.join(MARK).is_file()
+}
+
+fn is_named(dir: &Path) -> bool {
     let named = dir
         .file_name()
         .is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
-    named && dir.is_absolute() && (dir.join(MARK).is_file() || is_empty(dir))
+    named && dir.is_absolute()
 }
 
 /// Whether nothing is in it that could be lost. Whoever made it may have removed it already, but for what works in it.

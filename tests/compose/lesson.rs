@@ -70,17 +70,22 @@ fn every_scene_holds_in_a_container_too() {
     let running = lesson(&docker, &tmp, &account, &["--json"]).start();
     let dir = wait_for("the lesson is written", LONG, || dir_of(&tmp));
     // Nobody but this machine reaches it.
-    let published = wait_for("the container runs", LONG, || {
+    let (id, published) = wait_for("the container runs", LONG, || {
         let label = format!("label=com.docker.compose.project.working_dir={}", dir.display());
-        let ports = docker
-            .run(&["ps", "--filter", &label, "--format", "{{.Ports}}"])
-            .stdout;
-        (!ports.trim().is_empty()).then_some(ports)
+        let format = "{{.ID}} {{.Ports}}";
+        let listed = docker.run(&["ps", "--filter", &label, "--format", format]).stdout;
+        let (id, ports) = listed.trim().split_once(' ')?;
+        Some((id.to_owned(), ports.to_owned()))
     });
     assert!(
-        published.trim().starts_with("127.0.0.1:") && published.trim().ends_with("->5432/tcp"),
+        published.starts_with("127.0.0.1:") && published.ends_with("->5432/tcp"),
         "{published}"
     );
+    // Nor does it come back after a restart of the machine, when no keeper is there any more.
+    let policy = ["inspect", "--format", "{{.HostConfig.RestartPolicy.Name}}", &id];
+    let policy = docker.run(&policy).expect_ok("docker").stdout;
+    // Compose says nothing, which means no.
+    assert!(matches!(policy.trim(), "" | "no"), "{policy}");
     let report = running.wait().expect_status(0).json();
     let scenes = report["scenes"].as_array().unwrap();
     assert_eq!(scenes.len(), 8);

@@ -49,7 +49,7 @@ pub(super) fn lines(setup: &Setup, found: &Found, containers: &Containers) -> Ve
     }
     yaml.gap().put(0, "services:");
     yaml.put(1, &format!("{}:", scalar(project.service())));
-    server(&mut yaml, setup);
+    server(&mut yaml, setup, containers.is_temporary);
     storage(&mut yaml, project, &data_mount(setup, found, containers));
     fences(&mut yaml, setup, containers, found.port);
     yaml.gap()
@@ -59,7 +59,7 @@ pub(super) fn lines(setup: &Setup, found: &Found, containers: &Containers) -> Ve
 }
 
 /// What runs, and how.
-fn server(yaml: &mut Yaml, setup: &Setup) {
+fn server(yaml: &mut Yaml, setup: &Setup, is_temporary: bool) {
     yaml.reason(2, "compose-image")
         .pair(2, "image", setup.image().as_str());
     yaml.gap()
@@ -73,8 +73,10 @@ fn server(yaml: &mut Yaml, setup: &Setup) {
     yaml.gap()
         .because(2, "compose-env", "env_file:")
         .items(3, &[Layout::ENV]);
-    yaml.gap()
-        .because(2, "compose-restart", "restart: unless-stopped");
+    yaml.gap();
+    if !is_temporary {
+        yaml.because(2, "compose-restart", "restart: unless-stopped");
+    }
     yaml.because(2, "compose-grace", "stop_grace_period: 60s");
     yaml.gap().because(2, "compose-health", "healthcheck:");
     yaml.put(3, "test:").put(4, "- CMD-SHELL").put(4, "- >-");

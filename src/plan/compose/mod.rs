@@ -75,6 +75,8 @@ pub struct Containers {
     pub project: ComposeProject,
     /// Whether the engine maps root to another account, which could not read the person's files.
     pub remaps_accounts: bool,
+    /// Whether it is for a short time only, and is not to come back after a restart of the machine.
+    pub is_temporary: bool,
     /// Where the image keeps its data, if a volume at the usual place would not hold it.
     pub data_mount: Option<String>,
     /// The superuser's password; letters and digits only.

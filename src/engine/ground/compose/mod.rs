@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use crate::plan::{ComposeProject, Containers, Credentials, Found, Layout};
 use crate::server::compose::{self, Compose, Docker, Engine, ImageFacts, look};
-use crate::server::{Diagnosis, FreePort, ServerError};
+use crate::server::{self, Diagnosis, FreePort, ServerError};
 use crate::setup::Setup;
 
 use super::super::credentials::random_password;
@@ -162,6 +162,7 @@ impl Container {
         Ok(Containers {
             project: self.project.clone(),
             remaps_accounts: remaps,
+            is_temporary: server::is_temporary(&self.dir),
             data_mount: self.unusual_data(setup),
             superuser: match superuser {
                 Some(password) => password,
