@@ -449,13 +449,17 @@ fn big(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
     let columns = usize::from(area.width);
     let text = lesson.scene.text();
     let mut page = Page::default();
-    page.row(Row::default());
     if lesson.scene == Scene::Matrix {
+        // It takes every row of a small screen.
         page.append(matrix(lesson, columns, theme, false));
+        if !lesson.playground.is_yours() {
+            page.row(Row::default());
+        }
     } else {
+        page.row(Row::default());
         page.append(network(lesson.acts.last(), server(lesson), columns, theme));
+        page.row(Row::default());
     }
-    page.row(Row::default());
     match &lesson.outcome {
         Some(outcome) if !outcome.shown => {
             page.words(&visible(&outcome.observed), columns, 0, theme.bold());
@@ -466,11 +470,13 @@ fn big(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
                 Some(false) => theme.bad(),
                 None => theme.warn(),
             };
-            for line in &text.big {
+            for (index, line) in text.big.iter().enumerate() {
+                if index > 0 {
+                    page.row(Row::default());
+                }
                 for row in letters::rows(line, columns, theme) {
                     page.text(row, style);
                 }
-                page.row(Row::default());
             }
         }
         None => {

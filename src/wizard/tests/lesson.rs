@@ -369,19 +369,7 @@ fn every_scene_at_two_sizes() {
 #[test]
 fn on_a_persons_own_server_what_is_not_shown_is_said() {
     for size in SIZES {
-        let mut stage = Stage::new(size);
-        let yours = Playground::Yours(Yours {
-            conninfo: "host=localhost user=postgres".parse().unwrap(),
-            key_passphrase: None,
-        });
-        let lesson = Lesson::new(true, Scene::ALL.to_vec(), None, yours);
-        lesson::begin(&mut stage.model, lesson);
-        stage.happens(Happens::Progress("PostgreSQL 17, your own, at localhost".into()));
-        stage.shot("lesson_yours_opening");
-        stage.happens(Happens::Opened(
-            "psql 17.10".into(),
-            "PostgreSQL 17 on 127.0.0.1 port 5432, yours".into(),
-        ));
+        let mut stage = on_a_persons_own(size);
         stage.plays(Scene::Plaintext);
         stage.keys("6");
         stage.happens(Happens::Played(
@@ -420,6 +408,44 @@ fn the_back_row_can_read_it_too() {
         stage.keys("b");
         stage.shot("lesson_big");
     }
+}
+
+/// All of the letters, on the smallest screen that is usual.
+#[test]
+fn no_scene_has_letters_cut_off() {
+    let size = SIZES[0];
+    for mut stage in [Stage::lesson(size, None), on_a_persons_own(size)] {
+        for scene in Scene::ALL {
+            stage.keys(&(scene.place() + 1).to_string());
+            stage.plays(scene);
+            stage.keys("b");
+            let screen = stage.text();
+            for line in &scene.text().big {
+                for row in lesson::letters::rows(line, usize::from(size.0) - 2, stage.model.theme) {
+                    assert!(screen.contains(row.trim_end()), "{scene:?}: {row}\n{screen}");
+                }
+            }
+            stage.keys("b");
+        }
+    }
+}
+
+/// A lesson on a person's own server, whose stage is set.
+fn on_a_persons_own(size: (u16, u16)) -> Stage {
+    let mut stage = Stage::new(size);
+    let yours = Playground::Yours(Yours {
+        conninfo: "host=localhost user=postgres".parse().unwrap(),
+        key_passphrase: None,
+    });
+    let lesson = Lesson::new(true, Scene::ALL.to_vec(), None, yours);
+    lesson::begin(&mut stage.model, lesson);
+    stage.happens(Happens::Progress("PostgreSQL 17, your own, at localhost".into()));
+    stage.shot("lesson_yours_opening");
+    stage.happens(Happens::Opened(
+        "psql 17.10".into(),
+        "PostgreSQL 17 on 127.0.0.1 port 5432, yours".into(),
+    ));
+    stage
 }
 
 #[test]
