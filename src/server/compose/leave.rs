@@ -7,6 +7,7 @@ use super::super::ServerError;
 use super::super::process::{end_those, names};
 use super::Compose;
 use super::client::failure;
+use super::start::SHORT_FAREWELL;
 
 /// How long it is tried: the engine may be restarting.
 const STUBBORN: Duration = Duration::from_secs(50);
@@ -15,8 +16,6 @@ const STUBBORN: Duration = Duration::from_secs(50);
 const ECHO: Duration = Duration::from_secs(2);
 /// How long between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long a server whose data goes with it may take to stop, seconds.
-const FAREWELL: &str = "1";
 
 impl Compose {
     /// Removes container, network and volume of a project that is all ours; another is left alone. A client that a killed run
@@ -55,7 +54,13 @@ impl Compose {
         }
         let ended = self
             .command()
-            .args(["down", "--remove-orphans", "--volumes", "--timeout", FAREWELL])
+            .args([
+                "down",
+                "--remove-orphans",
+                "--volumes",
+                "--timeout",
+                SHORT_FAREWELL,
+            ])
             .run()
             .await?;
         if !ended.success() {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::super::{Event, Events, ServerError};
+use super::super::{Event, Events, ServerError, is_temporary};
 use super::client::failure;
 use super::{Compose, Container};
 use crate::dial::{Address, Deadline, open, ssl_request};
@@ -21,10 +21,11 @@ pub(super) const READY: Duration = Duration::from_secs(180);
 pub(super) const POLL: Duration = Duration::from_millis(20);
 /// How long one answer may take.
 const ANSWER: Duration = Duration::from_secs(2);
-/// How long a server that nobody wants may take to stop, seconds.
+/// How long a server that nobody wants may take to stop, seconds: what makes a database is given the time to end it, since a
+/// later start goes on with what is there.
 const FAREWELL: &str = "10";
-/// The same at its first start: what makes the database does not listen to a request to stop, and nothing in it counts yet.
-const FIRST_FAREWELL: &str = "1";
+/// The same where all of it is about to go.
+pub(super) const SHORT_FAREWELL: &str = "1";
 
 /// A running service. One that was started, and that nobody answers for yet, is stopped when dropped.
 #[derive(Debug)]
@@ -39,29 +40,31 @@ impl Running {
     /// Whether the container was started or made anew just now; else it ran already, as it should.
     #[must_use]
     pub const fn is_new(&self) -> bool {
-        self.guard.compose.is_some()
+        self.guard.0.is_some()
     }
 
     /// Lets the server run on without us.
     pub fn keep(mut self) {
-        self.guard.compose = None;
+        self.guard.0 = None;
     }
 }
 
 /// Stops the service when dropped.
 #[derive(Debug)]
-struct Guard {
-    compose: Option<Compose>,
-    farewell: &'static str,
-}
+struct Guard(Option<Compose>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some(compose) = self.compose.take() {
+        if let Some(compose) = self.0.take() {
+            let farewell = if is_temporary(&compose.dir) {
+                SHORT_FAREWELL
+            } else {
+                FAREWELL
+            };
             // Dropped with the future that would have waited for it: this waits itself.
             let _ = Command::new(compose.docker.path())
                 .args(compose.arguments())
-                .args(["stop", "--timeout", self.farewell, &compose.service])
+                .args(["stop", "--timeout", farewell, &compose.service])
                 .current_dir(&compose.dir)
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
@@ -73,15 +76,11 @@ impl Drop for Guard {
 
 impl Compose {
     /// Brings the service up and waits until its server answers at `port` of this machine. A container that runs as
-    /// its files say is left as it is. Dropping the future, or the [`Running`], stops what was started; with `is_first` there
-    /// is no data yet that would be worth a wait.
-    pub async fn start(&self, port: u16, is_first: bool, events: Events<'_>) -> Result<Running, ServerError> {
+    /// its files say is left as it is. Dropping the future, or the [`Running`], stops what was started.
+    pub async fn start(&self, port: u16, events: Events<'_>) -> Result<Running, ServerError> {
         let before = self.container().await?;
         let ran = before.as_ref().filter(|before| before.is_running());
-        let mut guard = Guard {
-            compose: ran.is_none().then(|| self.clone()),
-            farewell: if is_first { FIRST_FAREWELL } else { FAREWELL },
-        };
+        let mut guard = Guard(ran.is_none().then(|| self.clone()));
         let begun = OffsetDateTime::now_utc();
         let ended = self
             .command()
@@ -98,7 +97,7 @@ impl Compose {
             self.ready(&container, port, begun, events).await?;
             return Ok(Running { container, guard });
         }
-        guard.compose = Some(self.clone());
+        guard.0 = Some(self.clone());
         self.ready(&container, port, begun, events).await?;
         Ok(Running { container, guard })
     }

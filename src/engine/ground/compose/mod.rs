@@ -222,7 +222,7 @@ impl Container {
         let step = tell.begin(Step::Start);
         let had_volume = compose.has_volume().await?;
         drop(held);
-        let running = match compose.start(port, !had_volume, &events).await {
+        let running = match compose.start(port, &events).await {
             Ok(running) => running,
             Err(error) => {
                 // A first start that failed leaves half a database, and every later start would take it for whole.
@@ -278,7 +278,7 @@ impl Container {
         let compose = self.compose()?;
         let events = listener(tell);
         let port = setup.port.or(self.port().await?).unwrap_or(5432);
-        let running = compose.start(port, false, &events).await?;
+        let running = compose.start(port, &events).await?;
         let complaints = if running.is_new() {
             Vec::new()
         } else {
