@@ -365,7 +365,7 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
         return Ok(Exit::Holds);
     }
     match report.next {
-        Some(next) => output.remark(format_args!("next: pgtls harden … --stage {next}")),
+        Some(next) => output.remark(format_args!("next: pgtls {} --stage {next}", engine::typed())),
         None => output.remark("nothing is left to do"),
     }
     Ok(Exit::Holds)

@@ -54,10 +54,17 @@ fn again(target: &Target) -> String {
         words.extend(["-u".to_owned(), shell(&target.user)]);
     }
     words.push(program());
-    words.extend(std::env::args_os().skip(1).map(|argument| {
-        let text = argument.to_string_lossy();
-        shell(&without_secrets(&text))
-    }));
+    words.push(typed());
+    printable(&words.join(" "))
+}
+
+/// What was typed behind our name, for a shell; without secrets.
+#[must_use]
+pub fn typed() -> String {
+    let words: Vec<_> = std::env::args_os()
+        .skip(1)
+        .map(|argument| shell(&without_secrets(&argument.to_string_lossy())))
+        .collect();
     printable(&words.join(" "))
 }
 

@@ -47,6 +47,7 @@ pub use incoming::Given;
 pub use install::{Installation, install, kit_dir, write_project};
 pub use kit_dates::kit_dates;
 pub use local::project as project_conninfo;
+pub use login::typed;
 pub use manage::{Look, Renewal, certificates, ground, look, renew, stop, undo};
 pub use metrics::metrics;
 pub use modes::modes;
