@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use pgtls::apply::Project;
 use pgtls::apply::live::{Live, LiveChange, Plan, Trial, Wanted};
 use pgtls::conf::Dialect;
-use pgtls::harden::{ClientProof, ServerFiles, Stage, Wish, plan};
+use pgtls::harden::{ServerFiles, Stage, Wish, plan};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -156,24 +156,11 @@ fn changes(
         .iter()
         .map(|(path, state)| (path.clone(), state.0.clone()))
         .collect();
-    let server = ServerFiles {
-        dialect: Dialect::of(major),
-        conf: data.join("postgresql.conf"),
-        hba: data.join("pg_hba.conf"),
-        ident: data.join("pg_ident.conf"),
-        data: data.to_path_buf(),
-        command_line: Vec::new(),
-        files: Box::new(held),
-    };
+    let server = ServerFiles::in_data(data, Dialect::of(major), Box::new(held));
     let wish = Wish {
-        stage,
         pair: Some(("server.crt".to_owned(), "server.key".to_owned())),
         client_ca: Some("root.crt".to_owned()),
-        client_lists: None,
-        proof: ClientProof::Beside,
-        maps: Vec::new(),
-        only_tls13: false,
-        over_sql: false,
+        ..Wish::of(stage)
     };
     let draft = plan(&server, &wish).ok()?;
     let mut changes: Vec<_> = draft

@@ -14,7 +14,7 @@ use crate::dial::{Address, Deadline, Rows, Session};
 use crate::pki::{Certificate, Identity};
 use crate::plan::literal;
 use crate::server::Diagnosis;
-use crate::verify::{self, Target};
+use crate::verify::{self, Entry, Target};
 
 use super::complaint::Log;
 use super::login::log_in;
@@ -55,6 +55,8 @@ pub struct Existing {
     /// Directory of its files on this machine, absolute.
     pub config_dir: PathBuf,
     data_directory: Option<PathBuf>,
+    /// The account whose place root took for the login.
+    in_place_of: Option<String>,
     settings: Rows,
 }
 
@@ -88,7 +90,7 @@ impl Existing {
         super::audit::as_psql(&mut conninfo, env);
         let target = target(conninfo, env, means).await?;
         let doing = format!("logging in to {}", target.host);
-        let mut session = log_in(&target, &doing).await?.session;
+        let Entry { mut session, account } = log_in(&target, &doing).await?;
         let settings = ask(
             &mut session,
             "SELECT name, setting, source, coalesce(sourcefile, '') AS file FROM pg_settings \
@@ -98,6 +100,7 @@ impl Existing {
         .await?;
         let mut live = Self {
             data_directory: None,
+            in_place_of: account,
             target,
             session,
             config_dir,
@@ -105,6 +108,12 @@ impl Existing {
         };
         live.data_directory = live.setting("data_directory").map(PathBuf::from);
         Ok(live)
+    }
+
+    /// Whether root logged in as the account that the socket belongs to.
+    #[must_use]
+    pub const fn is_in_place_of_another(&self) -> bool {
+        self.in_place_of.is_some()
     }
 
     /// A setting in force; `None` where it is empty or not shown to this login.

@@ -38,7 +38,7 @@ pub async fn units(wanted: &Units) -> Result<Vec<PathBuf>, Error> {
     let dir = prepare::absolute(&wanted.dir);
     let mut writes = vec![dir.clone()];
     let mut reads = wanted.reads.clone();
-    let mut key = None;
+    let (mut key, mut logs_in_as_another) = (None, false);
     if let Some((conninfo, config_dir)) = &wanted.server {
         let means = Means {
             expect: None,
@@ -51,6 +51,7 @@ pub async fn units(wanted: &Units) -> Result<Vec<PathBuf>, Error> {
         };
         reads.extend(conninfo.get(Keyword::Host).map(PathBuf::from));
         let live = Existing::enter(conninfo.clone(), &Environment::current(), &means, config_dir).await?;
+        logs_in_as_another = live.is_in_place_of_another();
         key = live.file("ssl_key_file");
         for setting in ["ssl_cert_file", "ssl_key_file", "ssl_ca_file", "ssl_crl_file"] {
             let directory = live
@@ -86,6 +87,7 @@ pub async fn units(wanted: &Units) -> Result<Vec<PathBuf>, Error> {
         writes,
         reads,
         runs_a_server: wanted.server.is_none(),
+        logs_in_as_another,
         from_another_tool: wanted.from_another_tool,
     };
     let mut written = Vec::new();

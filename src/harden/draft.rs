@@ -33,6 +33,22 @@ pub struct ServerFiles {
     pub files: Box<dyn Files>,
 }
 
+impl ServerFiles {
+    /// Those of a server that has all of them in its data directory.
+    #[must_use]
+    pub fn in_data(data: &Path, dialect: Dialect, files: Box<dyn Files>) -> Self {
+        Self {
+            dialect,
+            conf: data.join("postgresql.conf"),
+            hba: data.join("pg_hba.conf"),
+            ident: data.join("pg_ident.conf"),
+            data: data.to_path_buf(),
+            command_line: Vec::new(),
+            files,
+        }
+    }
+}
+
 /// The files with some of them changed.
 pub struct Draft<'a> {
     /// Whose they are.

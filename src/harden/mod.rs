@@ -106,6 +106,23 @@ pub struct Wish {
     pub over_sql: bool,
 }
 
+impl Wish {
+    /// What a stage wants where certificates and lists are in place and nothing is special.
+    #[must_use]
+    pub const fn of(stage: Stage) -> Self {
+        Self {
+            stage,
+            pair: None,
+            client_ca: None,
+            client_lists: None,
+            proof: ClientProof::Beside,
+            maps: Vec::new(),
+            only_tls13: false,
+            over_sql: false,
+        }
+    }
+}
+
 /// Why a stage cannot be planned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Prevented {

@@ -13,27 +13,14 @@ fn server(major: u16, files: &[(&str, &str)]) -> ServerFiles {
         .iter()
         .map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec()))
         .collect();
-    ServerFiles {
-        dialect: Dialect::of(major),
-        conf: "/d/postgresql.conf".into(),
-        hba: "/d/pg_hba.conf".into(),
-        ident: "/d/pg_ident.conf".into(),
-        data: "/d".into(),
-        command_line: Vec::new(),
-        files: Box::new(held),
-    }
+    ServerFiles::in_data(Path::new("/d"), Dialect::of(major), Box::new(held))
 }
 
 fn wish(stage: Stage) -> Wish {
     Wish {
-        stage,
         pair: Some(("server.crt".to_owned(), "server.key".to_owned())),
         client_ca: Some("root.crt".to_owned()),
-        client_lists: None,
-        proof: ClientProof::Beside,
-        maps: Vec::new(),
-        only_tls13: false,
-        over_sql: false,
+        ..Wish::of(stage)
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Renewal {
     pub reads: Vec<PathBuf>,
     /// Whether it signals a server or talks to a container engine, beside writing files.
     pub runs_a_server: bool,
+    /// Whether root logs in as the account that the server's socket belongs to.
+    pub logs_in_as_another: bool,
     /// Whether another tool makes the certificates.
     pub from_another_tool: bool,
 }
@@ -102,10 +104,11 @@ impl Renewal {
             }
         );
         text.push_str(HARDENED);
-        let capabilities = match (&self.account, self.runs_a_server) {
-            (Some(_), _) => "",
-            (None, false) => "CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER",
-            (None, true) => "CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_KILL CAP_SETGID CAP_SETUID",
+        let capabilities = match (&self.account, self.runs_a_server, self.logs_in_as_another) {
+            (Some(_), ..) => "",
+            (None, true, _) => "CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_KILL CAP_SETGID CAP_SETUID",
+            (None, false, true) => "CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_SETGID CAP_SETUID",
+            (None, false, false) => "CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER",
         };
         let _ = writeln!(text, "CapabilityBoundingSet={capabilities}");
         text
@@ -232,6 +235,7 @@ mod tests {
             writes: vec!["/data".into()],
             reads: Vec::new(),
             runs_a_server: false,
+            logs_in_as_another: false,
             from_another_tool: true,
         };
         assert!(

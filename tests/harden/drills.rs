@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::live::{Files, Live, plain, wait_until};
+use crate::live::{Files, Live, injected, plain, traced, wait_until};
 use crate::support::{Account, Ca, Job, Leaf, Outcome, Postgres, TestServer, pgtls_bin, skip};
 
 fn newest() -> Option<Postgres> {
@@ -347,10 +347,7 @@ fn at_every_call(postgres: &Postgres, fault: &str, calls: &[&str]) {
             .account(&live.account)
             .run()
     };
-    let log = live.kit.join("trace");
-    strace(&["-o", log.to_str().unwrap()]).expect_status(0);
-    let trace = fs::read_to_string(&log).unwrap();
-    fs::remove_file(&log).unwrap();
+    let trace = traced(&live.kit, strace);
     live.pgtls(&["undo"]).run().expect_status(0);
     let mut tried = 0;
     for call in calls {
@@ -362,12 +359,7 @@ fn at_every_call(postgres: &Postgres, fault: &str, calls: &[&str]) {
             }
             let when = at + 1;
             let what = format!("{fault} at {call} {when}");
-            let outcome = strace(&[
-                "-o",
-                "/dev/null",
-                "-e",
-                &format!("inject={call}:{fault}:when={when}"),
-            ]);
+            let outcome = injected(call, fault, when, strace);
             tried += 1;
             // After the decision it is as planned, else as before; whichever, files and server agree.
             let is_decided = wait_until(Duration::from_secs(60), || {

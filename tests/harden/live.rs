@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -150,6 +150,21 @@ impl Live {
         // The admin can log in.
         self.server.sql("select 1");
     }
+}
+
+/// What a run of pgtls asks of the system, line by line; `strace` runs it with these options more.
+pub fn traced(kit: &Path, strace: impl Fn(&[&str]) -> Outcome) -> String {
+    let log = kit.join("trace");
+    strace(&["-o", log.to_str().unwrap()]).expect_status(0);
+    let trace = fs::read_to_string(&log).unwrap();
+    fs::remove_file(&log).unwrap();
+    trace
+}
+
+/// The same run with a fault (strace(1), `-e inject`) at that call, the one of that number.
+pub fn injected(call: &str, fault: &str, when: usize, strace: impl Fn(&[&str]) -> Outcome) -> Outcome {
+    let inject = format!("inject={call}:{fault}:when={when}");
+    strace(&["-o", "/dev/null", "-e", &inject])
 }
 
 /// Whether it comes true before the time is up.

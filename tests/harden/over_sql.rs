@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::live::{Live, wait_until};
+use crate::live::{Live, injected, traced, wait_until};
 use crate::support::{Account, Ca, Job, Outcome, Postgres, TestServer, pgtls_bin, skip};
 
 /// A server whose files belong to another account, and whoever hardens it: a superuser with a password.
@@ -292,10 +292,7 @@ fn killed_at_any_word_to_the_server_its_watchdog_goes_back() {
             .env("PGPASSWORD", "pw")
             .run()
     };
-    let log = remote.live.kit.join("trace");
-    strace(&["-o", log.to_str().unwrap()]).expect_status(0);
-    let trace = fs::read_to_string(&log).unwrap();
-    fs::remove_file(&log).unwrap();
+    let trace = traced(&remote.live.kit, strace);
     assert!(remote.is_verified());
     remote.pgtls(&["undo"]).run().expect_status(0);
     assert!(remote.auto() == before);
@@ -319,12 +316,7 @@ fn killed_at_any_word_to_the_server_its_watchdog_goes_back() {
             continue;
         }
         let what = format!("killed at {call} {when}: {text}");
-        let outcome = strace(&[
-            "-o",
-            "/dev/null",
-            "-e",
-            &format!("inject={call}:signal=KILL:when={when}"),
-        ]);
+        let outcome = injected(call, "signal=KILL", *when, strace);
         tried += 1;
         let mut is_on = false;
         let ended = wait_until(Duration::from_secs(60), || {

@@ -1,10 +1,12 @@
 //! A server as Debian sets it up: over its socket the superuser is whoever is the server's own account, and has no password.
 
 use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use crate::live::{Live, wait_until};
 use crate::support::{
-    Account, Job, Outcome, Postgres, TestServer, open_to_all, pgtls, pgtls_bin, psql_as, skip,
+    Account, Ca, Job, Outcome, Postgres, TestServer, open_to_all, pgtls, pgtls_bin, psql_as, scratch, skip,
 };
 
 /// `local … peer`; `None` where nobody may become somebody else.
@@ -28,11 +30,12 @@ fn debian(major: u16) -> Option<Live> {
     server.sql("select pg_reload_conf()");
     open_to_all(server.dir());
     let root = Account::current();
-    let is_peer = wait_until(std::time::Duration::from_secs(60), || {
+    let is_peer = wait_until(Duration::from_secs(60), || {
         !psql_as(&root, &server.socket(), "select 1").ok
     });
     assert!(is_peer, "root is no more let in by psql");
     let mut live = Live::new(server);
+    root.own(&live.kit);
     live.account = root;
     Some(live)
 }
@@ -109,4 +112,102 @@ fn whoever_may_not_is_told_the_command() {
         said.contains(&format!("`sudo {} audit", pgtls_bin().display())),
         "{said}"
     );
+}
+
+/// What a service allows, as far as it can be had without systemd: its paths alone are writable, its capabilities alone are
+/// left, and no new ones are gained (systemd.exec(5)).
+const WALLS: &str = r#"
+set -eu
+mount --make-rprivate /
+for path in $WRITES; do mount --bind "$path" "$path"; done
+while read -r _ place _; do
+    case " $WRITES /proc /sys /dev " in *" $place "*) continue ;; esac
+    mount -o remount,bind,ro "$place" 2>/dev/null || true
+done </proc/mounts
+if touch "$ELSEWHERE" 2>/dev/null; then echo "the walls do not stand" >&2; exit 99; fi
+exec setpriv --no-new-privs --inh-caps=-all --bounding-set="$CAPABILITIES" -- "$@"
+"#;
+
+/// The words of `ExecStart=`, as systemd reads them (systemd.syntax(7)).
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut is_quoted) = (Vec::new(), String::new(), false);
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            '\\' | '%' | '$' => word.extend(chars.next()),
+            ' ' if !is_quoted => words.push(std::mem::take(&mut word)),
+            c => word.push(c),
+        }
+    }
+    words.push(word);
+    words
+}
+
+/// The renewal that the generated service runs does its work within the service's own walls, root's login by peer included.
+#[test]
+fn the_service_renews_within_its_own_walls() {
+    let Some(live) = debian(18) else { return };
+    let can = Job::new("unshare")
+        .args(["-m", "setpriv", "--bounding-set=-all", "true"])
+        .run();
+    if !can.ok {
+        return skip("no mount namespace can be made here", false);
+    }
+    live.in_force("on", &[]);
+    let own = |name: &str| live.kit.join("ca").join(name);
+    let next = Ca::existing(&own("root.crt"), &own("ca.key")).server(&["localhost", "127.0.0.1", "::1"]);
+    let from = scratch("from");
+    fs::copy(&next.cert, from.join("tls.crt")).unwrap();
+    fs::copy(&next.key, from.join("tls.key")).unwrap();
+    let units = scratch("units");
+    pgtls(["renew", &live.server.socket(), "--dir"])
+        .arg(&live.kit)
+        .arg("--config-dir")
+        .arg(&live.server.data)
+        .arg("--from")
+        .arg(&from)
+        .arg("--root")
+        .arg(own("root.crt"))
+        .arg("--units")
+        .arg(&units)
+        .run()
+        .expect_status(0);
+    let service = fs::read_to_string(units.join("pgtls-renew.service")).unwrap();
+    let all = |key: &str| -> Vec<&str> {
+        service
+            .lines()
+            .filter_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+            .collect()
+    };
+    let capabilities = all("CapabilityBoundingSet").join(" ").to_lowercase();
+    assert!(capabilities.contains("cap_setuid"), "{service}");
+    let kept: Vec<_> = capabilities
+        .split_whitespace()
+        .map(|name| name.replacen("cap_", "+", 1))
+        .collect();
+    let serial = |path: &Path| {
+        let shown = Job::new("openssl")
+            .args(["x509", "-noout", "-serial", "-in"])
+            .arg(path)
+            .run();
+        shown.expect_ok("openssl x509").stdout
+    };
+    let run = |capabilities: &str| {
+        Job::new("unshare")
+            .args(["-m", "sh", "-c", WALLS, "sh"])
+            .args(words(all("ExecStart")[0]))
+            .env("WRITES", all("ReadWritePaths").join(" "))
+            .env("ELSEWHERE", from.join("elsewhere"))
+            .env("CAPABILITIES", capabilities)
+            .run()
+    };
+    let before = serial(&live.server.data.join("server.crt"));
+    // Without the account's place nobody logs in, and nothing is changed.
+    let poor = run("-all,+chown,+dac_override,+fowner");
+    assert_ne!(poor.status, Some(0), "{}", poor.stderr);
+    assert_eq!(serial(&live.server.data.join("server.crt")), before);
+    run(&format!("-all,{}", kept.join(","))).expect_status(0);
+    assert_eq!(serial(&live.server.data.join("server.crt")), serial(&next.cert));
+    assert!(wait_until(Duration::from_secs(60), || live.app(&live.full()).ok));
 }

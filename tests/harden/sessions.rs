@@ -3,7 +3,28 @@
 use std::time::Duration;
 
 use crate::live::{Live, plain, wait_until};
-use crate::support::{Job, Postgres};
+use crate::support::{Job, Postgres, Running};
+
+/// A session of `app` that stays, once the server knows it, with TLS or without.
+#[track_caller]
+fn shop(live: &Live, sslmode: &str) -> Running {
+    let conninfo = format!(
+        "host=127.0.0.1 port={} user=app password=pw dbname=postgres sslmode={sslmode} application_name=shop",
+        live.server.port
+    );
+    let session = Job::new("psql")
+        .args(["-X", "-c", "select pg_sleep(100)"])
+        .arg(&conninfo)
+        .start();
+    let with = if sslmode == "disable" { "not ssl" } else { "ssl" };
+    let known = format!(
+        "select count(*) from pg_stat_ssl join pg_stat_activity using (pid) where {with} and application_name = 'shop'"
+    );
+    assert!(wait_until(Duration::from_secs(60), || {
+        live.server.sql(&known).stdout.contains('1')
+    }));
+    session
+}
 
 #[test]
 fn a_session_without_tls_keeps_the_stage_back_unless_it_is_accepted() {
@@ -12,21 +33,7 @@ fn a_session_without_tls_keeps_the_stage_back_unless_it_is_accepted() {
     };
     let live = plain(&postgres).at(&["on"]);
     let before = live.files();
-    let conninfo = format!(
-        "host=127.0.0.1 port={} user=app password=pw dbname=postgres sslmode=disable application_name=shop",
-        live.server.port
-    );
-    let session = Job::new("psql")
-        .args(["-X", "-c", "select pg_sleep(100)"])
-        .arg(&conninfo)
-        .start();
-    let is_there = wait_until(Duration::from_secs(60), || {
-        live.server
-            .sql("select count(*) from pg_stat_activity where application_name = 'shop'")
-            .stdout
-            .contains('1')
-    });
-    assert!(is_there);
+    let session = shop(&live, "disable");
     let report = live.stage("require", &[]).expect_status(1).json();
     assert_eq!(report["in_force"], false);
     let refused = &report["impact"]["refused"][0];
@@ -56,25 +63,12 @@ fn a_session_without_tls_keeps_the_stage_back_unless_it_is_accepted() {
 }
 
 fn watch_it_with_tls(live: &Live) {
-    let conninfo = format!(
-        "host=127.0.0.1 port={} user=app password=pw dbname=postgres sslmode=require application_name=shop",
-        live.server.port
-    );
     // A second later than the last one without.
     let begun = live.server.sql("select floor(extract(epoch from now()))").stdout;
     wait_until(Duration::from_secs(60), || {
         live.server.sql("select floor(extract(epoch from now()))").stdout != begun
     });
-    let session = Job::new("psql")
-        .args(["-X", "-c", "select pg_sleep(100)"])
-        .arg(&conninfo)
-        .start();
-    wait_until(Duration::from_secs(60), || {
-        live.server
-            .sql("select count(*) from pg_stat_ssl join pg_stat_activity using (pid) where ssl and application_name = 'shop'")
-            .stdout
-            .contains('1')
-    });
+    let session = shop(live, "require");
     live.stage("watch", &["--for", "0"]).expect_status(0);
     live.server
         .sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'shop'");
@@ -87,18 +81,8 @@ fn a_watch_that_is_cut_off_keeps_what_it_saw() {
         return;
     };
     let live = plain(&postgres);
-    let conninfo = format!(
-        "host=127.0.0.1 port={} user=app password=pw dbname=postgres sslmode=disable application_name=shop",
-        live.server.port
-    );
-    let session = Job::new("psql")
-        .args(["-X", "-c", "select pg_sleep(100)"])
-        .arg(&conninfo)
-        .start();
+    let session = shop(&live, "disable");
     let one = |sql: &str| live.server.sql(sql).stdout;
-    assert!(wait_until(Duration::from_secs(60), || {
-        one("select count(*) from pg_stat_activity where application_name = 'shop'").contains('1')
-    }));
     let watch = live
         .pgtls(&[
             "harden",

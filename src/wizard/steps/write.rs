@@ -85,14 +85,8 @@ impl Step for Write {
             }
             _ => {}
         }
-        let used = u16::try_from(page.height()).unwrap_or(u16::MAX).min(area.height);
-        page.paint(canvas, area);
-        let log = Rect {
-            y: area.y + used + 1,
-            height: area.height.saturating_sub(used + 1),
-            ..area
-        };
-        tail(model, canvas, log);
+        let below = page.paint_above(canvas, area);
+        tail(model, canvas, below);
     }
 }
 

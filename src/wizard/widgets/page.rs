@@ -140,6 +140,17 @@ impl Page {
         self
     }
 
+    /// Draws it from the top; what is left of the area, a line below.
+    pub fn paint_above(self, canvas: &mut Canvas<'_>, area: Rect) -> Rect {
+        let used = u16::try_from(self.height()).unwrap_or(u16::MAX).min(area.height);
+        self.paint(canvas, area);
+        Rect {
+            y: area.y + used + 1,
+            height: area.height.saturating_sub(used + 1),
+            ..area
+        }
+    }
+
     /// Draws it.
     pub fn paint(self, canvas: &mut Canvas<'_>, area: Rect) {
         let room = usize::from(area.height);

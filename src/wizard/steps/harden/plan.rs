@@ -90,13 +90,7 @@ impl Step for Plan {
             }
             State::Failed(fault) => fault_page(&mut page, theme, fault, columns),
         }
-        let used = u16::try_from(page.height()).unwrap_or(u16::MAX).min(area.height);
-        page.paint(canvas, area);
-        let below = Rect {
-            y: area.y + used + 1,
-            height: area.height.saturating_sub(used + 1),
-            ..area
-        };
+        let below = page.paint_above(canvas, area);
         if review.preview().is_some_and(|preview| !preview.files.is_empty()) {
             files(review, &|_| Page::default(), canvas, below);
         }
