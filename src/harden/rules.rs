@@ -78,7 +78,7 @@ pub fn require_certificates(draft: &mut Draft<'_>, wish: &Wish) -> Result<(), Pr
     Ok(())
 }
 
-/// The map: every name to its role, and a role's own name to itself.
+/// The map: every client's name to its role.
 fn write_map(draft: &mut Draft<'_>, maps: &[(String, String)]) -> Result<(), Prevented> {
     let path = draft.server.ident.clone();
     let mut bytes = draft.bytes(&path).unwrap_or_default();

@@ -30,6 +30,27 @@ fn fails(live: &Live, stage: &str, more: &[&str], status: i32, says: &str) {
 }
 
 #[test]
+fn what_others_changed_and_nobody_had_the_server_read_is_said() {
+    let Some(postgres) = newest() else { return };
+    let live = plain(&postgres);
+    let hba = live.server.data.join("pg_hba.conf");
+    let notes = |report: &serde_json::Value| report["notes"].to_string();
+    let report = live.in_force("on", &[]);
+    assert!(!notes(&report).contains("not in force yet"), "{report:#}");
+    let text = fs::read_to_string(&hba).unwrap();
+    fs::write(&hba, text + "hostssl all all 10.0.0.0/8 scram-sha-256\n").unwrap();
+    let later = std::time::SystemTime::now() + Duration::from_secs(10);
+    let file = fs::File::options().write(true).open(&hba).unwrap();
+    file.set_modified(later).unwrap();
+    let report = live.in_force("floor", &[]);
+    let said = notes(&report);
+    assert!(
+        said.contains("not in force yet: ") && said.contains("pg_hba.conf;"),
+        "{report:#}"
+    );
+}
+
+#[test]
 fn what_cannot_hold_is_never_in_force() {
     let Some(postgres) = newest() else { return };
     let live = plain(&postgres);

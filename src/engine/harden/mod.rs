@@ -5,6 +5,7 @@
 //! takes everything back when that does not come to its end.
 
 mod attempt;
+mod beside;
 mod books;
 mod bundle;
 mod certificates;

@@ -16,6 +16,7 @@ use crate::harden::{
 };
 use crate::pki::Certificate;
 
+use super::beside;
 use super::certificates::{NewFile, certificates};
 use super::clients::{self, Shown};
 use super::kit::{self, Project};
@@ -114,7 +115,7 @@ impl Proposal {
     }
 }
 
-fn prevented(why: &Prevented) -> Error {
+pub(super) fn prevented(why: &Prevented) -> Error {
     let remedy = match why {
         Prevented::CommandLine { name, .. } => format!(
             "take `-c {name}=…` (or --{}) out of the way the server is started, restart it, and run this again",
@@ -166,11 +167,16 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
         over_sql: survey.reach.is_err() && certificates.files.is_empty() && may_alter(survey),
     };
     let draft = plan(&survey.server, &wish).map_err(|why| prevented(&why))?;
-    loads(survey, &draft)?;
+    beside::loads(survey, &draft)?;
     let settings = altered(survey, &wish, &draft)?;
     let impact = impact(&draft, &wish, &survey.world, &watched).map_err(|why| prevented(&why))?;
     own_way_in(hardening, survey, &draft, &project)?;
-    let mut notes = [&project.gathered.notes[..], &certificates.notes].concat();
+    let mut notes = [
+        &project.gathered.notes[..],
+        &certificates.notes,
+        &beside::notes(survey),
+    ]
+    .concat();
     let client = match hardening.stage {
         Stage::Mtls => clients::shown(hardening, survey, &project, &mut notes)?,
         _ => None,
@@ -209,54 +215,9 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
             .notes
             .push(not_over_sql(survey, hardening.stage).to_owned());
     }
-    for (path, old, new) in draft.changes() {
-        let here = real(survey, path);
-        // One file under two names: what is written under the first is what stands under the second.
-        if let Some(written) = proposal.changes.iter().find(|change| change.path == here) {
-            if written.after.as_ref().is_some_and(|after| *after.content == new) {
-                continue;
-            }
-            return Err(prevented(&Prevented::Line {
-                place: path.display().to_string(),
-                why: "the file has two names here, and other lines would change under each of them",
-            }));
-        }
-        let diff = format!(
-            "--- {0}\n+++ {0}\n{1}",
-            shown(here.as_os_str().as_encoded_bytes()),
-            unified(old.as_deref().unwrap_or_default(), new)
-        );
-        let file = NewFile {
-            path: path.to_path_buf(),
-            content: Zeroizing::new(new.to_vec()),
-            mode: 0o600,
-            adds: None,
-        };
-        proposal.change(survey, file, here, old, diff);
-    }
+    proposal.change_texts(survey, &draft)?;
     proposal.keep_notes(certificates.keep);
     Ok(proposal)
-}
-
-/// Whether the server can load its TLS files: those that the stage leaves as they are must be there.
-fn loads(survey: &Survey, draft: &Draft<'_>) -> Result<(), Error> {
-    let is_replaced = |name: &str| draft.wanted().iter().any(|(wanted, _)| wanted == name);
-    let Some((name, why)) = survey.unreadable.iter().find(|(name, _)| !is_replaced(name)) else {
-        return Ok(());
-    };
-    let settings = draft.settings().map_err(|why| prevented(&why))?;
-    let found = settings.effective(name);
-    let place = found.and_then(|setting| setting.place.as_ref());
-    let file = found.map(|setting| String::from_utf8_lossy(&setting.value));
-    Err(Error::NotInForce {
-        what: format!(
-            "{} names a file that the server cannot read, {name} = '{}': {why}; with it the server loads no TLS, and would not \
-             start again with TLS on",
-            place.map_or_else(|| "the command line".to_owned(), ToString::to_string),
-            crate::pki::printable(&file.unwrap_or_default())
-        ),
-        remedy: format!("put that file there, or take {name} out; nothing was written"),
-    })
 }
 
 /// What goes over SQL, where the wish is that it does and no file has to change.
@@ -318,6 +279,36 @@ impl Proposal {
             self.notes
                 .push("the certificate in force holds under your own root, and stays".to_owned());
         }
+    }
+
+    /// The server's own files that read otherwise afterwards.
+    fn change_texts(&mut self, survey: &Survey, draft: &Draft<'_>) -> Result<(), Error> {
+        for (path, old, new) in draft.changes() {
+            let here = real(survey, path);
+            // One file under two names: what is written under the first is what stands under the second.
+            if let Some(written) = self.changes.iter().find(|change| change.path == here) {
+                if written.after.as_ref().is_some_and(|after| *after.content == new) {
+                    continue;
+                }
+                return Err(prevented(&Prevented::Line {
+                    place: path.display().to_string(),
+                    why: "the file has two names here, and other lines would change under each of them",
+                }));
+            }
+            let diff = format!(
+                "--- {0}\n+++ {0}\n{1}",
+                shown(here.as_os_str().as_encoded_bytes()),
+                unified(old.as_deref().unwrap_or_default(), new)
+            );
+            let file = NewFile {
+                path: path.to_path_buf(),
+                content: Zeroizing::new(new.to_vec()),
+                mode: 0o600,
+                adds: None,
+            };
+            self.change(survey, file, here, old, diff);
+        }
+        Ok(())
     }
 
     fn change(

@@ -13,8 +13,8 @@ use crate::engine::audit::Disk;
 use crate::harden::{ServerFiles, patroni};
 use crate::verify::{Fetched, OverSql};
 
-use super::Survey;
 use super::survey::refused;
+use super::{Survey, beside};
 
 /// From the names that the server has for its files to names on this machine.
 #[derive(Debug, Clone)]
@@ -94,7 +94,8 @@ pub(super) async fn look(survey: &mut Survey, data_is_here: bool, is_named: bool
     }
     survey.client_ca = named(survey, "ssl_ca_file").await;
     survey.client_lists = named(survey, "ssl_crl_file").await;
-    survey.unreadable = unreadable(survey).await;
+    survey.unreadable = beside::unreadable(survey).await;
+    survey.unread = beside::unread(survey).await;
     if survey.reach.is_err() {
         survey.pair = pair(survey).await;
     }
@@ -112,34 +113,6 @@ async fn named(survey: &mut Survey, setting: &str) -> Option<Vec<u8>> {
     }
     let limit = survey.limit();
     OverSql::new(&mut survey.session, &limit).file(&path).await.ok()
-}
-
-/// Which of the files that TLS needs beside the pair the server itself cannot read. With one of them missing a reload loads
-/// no TLS at all, or the next start fails (<https://www.postgresql.org/docs/current/ssl-tcp.html#SSL-SERVER-FILES>).
-async fn unreadable(survey: &mut Survey) -> Vec<(&'static str, String)> {
-    let server = &survey.server;
-    // By the files, which the next reload puts in force.
-    let Ok(mut settings) = Settings::load(&server.conf, Some(&server.data), &*server.files) else {
-        return Vec::new();
-    };
-    for (name, value) in &server.command_line {
-        settings.push_command_line(name, value);
-    }
-    let named: Vec<_> = ["ssl_ca_file", "ssl_crl_file", "ssl_dh_params_file"]
-        .into_iter()
-        .filter_map(|name| {
-            let file = &settings.effective(name)?.value;
-            (!file.is_empty()).then(|| (name, server.data.join(String::from_utf8_lossy(file).as_ref())))
-        })
-        .collect();
-    let mut all = Vec::new();
-    for (setting, path) in named {
-        let limit = survey.limit();
-        if let Err(why) = OverSql::new(&mut survey.session, &limit).from(&path, 0).await {
-            all.push((setting, why.to_string()));
-        }
-    }
-    all
 }
 
 /// Reads the server's files over SQL.

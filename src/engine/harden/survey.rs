@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::conf::simulate::{Memberships, World};
 use crate::dial::{Address, Deadline, Rows, Session};
@@ -74,6 +74,8 @@ pub struct Survey {
     pub(super) client_lists: Option<Vec<u8>>,
     /// Settings that name a file which the server cannot read, and why not: it loads no TLS with one of them.
     pub(super) unreadable: Vec<(&'static str, String)>,
+    /// Files that were changed since the server last read them: what stands in them comes into force with any reload.
+    pub(super) unread: Vec<PathBuf>,
     /// What is in `ssl_cert_file`, where the files are out of reach and there is a key beside it.
     pub(super) pair: Option<Vec<u8>>,
 }
@@ -228,6 +230,7 @@ pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
         client_ca: None,
         client_lists: None,
         unreadable: Vec::new(),
+        unread: Vec::new(),
         pair: None,
         server,
     };
