@@ -41,7 +41,7 @@ const MARK: &str = "SELECT system_identifier || ' ' || current_setting('data_dir
 pub const NAME: &str = "pgtls watchdog";
 
 /// A session that waits must not be ended for it.
-const PATIENCE: &str = "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout', \
+pub const PATIENCE: &str = "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout', \
     'lock_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout')";
 
 /// The change, as it is written down.

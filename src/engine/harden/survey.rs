@@ -159,6 +159,8 @@ pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
     let limit = || Deadline::after(target.timeout);
     let entry = log_in(&target, "logging in as the admin").await?;
     let (mut session, in_place_of) = (entry.session, entry.account);
+    let wait = "asking not to be ended for waiting";
+    ask(&mut session, wait, over_sql::PATIENCE, limit()).await?;
     let who = ask(&mut session, "asking which server this is", WHO, limit()).await?;
     let cell = |name| who.value(0, name).unwrap_or_default().to_owned();
     let number: u32 = cell("number").parse().unwrap_or_default();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::super::support::TestServer;
+use super::super::support::{Account, TestServer, psql_as};
 use super::trial::State;
 use super::walk::{End, Held, Kind, Login};
 
@@ -91,7 +91,7 @@ pub fn foretold(impact: &Value, held: &[Held], logins: &[Login], rules: &[Rule])
         let line = refused.as_ref().filter(|_| login.end == End::ByTheRules);
         if let Some(line) = line.and_then(|row| row["line"].as_str()) {
             let is_it = |rule: &Rule| line.starts_with(&format!("{}:{} ", rule.file, rule.line));
-            if !rules.iter().any(|rule| is_it(rule) && rule.method == "reject") {
+            if !rules.is_empty() && !rules.iter().any(|rule| is_it(rule) && rule.method == "reject") {
                 wrong.push(format!("{}the plan said that it would be by {line}", login.told));
             }
         }
@@ -123,7 +123,8 @@ pub fn rules(server: &TestServer, major: u16) -> Vec<Rule> {
     let sql = format!(
         "select type, auth_method, line_number, {file} from pg_hba_file_rules where type is not null"
     );
-    let text = server.sql(&sql).stdout;
+    // A name that is no text of the database keeps the whole view back.
+    let text = psql_as(&Account::server(), &server.socket(), &sql).stdout;
     let rule = |line: &str| {
         let mut fields = line.splitn(4, '|').map(str::to_owned);
         let mut next = || fields.next().unwrap();
@@ -159,7 +160,8 @@ pub fn wrong(audit: &Value, logins: &[Login], rules: &[Rule], used: Option<&Used
             is_open = true;
             let (file, line) = place();
             let rule = rules.iter().find(|rule| rule.line == line && rule.file == file);
-            if !rule.is_some_and(|rule| rule.kind.starts_with("host") && rule.method != "reject") {
+            let is_one = rule.is_some_and(|rule| rule.kind.starts_with("host") && rule.method != "reject");
+            if !rules.is_empty() && !is_one {
                 wrong.push(format!("{finding}: PostgreSQL reads no such line there"));
             }
         }

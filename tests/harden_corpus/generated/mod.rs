@@ -49,17 +49,6 @@ const ORDERS: [&[&str]; 10] = [
     &["on", "floor", "mtls", "floor"],
 ];
 
-/// Who lives on these servers beside the corpus' own cast.
-const ODD: [&str; 7] = [
-    "create role bare login",
-    "create role \"Mixed Case\" login password 'secret'",
-    "create role \"a/b\" login password 'secret'",
-    "create role \"x'y\" login password 'secret' in role readers",
-    "create role \"k\u{e4}se\" login password 'secret'",
-    "create role \"\"\"quoted\"\"\" login password 'secret'",
-    "create database readers",
-];
-
 /// A number of somebody's choice.
 fn chosen(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |text| {
@@ -93,7 +82,7 @@ impl Messy {
                 admin: None,
                 is_bare: random.below(4) == 0,
                 arguments: ["-c", "log_connections=on"].map(str::to_owned).to_vec(),
-                sql: ODD.map(str::to_owned).to_vec(),
+                sql: Vec::new(),
                 setup: Vec::new(),
                 refused: None,
                 stages: Vec::new(),
@@ -108,7 +97,7 @@ impl Messy {
             reconsidered: random.pick(&[None, None, None, Some("on"), Some("require"), Some("floor")]),
             twice: random.below(6) == 0,
         };
-        let hba = settings::write(&mut messy, random);
+        let hba = settings::write(&mut messy, random, major);
         rules::write(&mut messy, &hba, random, major);
         let proof: &[&str] = random.pick(&[&[][..], &["--auth", "cert"], &["--auth", "scram+cert"]]);
         if !proof.is_empty() {

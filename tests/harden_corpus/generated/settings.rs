@@ -5,7 +5,7 @@ use super::rules::{Where, bytes, file, put};
 use super::{Messy, Random};
 
 /// What has nothing to do with TLS.
-const NOISE: [(&str, &str); 20] = [
+const NOISE: [(&str, &str); 30] = [
     ("work_mem", "4MB"),
     ("work_mem", "16384kB"),
     ("Maintenance_Work_Mem", "64MB"),
@@ -26,6 +26,16 @@ const NOISE: [(&str, &str); 20] = [
     ("authentication_timeout", "1min"),
     ("password_encryption", "md5"),
     ("statement_timeout", "0"),
+    ("standard_conforming_strings", "off"),
+    ("backslash_quote", "on"),
+    ("bytea_output", "escape"),
+    ("client_encoding", "latin1"),
+    ("default_transaction_read_only", "on"),
+    ("default_transaction_isolation", "'serializable'"),
+    ("extra_float_digits", "-15"),
+    ("intervalstyle", "iso_8601"),
+    ("search_path", "''"),
+    ("idle_in_transaction_session_timeout", "100ms"),
 ];
 
 const REMARKS: [&str; 12] = [
@@ -242,7 +252,7 @@ struct Spread {
 }
 
 /// Writes the settings; gives where `pg_hba.conf` has to be.
-pub fn write(messy: &mut Messy, random: &mut Random) -> Where {
+pub fn write(messy: &mut Messy, random: &mut Random, major: u16) -> Where {
     let mut place = match messy.case.layout {
         Layout::Odd => Where {
             directory: "{data}".to_owned(),
@@ -312,6 +322,9 @@ pub fn write(messy: &mut Messy, random: &mut Random) -> Where {
         }
         let text = line(random, name, &value);
         random_place(&mut spread, random, true).push(text);
+    }
+    if major >= 14 && random.below(5) == 0 {
+        spread.late.push(line(random, "idle_session_timeout", "50ms"));
     }
     main(messy, random, spread);
     place

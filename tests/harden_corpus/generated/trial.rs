@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::super::stage::{Stage, Transcript};
-use super::super::support::{Outcome, Postgres, Tree, differences, processes_in, tree};
+use super::super::support::{Account, Outcome, Postgres, Tree, differences, processes_in, psql_as, tree};
 use super::super::witness::{Trust, own};
 use super::Messy;
 use super::claims::{self, Used, foretold, found, judged, lines_used};
@@ -104,7 +104,7 @@ impl Trial<'_> {
 
     fn settings(&self) -> String {
         let server = &self.stage.server;
-        server.sql(SETTINGS).stdout + &server.sql(RULES).stdout
+        server.sql(SETTINGS).stdout + &psql_as(&Account::server(), &server.socket(), RULES).stdout
     }
 
     /// Polls: a signal is enough for pgtls, and the server may take a moment.
