@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Draft, Prevented, Seen, Stage, Watched, Wish};
+use super::{Draft, Prevented, Seen, Stage, Watched, Wish, is_garbled};
 use crate::conf::simulate::{Channel, Connection, Outcome, Refusal, Simulator, World, outcome};
 
 /// A kind of session that would fare otherwise.
@@ -103,6 +103,11 @@ pub fn impact(draft: &Draft<'_>, wish: &Wish, world: &World, watched: &Watched) 
             line: line.clone(),
             with_tls,
         };
+        if is_garbled(&seen.user) || is_garbled(&seen.database) {
+            let why = "it cannot be told: the name of its role or database is no UTF-8";
+            impact.unsure.push(affected(why.to_owned(), None));
+            continue;
+        }
         match outcome {
             Outcome::Refused(refusal) => {
                 let with_tls = seen.address.filter(|_| seen.tls.is_none()).map(|ip| {

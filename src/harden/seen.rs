@@ -121,6 +121,12 @@ impl Watched {
     }
 }
 
+/// Whether a name is no UTF-8, and so not known to the letter.
+#[must_use]
+pub fn is_garbled(name: &str) -> bool {
+    name.contains(char::REPLACEMENT_CHARACTER)
+}
+
 impl Seen {
     /// Whether it came over TCP without any encryption.
     #[must_use]

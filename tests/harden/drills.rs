@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::live::{Files, Live, injected, plain, traced, wait_until};
-use crate::support::{Account, Ca, Job, Leaf, Outcome, Postgres, TestServer, pgtls_bin, skip};
+use crate::support::{
+    Account, Ca, Job, Leaf, Outcome, Postgres, TestServer, pgtls, pgtls_bin, psql_as, skip,
+};
 
 fn newest() -> Option<Postgres> {
     Postgres::find(18)
@@ -27,6 +29,26 @@ fn fails(live: &Live, stage: &str, more: &[&str], status: i32, says: &str) {
         .filter(|path| path.file_name().unwrap().to_str().unwrap().contains("pgtls-"))
         .collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_role_that_another_encoding_made_is_in_nobodys_way() {
+    let Some(postgres) = newest() else { return };
+    let live = plain(&postgres);
+    let server = &live.server;
+    server.sql("create database old encoding 'LATIN1' locale 'C' template template0");
+    let old = server.socket().replace("dbname=postgres", "dbname=old");
+    let sql = "create role \"k\u{e4}se\" login; create role more in role \"k\u{e4}se\"";
+    psql_as(&Account::server(), &old, sql).expect_ok(sql);
+    // In this database its name is no text.
+    for stage in ["on", "require", "mtls"] {
+        live.in_force(stage, &[]);
+    }
+    let report = pgtls(["audit", &server.socket(), "--json"])
+        .account(&Account::server())
+        .run();
+    assert!(matches!(report.status, Some(0 | 1)), "{report:?}");
+    assert!(report.json()["findings"].is_array());
 }
 
 #[test]

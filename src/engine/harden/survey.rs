@@ -10,7 +10,7 @@ use crate::dial::{Address, Deadline, Rows, Session};
 use crate::engine::audit::as_psql;
 use crate::engine::login::log_in;
 use crate::engine::{Error, target};
-use crate::harden::{Managed, Seen, ServerFiles, Sightings, TlsSeen, Watched, managed};
+use crate::harden::{Managed, Seen, ServerFiles, Sightings, TlsSeen, Watched, is_garbled, managed};
 
 use crate::verify::{Target, literal};
 
@@ -25,20 +25,54 @@ const WHO: &str = "SELECT current_user, session_user, current_database() AS data
     current_setting('server_version') AS version, current_setting('server_version_num') AS number, \
     (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser, pg_backend_pid() AS pid";
 
-const ROLES: &str = "SELECT rolname, rolcanlogin FROM pg_roles ORDER BY 1 LIMIT 100000";
+/// A name, byte by byte: one that another database's encoding made is no text here
+/// (<https://www.postgresql.org/docs/current/multibyte.html>), and would keep every row back.
+macro_rules! bytes_of {
+    ($column:literal) => {
+        concat!(
+            "encode(replace(",
+            $column,
+            "::text, E'\\\\', E'\\\\\\\\')::bytea, 'hex')"
+        )
+    };
+}
 
-const MEMBERS: &str = "SELECT m.rolname AS member, g.rolname AS of FROM pg_auth_members a \
-    JOIN pg_roles m ON m.oid = a.member JOIN pg_roles g ON g.oid = a.roleid LIMIT 100000";
+const ROLES: &str = concat!(
+    "SELECT ",
+    bytes_of!("rolname"),
+    " AS rolname, rolcanlogin FROM pg_roles ORDER BY 1 LIMIT 100000"
+);
+
+const MEMBERS: &str = concat!(
+    "SELECT ",
+    bytes_of!("m.rolname"),
+    " AS member, ",
+    bytes_of!("g.rolname"),
+    " AS of FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member JOIN pg_roles g ON g.oid = a.roleid LIMIT 100000"
+);
 
 /// Settings that only a service's own builds have.
 const SERVICES: &str = "SELECT name FROM pg_settings WHERE name LIKE '%.%' LIMIT 10000";
 
-const SESSIONS: &str = "SELECT a.usename, coalesce(a.datname, '') AS datname, coalesce(a.application_name, '') AS application, \
+const SESSIONS: &str = concat!(
+    "SELECT ",
+    bytes_of!("a.usename"),
+    " AS usename, coalesce(",
+    bytes_of!("a.datname"),
+    ", '') AS datname, coalesce(a.application_name, '') AS application, \
     host(a.client_addr) AS client, a.client_port AS port, a.backend_type = 'walsender' AND a.datname IS NULL AS replication, \
     s.ssl, s.version, s.cipher, s.client_dn, g.encrypted AS gss, a.pid = pg_backend_pid() AS own, \
     a.usename = session_user AND a.application_name = {watchdog} AS watchdog \
     FROM pg_stat_activity a LEFT JOIN pg_stat_ssl s USING (pid) LEFT JOIN pg_stat_gssapi g USING (pid) \
-    WHERE a.backend_type IN ('client backend', 'walsender') LIMIT 10000";
+    WHERE a.backend_type IN ('client backend', 'walsender') LIMIT 10000"
+);
+
+/// A name that was asked for byte by byte; what is no UTF-8 in it is marked ([`is_garbled`]).
+fn name(hex: &str) -> String {
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let bytes: Vec<u8> = hex.as_bytes().chunks(2).filter_map(byte).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
 
 /// A server that was looked at, and the admin's session on it.
 pub struct Survey {
@@ -173,7 +207,8 @@ pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
             .filter_map(|at| rows.value(at, column).map(str::to_owned))
             .collect()
     };
-    let (role_names, service_names) = (names(&roles, "rolname"), names(&services, "name"));
+    let role_names: Vec<String> = names(&roles, "rolname").iter().map(|hex| name(hex)).collect();
+    let service_names = names(&services, "name");
     let is_superuser = cell("superuser") == "t";
     // Anybody may have a setting of such a name in a file of their own.
     let settings_count = service_names.iter().filter(|_| !is_superuser).map(String::as_str);
@@ -191,12 +226,8 @@ pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
     }
     let (server, map) = files(&in_force, hardening.config_dir.as_deref(), major);
     let members = ask(&mut session, "asking for memberships", MEMBERS, limit()).await?;
-    let direct = (0..members.rows.len()).filter_map(|at| {
-        Some((
-            members.value(at, "member")?.to_owned(),
-            members.value(at, "of")?.to_owned(),
-        ))
-    });
+    let direct = (0..members.rows.len())
+        .filter_map(|at| Some((name(members.value(at, "member")?), name(members.value(at, "of")?))));
     let world = World {
         memberships: Some(Memberships::new(role_names.clone(), direct)),
         ..World::default()
@@ -204,7 +235,8 @@ pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
     let (own, watched) = sessions(&mut session, hardening.means.now.unix_timestamp(), limit()).await?;
     let logins = (0..roles.rows.len())
         .filter(|at| roles.value(*at, "rolcanlogin") == Some("t"))
-        .filter_map(|at| roles.value(at, "rolname").map(str::to_owned))
+        .filter_map(|at| roles.value(at, "rolname").map(name))
+        .filter(|role| !is_garbled(role))
         .collect();
     let data = map.here(&server.data);
     let account = std::fs::metadata(&data).map(|meta| (meta.uid(), meta.gid())).ok();
@@ -283,8 +315,8 @@ pub(super) async fn sessions(
             cn: cell("client_dn").and_then(common_name),
         });
         let seen = Seen {
-            user: text("usename"),
-            database: text("datname"),
+            user: name(&text("usename")),
+            database: name(&text("datname")),
             address: cell("client").and_then(|ip| ip.parse::<IpAddr>().ok()),
             replication: cell("replication") == Some("t"),
             application: text("application"),
