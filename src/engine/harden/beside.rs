@@ -44,7 +44,7 @@ pub async fn unreadable(survey: &mut Survey) -> Vec<(&'static str, String)> {
 pub async fn unread(survey: &mut Survey) -> Vec<PathBuf> {
     /// When a file was written and when it was read are told by two clocks.
     const MARGIN: f64 = 1.0;
-    const READ: &str = "SELECT extract(epoch FROM pg_conf_load_time()) AS at";
+    const READ: &str = "SELECT ceil(extract(epoch FROM pg_conf_load_time()))::bigint AS at";
     if survey.reach.is_err() {
         return Vec::new();
     }
