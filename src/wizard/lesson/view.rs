@@ -241,8 +241,18 @@ fn happening(lesson: &Lesson, act: &Act, canvas: &mut Canvas<'_>, area: Rect) {
     let columns = usize::from(area.width);
     let beside = matches!(act.middle, Middle::Impostor(_) | Middle::Downgrader)
         || act.lines.iter().any(|line| !matches!(line, Line::Wire(_)));
-    let right = if beside { (columns * 2 / 5).min(60) } else { 0 };
-    let left = columns - right - usize::from(beside) * 2;
+    // Where nothing passes the eavesdropper, nothing is said of him.
+    let alone = beside
+        && matches!(act.middle, Middle::Nobody)
+        && !act.lines.iter().any(|line| matches!(line, Line::Wire(_)));
+    let (left, right) = match (beside, alone) {
+        (_, true) => (0, columns),
+        (true, false) => {
+            let right = (columns * 2 / 5).min(60);
+            (columns - right - 2, right)
+        }
+        (false, false) => (columns, 0),
+    };
     let room = usize::from(area.height) - 1;
     let wire: Vec<&Line> = act
         .lines
@@ -277,7 +287,9 @@ fn happening(lesson: &Lesson, act: &Act, canvas: &mut Canvas<'_>, area: Rect) {
         }
     }
     let taken = u16::try_from(left).unwrap_or(area.width);
-    page.paint(canvas, Rect { width: taken, ..area });
+    if !alone {
+        page.paint(canvas, Rect { width: taken, ..area });
+    }
     if !beside {
         return;
     }
@@ -305,7 +317,7 @@ fn happening(lesson: &Lesson, act: &Act, canvas: &mut Canvas<'_>, area: Rect) {
     for (text, style) in lines.into_iter().skip(first) {
         page.text(text, style);
     }
-    let at = area.x + taken + 2;
+    let at = if alone { area.x } else { area.x + taken + 2 };
     page.paint(
         canvas,
         Rect::new(at, area.y, area.right().saturating_sub(at), area.height),
