@@ -103,10 +103,16 @@ fn opening(so_far: &[(bool, String)], is_yours: bool, canvas: &mut Canvas<'_>, a
         theme.dim(),
     );
     for (is_done, says) in so_far {
-        page.row(Row::new(vec![
-            Span::styled(if *is_done { "✓ " } else { "· " }, theme.good()),
-            Span::raw(clip(&visible(says), columns.saturating_sub(2))),
-        ]));
+        let sign = if *is_done { "✓ " } else { "· " };
+        for (index, line) in wrap(&visible(says), columns.saturating_sub(2))
+            .into_iter()
+            .enumerate()
+        {
+            page.row(Row::new(vec![
+                Span::styled(if index == 0 { sign } else { "  " }, theme.good()),
+                Span::raw(line),
+            ]));
+        }
     }
     page.paint(canvas, area);
 }
