@@ -65,10 +65,9 @@ impl Kept {
         model.reached = place(&self.reached);
         // The review works files out when it is entered, and a server is looked at: one before that is where to go on.
         let last = place(if model.form.hardens() { "stage" } else { "review" });
-        model.at = place(&self.step).min(last.saturating_sub(1));
-        if !STEPS[model.at].shown(model) {
-            model.at = 0;
-        }
+        let until = place(&self.step).min(last.saturating_sub(1));
+        // Not every step before it is one that these answers lead through.
+        model.at = (0..=until).rev().find(|at| STEPS[*at].shown(model)).unwrap_or(0);
         model.focus_on(super::model::Focus::default());
         model.note = Some("You were here before: your answers are as you left them.".to_owned());
     }
@@ -146,6 +145,20 @@ mod tests {
         assert_eq!(after.form.rows(Field::Host), ["db.example.org", "10.0.0.7"]);
         assert_eq!(after.form.given(Field::Port), ["not a number"]);
         assert_eq!((after.at, after.reached), (before.at, before.reached));
+    }
+
+    #[test]
+    fn a_step_that_is_not_gone_back_to_leads_to_the_one_before_that_is_shown() {
+        for (source, step) in [("own", "certificates"), ("request", "request")] {
+            let mut before = model();
+            before.answer(Field::Run, vec![crate::wizard::form::HARDEN.into()]);
+            before.answer(Field::Source, vec![source.into()]);
+            before.at = place("stage");
+            before.reached = place("stage");
+            let mut after = model();
+            Kept::of(&before).unwrap().restore(&mut after);
+            assert_eq!(after.at, place(step), "{source}");
+        }
     }
 
     #[test]
