@@ -144,6 +144,12 @@ impl Address {
     pub fn unix(directory: &Path, port: u16) -> Self {
         Self::Unix(directory.join(format!(".s.PGSQL.{port}")))
     }
+
+    /// The port that a socket's file is named after: `5433` of `/run/postgresql/.s.PGSQL.5433`.
+    #[must_use]
+    pub fn port_of_socket(socket: &Path) -> Option<u16> {
+        socket.extension()?.to_str()?.parse().ok()
+    }
 }
 
 impl fmt::Display for Address {
@@ -157,6 +163,22 @@ impl fmt::Display for Address {
                 }
             }
             Self::Unix(path) => write!(f, "socket {}", printable(&path.to_string_lossy(), 255)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_says_its_port() {
+        let Address::Unix(socket) = Address::unix(Path::new("/run/postgresql"), 5477) else {
+            panic!("a socket is one");
+        };
+        assert_eq!(Address::port_of_socket(&socket), Some(5477));
+        for other in ["/run/postgresql", "/run/.s.PGSQL.", "/run/.s.PGSQL.70000", "/"] {
+            assert_eq!(Address::port_of_socket(Path::new(other)), None, "{other}");
         }
     }
 }

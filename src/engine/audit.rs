@@ -103,8 +103,7 @@ async fn look(facts: &mut Facts, target: &Target) {
     let deadline = || Deadline::after(target.timeout);
     let (address, name) = match &target.address {
         Address::Unix(path) => {
-            let port = path.extension().and_then(|port| port.to_str()?.parse().ok());
-            let Some(port) = port else {
+            let Some(port) = Address::port_of_socket(path) else {
                 return facts.miss(WHAT, "a Unix socket shows none: dial a host name or address");
             };
             let here = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);

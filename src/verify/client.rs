@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::conninfo::{SslMode, TargetSessionAttrs};
 use crate::dial::{
-    AuthName, ChannelBinding, ClientIdentity, Credentials, Judgement, Negotiation, NothingVerified,
+    Address, AuthName, ChannelBinding, ClientIdentity, Credentials, Judgement, Negotiation, NothingVerified,
     TlsSettings, TlsVersion, Verified,
 };
 use crate::judge::TrustStore;
@@ -204,10 +204,15 @@ impl Client {
     /// The person's own names, with those of one server.
     pub(super) fn words(&self, server: &Server) -> Words {
         let words = self.words.clone().with("host", &server.label);
-        match &server.place {
-            Place::Name(_, port) => words.with("port", &port.to_string()),
-            Place::Address(address) => words.with("port", &address.port().to_string()),
-            Place::Socket(_) | Place::Fault(_) => words,
+        let port = match &server.place {
+            Place::Name(_, port) => Some(*port),
+            Place::Address(address) => Some(address.port()),
+            Place::Socket(path) => Address::port_of_socket(path),
+            Place::Fault(_) => None,
+        };
+        match port {
+            Some(port) => words.with("port", &port.to_string()),
+            None => words,
         }
     }
 }

@@ -122,10 +122,8 @@ struct Way {
 async fn ways_to(server: &Server, conninfo: &Conninfo) -> Result<Vec<Way>, Error> {
     let addresses = match &server.place {
         Place::Socket(path) => {
-            // `DIRECTORY/.s.PGSQL.PORT`
-            let port = path.extension().and_then(|port| port.to_str()?.parse().ok());
             let directory = path.parent().unwrap_or(path).to_string_lossy().into_owned();
-            let port: u16 = port.unwrap_or(5432);
+            let port = Address::port_of_socket(path).unwrap_or(5432);
             let mut one = conninfo.clone();
             one.set(Keyword::Host, directory)
                 .set(Keyword::Port, port.to_string())
