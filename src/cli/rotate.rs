@@ -31,9 +31,24 @@ struct Asked {
 struct Filed {
     certificate: String,
     key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root: Option<String>,
     subject: String,
     issuer: String,
     not_after: String,
+}
+
+impl Filed {
+    fn new(certificate: String, key: String, root: Option<String>, issued: &Certificate) -> Self {
+        Self {
+            certificate,
+            key,
+            root,
+            subject: printable(issued.subject()),
+            issuer: printable(issued.issuer()),
+            not_after: issued.not_after().date().to_string(),
+        }
+    }
 }
 
 /// Files what a CA answered to the request of a client.
@@ -47,13 +62,7 @@ fn answer(
     let filed = engine::file_answer(&global.dir, cn, cert, root, OffsetDateTime::now_utc())?;
     let [certificate, key] = filed.files.map(|path| path.display().to_string());
     if output.json() {
-        object(&Filed {
-            certificate,
-            key,
-            subject: printable(filed.certificate.subject()),
-            issuer: printable(filed.certificate.issuer()),
-            not_after: filed.certificate.not_after().date().to_string(),
-        });
+        object(&Filed::new(certificate, key, None, &filed.certificate));
         return Ok(Exit::Holds);
     }
     for note in &filed.notes {
@@ -73,16 +82,6 @@ fn answer(
     Ok(Exit::Holds)
 }
 
-#[derive(Debug, Serialize)]
-struct ServerFiled {
-    certificate: String,
-    key: String,
-    root: String,
-    subject: String,
-    issuer: String,
-    not_after: String,
-}
-
 /// Files what a CA answered to the request of the server.
 fn server_answer(
     global: &Global,
@@ -96,14 +95,7 @@ fn server_answer(
     let key = engine::absolute(&global.dir).join(Layout::REQUEST_KEY);
     let key = key.display().to_string();
     if output.json() {
-        object(&ServerFiled {
-            certificate,
-            key,
-            root,
-            subject: printable(filed.certificate.subject()),
-            issuer: printable(filed.certificate.issuer()),
-            not_after: filed.certificate.not_after().date().to_string(),
-        });
+        object(&Filed::new(certificate, key, Some(root), &filed.certificate));
         return Ok(Exit::Holds);
     }
     for note in &filed.notes {
