@@ -269,7 +269,7 @@ fn interrupted_and_killed_runs_are_run_again() {
         let ended = running.wait();
         assert!(!ended.ok, "it had ended by itself: {}", ended.stderr);
         if signal == "INT" {
-            let state = docker.run(&["ps", "-q", "--filter", &format!("name={}", it.name())]);
+            let state = docker.run(&["ps", "-q", "--filter", &it.mark()]);
             assert_eq!(state.stdout, "", "an interrupted run leaves no server running");
         }
         it.pgtls(&["up", "--yes"]).run().expect_status(0);
@@ -375,7 +375,7 @@ fn where_it_runs_is_changed_and_the_old_server_stops() {
         .expect_status(0);
     assert!(back.stderr.contains("stopped the container"), "{}", back.stderr);
     works(&it);
-    let state = docker.run(&["ps", "-q", "--filter", &format!("name={}", it.name())]);
+    let state = docker.run(&["ps", "-q", "--filter", &it.mark()]);
     assert_eq!(state.stdout, "");
     // The sandbox's data goes here: a later `down --volumes` is about the container's.
     it.pgtls(&["down", "--volumes", "--yes"]).run().expect_status(0);

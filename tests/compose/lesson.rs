@@ -67,16 +67,22 @@ fn every_scene_holds_in_a_container_too() {
     let Some((docker, _using)) = engine() else { return };
     let account = Account::ordinary();
     let tmp = temporary(&account);
-    let running = lesson(&docker, &tmp, &account, &["--json"]).start();
+    let mut running = lesson(&docker, &tmp, &account, &["--json"]).start();
     let dir = wait_for("the lesson is written", LONG, || dir_of(&tmp));
     // Nobody but this machine reaches it.
-    let (id, published) = wait_for("the container runs", LONG, || {
+    let runs = wait_for("the container runs", LONG, || {
+        if !running.is_running() {
+            return Some(None);
+        }
         let label = format!("label=com.docker.compose.project.working_dir={}", dir.display());
         let format = "{{.ID}} {{.Ports}}";
         let listed = docker.run(&["ps", "--filter", &label, "--format", format]).stdout;
         let (id, ports) = listed.trim().split_once(' ')?;
-        Some((id.to_owned(), ports.to_owned()))
+        Some(Some((id.to_owned(), ports.to_owned())))
     });
+    let Some((id, published)) = runs else {
+        panic!("it is over already: {:?}", running.wait());
+    };
     assert!(
         published.starts_with("127.0.0.1:") && published.ends_with("->5432/tcp"),
         "{published}"

@@ -208,6 +208,12 @@ impl Contained {
         name.trim_start_matches(['-', '_']).to_owned()
     }
 
+    /// The engine's filter for everything that bears this project's name. It is a pattern: without its ends it would be that
+    /// of every project whose name begins like this one's.
+    pub fn mark(&self) -> String {
+        format!("name=^/?{}([-_]|$)", self.name())
+    }
+
     /// The number of the service's container; empty if there is none.
     pub fn container(&self) -> String {
         let dir = self.dir().display();
@@ -230,8 +236,7 @@ impl Drop for Contained {
     fn drop(&mut self) {
         self.pgtls(&["down", "--volumes", "--yes"]).start().finish();
         // Where pgtls itself is at fault, nothing of its stays all the same.
-        let name = self.name();
-        let mark = format!("name={name}");
+        let mark = self.mark();
         let all = |args: &[&str]| self.docker.given(Job::new("docker")).args(args).run().stdout;
         for container in all(&["ps", "-aq", "--filter", &mark]).lines() {
             all(&["rm", "--force", "--volumes", container]);
