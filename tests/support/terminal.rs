@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -19,6 +20,7 @@ pub struct Pty {
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     seen: Arc<Mutex<Seen>>,
+    reader: JoinHandle<()>,
 }
 
 /// What came out of it.
@@ -76,7 +78,7 @@ impl Pty {
             bytes: Vec::new(),
         }));
         let sink = Arc::clone(&seen);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
                 let mut seen = sink.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,6 +91,7 @@ impl Pty {
             keys,
             child,
             seen,
+            reader,
         }
     }
 
@@ -197,10 +200,17 @@ impl Pty {
         self.child.process_id().unwrap()
     }
 
-    /// Waits for its end; its exit status.
+    /// Waits for its end, and until all that it wrote was read; its exit status.
+    ///
+    /// The program may be gone before its last line has come out of the terminal. Reading ends where nobody holds the
+    /// terminal's other side any more: a process that was left behind with it is found here.
     #[track_caller]
     pub fn wait(&mut self) -> u32 {
-        wait_for("the program ends", BOUND, || self.child.try_wait().unwrap()).exit_code()
+        let status = wait_for("the program ends", BOUND, || self.child.try_wait().unwrap());
+        wait_for("nobody holds the terminal any more", BOUND, || {
+            self.reader.is_finished().then_some(())
+        });
+        status.exit_code()
     }
 }
 
