@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use crate::conf::hba::Rules;
 use crate::conf::ident::Maps;
 use crate::conf::settings::Settings;
@@ -10,7 +12,7 @@ use crate::conf::{Dialect, Files, Unreadable};
 use crate::dial::{Deadline, Rows, Session};
 use crate::judge::RevocationList;
 use crate::pki::{Bundle, Certificate};
-use crate::verify::OverSql;
+use crate::verify::{OverSql, TLS_FILES, Unloadable, pair_fault};
 
 use super::facts::{Facts, KeyFile, Reading, RoleRow, SessionRow, SettingRow};
 
@@ -235,7 +237,19 @@ async fn files(facts: &mut Facts, questions: &mut Questions<'_>, disk: Option<(&
                 .join(path),
         )
     };
-    if facts.setting("ssl") != Some("off") {
+    if facts.setting("ssl") == Some("on") {
+        let named: Vec<_> = TLS_FILES
+            .into_iter()
+            .filter_map(|name| Some((name, below(facts, name)?)))
+            .collect();
+        facts.unloadable = questions.0.unloadable(&named).await;
+    }
+    // What the server itself cannot read is found already.
+    let whole = |facts: &Facts, setting: &str| {
+        below(facts, setting).filter(|_| !facts.unloadable.iter().any(|one| one.setting == setting))
+    };
+    let is_broken = facts.unloadable.iter().any(|one| one.setting == "ssl_cert_file");
+    if facts.setting("ssl") != Some("off") && !is_broken {
         let path = below(facts, "ssl_cert_file");
         let bytes = bytes(questions, disk_files, path.clone()).await;
         if let (Some(bytes), Some(path)) = (
@@ -248,14 +262,14 @@ async fn files(facts: &mut Facts, questions: &mut Questions<'_>, disk: Option<(&
             facts.on_disk = Some((path.display().to_string(), leaf));
         }
     }
-    if let Some(path) = below(facts, "ssl_ca_file") {
+    if let Some(path) = whole(facts, "ssl_ca_file") {
         let bytes = bytes(questions, disk_files, Some(path.clone())).await;
         if let Some(bytes) = seen(facts, "the CAs of the clients (ssl_ca_file)", bytes) {
             let all = Certificate::from_pem(&bytes).unwrap_or_default();
             facts.client_cas = Some((path.display().to_string(), all));
         }
     }
-    if let Some(path) = below(facts, "ssl_crl_file") {
+    if let Some(path) = whole(facts, "ssl_crl_file") {
         let bytes = bytes(questions, disk_files, Some(path.clone())).await;
         if let Some(bytes) = seen(facts, "the revocation list (ssl_crl_file)", bytes) {
             let lists = Bundle::from_pem(&bytes)
@@ -269,6 +283,18 @@ async fn files(facts: &mut Facts, questions: &mut Questions<'_>, disk: Option<(&
         }
     }
     key(facts, disk, below(facts, "ssl_key_file"));
+    let certificate = whole(facts, "ssl_cert_file").filter(|_| facts.setting("ssl") == Some("on"));
+    if let (Some(disk), Some(certificate), Some(path)) =
+        (disk_files, certificate, whole(facts, "ssl_key_file"))
+        && let (Ok(chain), Ok(key)) = (disk.read(&certificate), disk.read(&path).map(Zeroizing::new))
+        && let Some(why) = pair_fault(&certificate.display().to_string(), &chain, &key)
+    {
+        facts.unloadable.push(Unloadable {
+            setting: "ssl_key_file",
+            path,
+            why,
+        });
+    }
 }
 
 /// Where the server says that a file is; what it has beside its `postgresql.conf` is in the given directory here. Where it

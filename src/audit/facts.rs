@@ -13,6 +13,7 @@ use crate::conf::simulate::Memberships;
 use crate::conf::{Files, Place};
 use crate::judge::RevocationList;
 use crate::pki::Certificate;
+use crate::verify::Unloadable;
 
 use super::Unseen;
 
@@ -126,6 +127,8 @@ pub struct Facts {
     pub(super) client_cas: Option<(String, Vec<Certificate>)>,
     /// The file of the key, where it is within reach.
     pub key: Option<KeyFile>,
+    /// Files that TLS needs and that the server cannot load.
+    pub(super) unloadable: Vec<Unloadable>,
     /// What could not be seen.
     pub unseen: Vec<Unseen>,
     /// The time.
@@ -155,6 +158,7 @@ impl Facts {
             lists: None,
             client_cas: None,
             key: None,
+            unloadable: Vec::new(),
             unseen: Vec::new(),
             now,
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::conninfo::Environment;
-use crate::engine::harden::{self, Hardening, Proposal, Survey, Tried};
+use crate::engine::harden::{self, Hardening, Hindrance, Proposal, Survey, Tried};
 use crate::engine::{self, Error, Means};
 use crate::harden::{Altered, Impact, Stage};
 use crate::verify::Probe;
@@ -312,30 +312,34 @@ struct StandingRow {
     in_files: bool,
     /// Sessions that were seen and that it would turn away.
     would_refuse: u64,
+    /// What keeps it from coming into force until it is mended.
+    hindrance: Option<Hindrance>,
 }
 
 /// Without a stage: where the server stands, and what comes next. Nothing is written.
 fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) -> Result<Exit, Error> {
     let mut hardening = hardening(global, args, Stage::On, prompt, output)?;
-    let report = drive(async {
+    let (report, stages) = drive(async {
         let survey = Box::pin(harden::survey(&hardening)).await?;
         let stages = harden::standing(&mut hardening, &survey).await?;
-        Ok(StandingReport {
+        let report = StandingReport {
             dir: engine::absolute(&global.dir).display().to_string(),
             pending: harden::pending(&global.dir),
             login: survey.login_note(),
             version: survey.version.clone(),
             next: harden::next_stage(&stages).map(Stage::name),
             stages: stages
-                .into_iter()
+                .iter()
                 .map(|row| StandingRow {
                     stage: row.stage.name(),
                     means: row.stage.means(),
                     in_files: row.in_files,
                     would_refuse: row.would_refuse,
+                    hindrance: row.hindrance.clone(),
                 })
                 .collect(),
-        })
+        };
+        Ok((report, stages))
     })?;
     if output.json() {
         object(&report);
@@ -349,7 +353,11 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
         output.remark(note);
     }
     for row in &report.stages {
-        let word = if row.in_files { "done" } else { "open" };
+        let word = match (row.in_files, &row.hindrance) {
+            (true, _) => "done",
+            (false, Some(_)) => "stuck",
+            (false, None) => "open",
+        };
         let refused = match row.would_refuse {
             0 => String::new(),
             1 => "; 1 session that was seen would be refused".to_owned(),
@@ -359,6 +367,17 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
             "  {word:<5} {:<8} {}{refused}",
             row.stage, row.means
         ));
+    }
+    let hindrances = harden::hindrances(&stages);
+    if !hindrances.is_empty() {
+        output.heading("In the way");
+    }
+    for (stages, hindrance) in hindrances {
+        let stages: Vec<_> = stages.into_iter().map(Stage::name).collect();
+        output.say(format_args!("  {}: {}", stages.join(", "), hindrance.what));
+        for remedy in &hindrance.remedies {
+            output.say(format_args!("    → {remedy}"));
+        }
     }
     if let Some(pending) = &report.pending {
         output.remark(pending);

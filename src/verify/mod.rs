@@ -19,6 +19,7 @@ mod serving;
 mod settings;
 mod sql;
 mod target;
+mod tls_files;
 mod verdict;
 
 use time::OffsetDateTime;
@@ -34,6 +35,7 @@ pub use over_sql::{Fetched, OverSql};
 pub use report::{Group, Outcome, Probe, ProbeId, Report, Verdict};
 pub use run::{prove, superuser};
 pub use target::{Admin, Answer, Inside, Target};
+pub use tls_files::{KeyFault, TLS_FILES, Unloadable, pair_fault};
 
 /// A day as it is told: `2026-11-22`.
 fn day(at: OffsetDateTime) -> String {

@@ -61,6 +61,11 @@ impl<'a> OverSql<'a> {
         self.piece(path, from, PIECE).await
     }
 
+    /// Whether the server can read a file; no more of it than a byte is asked for, without which a directory opens too.
+    pub async fn opens(&mut self, path: &Path) -> Result<(), Unreadable> {
+        self.piece(path, 0, 1).await.map(drop)
+    }
+
     async fn piece(&mut self, path: &Path, from: u64, length: usize) -> Result<Vec<u8>, Unreadable> {
         let sql = format!(
             "SELECT encode(pg_read_binary_file({}, {from}, {length}, true), 'base64') AS content",

@@ -6,6 +6,7 @@ use crate::audit::Finding;
 use crate::audit::facts::{Facts, KeyFile};
 use crate::judge::ListSigner;
 use crate::pki::Certificate;
+use crate::verify::{KeyFault, Unloadable};
 
 /// So many days before the end it is said.
 const SOON: i64 = 30;
@@ -43,6 +44,7 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
             );
         }
     }
+    found.extend(unloadable(facts));
     found.extend(facts.key.as_ref().and_then(key));
     found.extend(authorities(facts));
     found.extend(lists(facts));
@@ -133,24 +135,22 @@ pub fn leaf(place: &str, leaf: &Certificate, now: OffsetDateTime) -> Vec<Finding
     found
 }
 
-/// PostgreSQL's rule (<https://www.postgresql.org/docs/current/ssl-tcp.html#SSL-SETUP>): of the server's account with no
-/// rights for others at all, or of root with at most 0640.
 fn key(key: &KeyFile) -> Option<Finding> {
-    let place = key.path.display().to_string();
-    let evidence = format!("mode {:04o}, owner {}", key.mode, key.owner);
-    let forbidden = if key.owner == 0 && key.server != Some(0) {
-        0o037
-    } else {
-        0o077
+    let id = match KeyFault::of(key.mode, key.owner, key.server)? {
+        KeyFault::Exposed => "key-exposed",
+        KeyFault::Foreign => "key-wrong-owner",
     };
-    if key.mode & forbidden != 0 {
-        return Some(Finding::new("key-exposed", place)?.evidence(evidence));
-    }
-    let is_foreign = key.owner != 0 && key.server.is_some_and(|server| server != key.owner);
-    if is_foreign {
-        return Some(Finding::new("key-wrong-owner", place)?.evidence(evidence));
-    }
-    None
+    let evidence = format!("mode {:04o}, owner {}", key.mode, key.owner);
+    Some(Finding::new(id, key.path.display().to_string())?.evidence(evidence))
+}
+
+/// Files that the server will not start with again.
+fn unloadable(facts: &Facts) -> Vec<Finding> {
+    let judge = |one: &Unloadable| {
+        let finding = Finding::new("tls-file-unusable", one.path.display().to_string())?;
+        Some(finding.evidence(format!("{}: {}", one.setting, one.why)))
+    };
+    facts.unloadable.iter().filter_map(judge).collect()
 }
 
 fn weakness(leaf: &Certificate) -> Option<String> {

@@ -1,20 +1,23 @@
-//! What a reload brings beside a stage's own changes: files that TLS needs and that cannot be read, and files that others
+//! What a reload brings beside a stage's own changes: files that TLS needs and that cannot be loaded, and files that others
 //! changed and nobody had the server read.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
+use crate::conf::Files;
 use crate::conf::hba::{Rules, shown};
-use crate::conf::settings::Settings;
-use crate::engine::Error;
+use crate::conf::settings::{Settings, boolean};
+use crate::engine::audit::Disk;
+use crate::engine::{Error, files};
 use crate::harden::Draft;
-use crate::verify::OverSql;
+use crate::verify::{KeyFault, OverSql, TLS_FILES, Unloadable, pair_fault};
 
 use super::Survey;
 use super::propose::prevented;
 
-/// Which of the files that TLS needs beside the pair the server itself cannot read. With one of them missing a reload loads
-/// no TLS at all, or the next start fails (<https://www.postgresql.org/docs/current/ssl-tcp.html#SSL-SERVER-FILES>).
-pub async fn unreadable(survey: &mut Survey) -> Vec<(&'static str, String)> {
+/// Which of the files that TLS needs the server cannot load. With one of them a reload loads no TLS at all, and the next
+/// start fails (<https://www.postgresql.org/docs/current/ssl-tcp.html#SSL-SERVER-FILES>).
+pub async fn unloadable(survey: &mut Survey) -> Vec<Unloadable> {
     let server = &survey.server;
     // By the files, which the next reload puts in force.
     let Ok(mut settings) = Settings::load(&server.conf, Some(&server.data), &*server.files) else {
@@ -23,21 +26,69 @@ pub async fn unreadable(survey: &mut Survey) -> Vec<(&'static str, String)> {
     for (name, value) in &server.command_line {
         settings.push_command_line(name, value);
     }
-    let named: Vec<_> = ["ssl_ca_file", "ssl_crl_file", "ssl_dh_params_file"]
+    let text = |name: &str| {
+        let found = settings.effective(name);
+        found.map(|setting| String::from_utf8_lossy(&setting.value).into_owned())
+    };
+    let is_on = text("ssl").is_some_and(|value| boolean(&value) == Some(true));
+    let named: Vec<_> = TLS_FILES
         .into_iter()
         .filter_map(|name| {
-            let file = &settings.effective(name)?.value;
-            (!file.is_empty()).then(|| (name, server.data.join(String::from_utf8_lossy(file).as_ref())))
+            let file = match name {
+                // Without TLS the pair is still to come.
+                "ssl_cert_file" | "ssl_key_file" if !is_on => return None,
+                "ssl_cert_file" => text(name).unwrap_or_else(|| "server.crt".to_owned()),
+                "ssl_key_file" => text(name).unwrap_or_else(|| "server.key".to_owned()),
+                _ => text(name)?,
+            };
+            (!file.is_empty()).then(|| (name, server.data.join(file)))
         })
         .collect();
-    let mut all = Vec::new();
-    for (setting, path) in named {
-        let limit = survey.limit();
-        if let Err(why) = OverSql::new(&mut survey.session, &limit).from(&path, 0).await {
-            all.push((setting, why.to_string()));
-        }
+    let limit = survey.limit();
+    let mut all = OverSql::new(&mut survey.session, &limit).unloadable(&named).await;
+    let path = |name: &str| named.iter().find(|(of, _)| *of == name).map(|(_, path)| path);
+    if let (Some(certificate), Some(key)) = (path("ssl_cert_file"), path("ssl_key_file"))
+        && !all.iter().any(Unloadable::is_of_the_pair)
+        && let Err(why) = key_loads(survey, certificate, key)
+    {
+        all.push(Unloadable {
+            setting: "ssl_key_file",
+            path: key.clone(),
+            why,
+        });
     }
     all
+}
+
+/// Whether the key is one that PostgreSQL takes, and that of the certificate, as far as it can be seen from here.
+fn key_loads(survey: &Survey, certificate: &Path, key: &Path) -> Result<(), String> {
+    if survey.reach.is_err() {
+        return Ok(());
+    }
+    let here = survey.map.here(key);
+    let Ok(meta) = std::fs::metadata(&here) else {
+        return Ok(());
+    };
+    if !meta.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    if let Some(fault) = KeyFault::of(meta.mode() & 0o777, meta.uid(), Some(survey.account.0)) {
+        return Err(format!(
+            "{} (it is {:04o}, owner {})",
+            fault.words(),
+            meta.mode() & 0o777,
+            meta.uid()
+        ));
+    }
+    let chain = Disk.read(&survey.map.here(certificate)).ok();
+    let bytes = files::read("the server's key", &here).ok().flatten();
+    let (Some(chain), Some(bytes)) = (chain, bytes) else {
+        return Ok(());
+    };
+    match pair_fault(&certificate.display().to_string(), &chain, &bytes) {
+        Some(why) => Err(why),
+        None => Ok(()),
+    }
 }
 
 /// Which of its files somebody changed since the server last read them.
@@ -89,24 +140,38 @@ fn files_read(survey: &Survey) -> Vec<PathBuf> {
     all
 }
 
-/// Whether the server can load its TLS files: those that the stage leaves as they are must be there.
+/// Whether the server can load its TLS files: those that the stage leaves as they are must be right.
 pub fn loads(survey: &Survey, draft: &Draft<'_>) -> Result<(), Error> {
     let is_replaced = |name: &str| draft.wanted().iter().any(|(wanted, _)| wanted == name);
-    let Some((name, why)) = survey.unreadable.iter().find(|(name, _)| !is_replaced(name)) else {
+    let Some(broken) = survey.unloadable.iter().find(|one| !is_replaced(one.setting)) else {
         return Ok(());
     };
+    let name = broken.setting;
     let settings = draft.settings().map_err(|why| prevented(&why))?;
-    let found = settings.effective(name);
-    let place = found.and_then(|setting| setting.place.as_ref());
-    let file = found.map(|setting| String::from_utf8_lossy(&setting.value));
+    let place = match settings.effective(name) {
+        None => "the default".to_owned(),
+        Some(found) => found
+            .place
+            .as_ref()
+            .map_or_else(|| "the command line".to_owned(), ToString::to_string),
+    };
+    let file = settings.effective(name).map_or_else(
+        || broken.path.display().to_string(),
+        |setting| String::from_utf8_lossy(&setting.value).into_owned(),
+    );
+    let remedy = if broken.is_of_the_pair() {
+        "put the certificate and its key there again (`ssl_cert_file` and `ssl_key_file`), readable for the server".to_owned()
+    } else {
+        format!("put that file there, readable for the server and whole, or take {name} out")
+    };
     Err(Error::NotInForce {
         what: format!(
-            "{} names a file that the server cannot read, {name} = '{}': {why}; with it the server loads no TLS, and would not \
-             start again with TLS on",
-            place.map_or_else(|| "the command line".to_owned(), ToString::to_string),
-            crate::pki::printable(&file.unwrap_or_default())
+            "{place} names a file that the server cannot load, {name} = '{}': {}; with it the server loads no TLS, and would \
+             not start again with TLS on",
+            crate::pki::printable(&file),
+            broken.why
         ),
-        remedy: format!("put that file there, or take {name} out; nothing was written"),
+        remedy: format!("{remedy}; nothing was written"),
     })
 }
 

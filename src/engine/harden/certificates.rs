@@ -12,7 +12,9 @@ use crate::engine::{Error, files};
 use crate::harden::Stage;
 use crate::judge::TrustStore;
 use crate::pki::Certificate;
+use crate::plan::Credentials;
 use crate::setup::CertificateSource;
+use crate::verify::Unloadable;
 
 use super::kit::{Project, as_named, free_name};
 use super::survey::tcp_address;
@@ -59,7 +61,7 @@ pub async fn certificates(stage: Stage, survey: &Survey, project: &Project) -> R
     let is_given = matches!(project.setup.certificates, CertificateSource::Given { .. });
     // What is served and holds is kept, unless it is ours and another was made, or another was given.
     let keep = match &served {
-        Some((leaf, Trust::Project)) => leaf == credentials.server.leaf(),
+        Some((leaf, Trust::Project)) => leaf == credentials.server.leaf() && !is_lost(survey, credentials),
         Some((_, Trust::Admin)) => !is_given,
         Some((_, Trust::Nobody)) | None => false,
     };
@@ -117,6 +119,19 @@ pub async fn certificates(stage: Stage, survey: &Survey, project: &Project) -> R
         client_ca,
         files,
     })
+}
+
+/// Whether the project's pair, which the server serves still, is not in its files any more: the project has it.
+fn is_lost(survey: &Survey, credentials: &Credentials) -> bool {
+    let pair = &credentials.server;
+    let is = |name: &str, wanted: &[u8]| {
+        let named = survey.setting(name).map(|file| survey.server.data.join(file));
+        named.is_some_and(|path| std::fs::read(survey.map.here(&path)).is_ok_and(|bytes| bytes == wanted))
+    };
+    survey.reach.is_ok()
+        && survey.unloadable.iter().any(Unloadable::is_of_the_pair)
+        && !(is("ssl_cert_file", pair.chain_pem().as_bytes())
+            && is("ssl_key_file", pair.key().to_pem().as_bytes()))
 }
 
 /// Names for both. The pair that the server reads now is never written over: two files cannot change at one instant, the

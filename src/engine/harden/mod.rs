@@ -36,7 +36,7 @@ pub use keeper::keep_watch;
 pub use kit::hosts;
 pub use proof::promises;
 pub use propose::{Proposal, propose};
-pub use standing::{Standing, next_stage, standing};
+pub use standing::{Hindrance, Standing, hindrances, next_stage, standing};
 pub use survey::{Survey, survey};
 pub use watch::{Look, watch};
 

@@ -141,6 +141,15 @@ pub(super) fn prevented(why: &Prevented) -> Error {
 
 /// Works a stage out.
 pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal, Error> {
+    let (proposal, hindrance) = work_out(hardening, survey).await?;
+    hindrance.map_or(Ok(proposal), Err)
+}
+
+/// The same, and what keeps it from coming into force for now.
+pub(super) async fn work_out(
+    hardening: &Hardening,
+    survey: &Survey,
+) -> Result<(Proposal, Option<Error>), Error> {
     if survey.setting("ssl_library").is_some_and(str::is_empty) {
         return Err(Error::OutOfReach {
             what: "this PostgreSQL was built without TLS".to_owned(),
@@ -167,7 +176,7 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
         over_sql: survey.reach.is_err() && certificates.files.is_empty() && may_alter(survey),
     };
     let draft = plan(&survey.server, &wish).map_err(|why| prevented(&why))?;
-    beside::loads(survey, &draft)?;
+    let hindrance = beside::loads(survey, &draft).err();
     let settings = altered(survey, &wish, &draft)?;
     let impact = impact(&draft, &wish, &survey.world, &watched).map_err(|why| prevented(&why))?;
     own_way_in(hardening, survey, &draft, &project)?;
@@ -208,7 +217,7 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
     if let Some(altered) = &proposal.settings {
         proposal.notes.extend(over_sql_notes(survey, altered));
         proposal.keep_notes(certificates.keep);
-        return Ok(proposal);
+        return Ok((proposal, hindrance));
     }
     if survey.reach.is_err() {
         proposal
@@ -217,7 +226,7 @@ pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal,
     }
     proposal.change_texts(survey, &draft)?;
     proposal.keep_notes(certificates.keep);
-    Ok(proposal)
+    Ok((proposal, hindrance))
 }
 
 /// What goes over SQL, where the wish is that it does and no file has to change.

@@ -1,12 +1,15 @@
 //! Where a server stands: which stages are in its files already, and which comes next.
 
+use serde::Serialize;
+
 use crate::engine::Error;
 use crate::harden::Stage;
 
-use super::{Hardening, Survey, propose};
+use super::propose::work_out;
+use super::{Hardening, Proposal, Survey};
 
 /// How a stage stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// Which.
     pub stage: Stage,
@@ -14,24 +17,60 @@ pub struct Standing {
     pub in_files: bool,
     /// Sessions that were seen and that it would turn away.
     pub would_refuse: u64,
+    /// What keeps it from coming into force until it is mended.
+    pub hindrance: Option<Hindrance>,
 }
 
-/// How every stage that changes something stands. Nothing is written.
+/// What is in a stage's way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hindrance {
+    /// What is wrong, and where.
+    pub what: String,
+    /// What to do about it.
+    pub remedies: Vec<String>,
+}
+
+/// How every stage that changes something stands. Nothing is written. What is wrong with the server is said where it is
+/// in the way; what is wrong with the question is an error.
 pub async fn standing(hardening: &mut Hardening, survey: &Survey) -> Result<Vec<Standing>, Error> {
     let wanted = hardening.stage;
     let mut all = Vec::new();
     for stage in Stage::ALL.into_iter().filter(|stage| *stage != Stage::Watch) {
         hardening.stage = stage;
-        let proposal = propose(hardening, survey).await;
+        let worked_out = Box::pin(work_out(hardening, survey)).await;
         hardening.stage = wanted;
-        let proposal = proposal?;
+        let (proposal, hindrance) = match worked_out {
+            Ok((proposal, hindrance)) => (Some(proposal), hindrance),
+            Err(why @ (Error::NotInForce { .. } | Error::OutOfReach { .. } | Error::File { .. })) => {
+                (None, Some(why))
+            }
+            Err(error) => return Err(error),
+        };
         all.push(Standing {
             stage,
-            in_files: proposal.is_empty(),
-            would_refuse: proposal.would_refuse(),
+            in_files: proposal.as_ref().is_some_and(Proposal::is_empty),
+            would_refuse: proposal.as_ref().map_or(0, Proposal::would_refuse),
+            hindrance: hindrance.map(|why| Hindrance {
+                what: why.to_string(),
+                remedies: why.remedies(),
+            }),
         });
     }
     Ok(all)
+}
+
+/// Each thing that is in the way, and of which stages, in their order.
+#[must_use]
+pub fn hindrances(standing: &[Standing]) -> Vec<(Vec<Stage>, &Hindrance)> {
+    let mut all: Vec<(Vec<Stage>, &Hindrance)> = Vec::new();
+    for row in standing {
+        let Some(hindrance) = &row.hindrance else { continue };
+        match all.iter_mut().find(|(_, known)| *known == hindrance) {
+            Some((stages, _)) => stages.push(row.stage),
+            None => all.push((vec![row.stage], hindrance)),
+        }
+    }
+    all
 }
 
 /// What comes next: the first stage that is open, but to watch before somebody would be turned away. `None`: nothing is

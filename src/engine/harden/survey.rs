@@ -12,7 +12,7 @@ use crate::engine::login::log_in;
 use crate::engine::{Error, target};
 use crate::harden::{Managed, Seen, ServerFiles, Sightings, TlsSeen, Watched, is_garbled, managed};
 
-use crate::verify::{Target, literal};
+use crate::verify::{Target, Unloadable, literal};
 
 use super::Hardening;
 use super::over_sql;
@@ -106,8 +106,8 @@ pub struct Survey {
     pub(super) client_ca: Option<Vec<u8>>,
     /// What is in `ssl_crl_file`, where it is set.
     pub(super) client_lists: Option<Vec<u8>>,
-    /// Settings that name a file which the server cannot read, and why not: it loads no TLS with one of them.
-    pub(super) unreadable: Vec<(&'static str, String)>,
+    /// Files that TLS needs and that the server cannot load.
+    pub(super) unloadable: Vec<Unloadable>,
     /// Files that were changed since the server last read them: what stands in them comes into force with any reload.
     pub(super) unread: Vec<PathBuf>,
     /// What is in `ssl_cert_file`, where the files are out of reach and there is a key beside it.
@@ -263,7 +263,7 @@ pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
         reach: Ok(()),
         client_ca: None,
         client_lists: None,
-        unreadable: Vec::new(),
+        unloadable: Vec::new(),
         unread: Vec::new(),
         pair: None,
         server,

@@ -1,6 +1,6 @@
 //! What is said on the way to a hardened server. Pure.
 
-use crate::engine::harden::promises;
+use crate::engine::harden::{hindrances, promises};
 use crate::harden::Stage;
 use crate::pki::printable;
 
@@ -48,6 +48,20 @@ pub(super) fn stages(model: &Model) -> Vec<String> {
             at + 1,
             stage.means()
         ));
+    }
+    for (stages, hindrance) in hindrances(&found.standing) {
+        let stages: Vec<_> = stages.into_iter().map(Stage::name).collect();
+        says.push(format!(
+            "In the way of {}: {}.",
+            stages.join(", "),
+            printable(&hindrance.what)
+        ));
+        says.extend(
+            hindrance
+                .remedies
+                .iter()
+                .map(|remedy| format!("  {}.", printable(remedy))),
+        );
     }
     says
 }

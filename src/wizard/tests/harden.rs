@@ -140,6 +140,7 @@ fn found(done: &[Stage], next: Option<Stage>) -> Found {
             Stage::Mtls => 4,
             _ => 0,
         },
+        hindrance: None,
     });
     Found {
         account: None,

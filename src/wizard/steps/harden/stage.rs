@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
+use crate::engine::harden::hindrances;
 use crate::harden::Stage;
 
 use super::super::super::harden::{Found, LENGTHS, Looked, Order, WatchState, ask, look, watch};
@@ -169,14 +170,17 @@ fn stages(model: &Model, found: &Found, columns: usize) -> Page {
         let done = standing.is_some_and(|row| row.in_files);
         let is_next = found.next == Some(stage);
         let refused = standing.map_or(0, |row| row.would_refuse);
+        let is_stuck = standing.is_some_and(|row| row.hindrance.is_some());
         let says = match (done, refused, is_next) {
             (true, ..) => "done".to_owned(),
+            _ if is_stuck => "stuck".to_owned(),
             (_, 1.., _) => format!("would refuse {refused}"),
             (_, _, true) => "next".to_owned(),
             _ => String::new(),
         };
         let style = match (done, refused) {
             (true, _) => theme.good(),
+            _ if is_stuck => theme.warn(),
             (_, 1..) => theme.warn(),
             _ => theme.accent(),
         };
@@ -200,6 +204,18 @@ fn stages(model: &Model, found: &Found, columns: usize) -> Page {
             .hit(Target::Item(place))
             .focus(here),
         );
+    }
+    for (stages, hindrance) in hindrances(&found.standing) {
+        let stages: Vec<_> = stages.into_iter().map(Stage::name).collect();
+        let says = format!(
+            "In the way of {}: {}",
+            stages.join(", "),
+            visible(&hindrance.what)
+        );
+        page.words(&says, columns, 2, theme.warn());
+        for remedy in &hindrance.remedies {
+            page.words(&visible(remedy), columns, 4, theme.dim());
+        }
     }
     page
 }
