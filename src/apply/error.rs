@@ -28,8 +28,8 @@ pub enum Error {
     NoSuchDirectory(PathBuf),
     /// A file elsewhere is somebody else's: what replaced it would not be.
     #[error(
-        "{} belongs to user id {owner}, and this run is user id {ours}: what replaced it would not belong to it. Run as that \
-         user, or as root", shown(.path)
+        "{} belongs to user id {owner}, and this run is user id {ours}: what replaced it would not belong to it. Nothing was \
+         written; run as that user, or as root", shown(.path)
     )]
     NotTheOwner {
         /// The full path.
@@ -38,6 +38,16 @@ pub enum Error {
         owner: u32,
         /// Who runs.
         ours: u32,
+    },
+    /// A file elsewhere cannot be replaced, which was seen before anything was tried.
+    #[error("{} cannot be replaced: {why}. Nothing was written; {remedy}", shown(.path))]
+    CannotReplace {
+        /// The full path.
+        path: PathBuf,
+        /// What keeps it.
+        why: String,
+        /// What to do.
+        remedy: String,
     },
     /// The directory that should hold the project directory is not there.
     #[error("cannot create {}: the directory that should hold it does not exist; create that first (mkdir -p)", shown(.0))]

@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 
 use super::error::{Error, Result};
 use super::journal::{self, State};
+use super::live::can_replace;
 use super::project::Locked;
 use super::record::{Item, Record};
 use super::transaction::{self, KeptCopy, Way};
@@ -68,6 +69,7 @@ pub fn switch(project: &Locked, files: Vec<Elsewhere>, note: &str) -> Result<Vec
         }
     }
     let changed: Vec<_> = record.items.iter().map(|item| root.full(&item.path)).collect();
+    changed.iter().try_for_each(|path| can_replace(path))?;
     if changed.is_empty() {
         return Ok(changed);
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::BOOKS;
 use super::error::{Error, Result};
 use super::journal::{self, Entry, State};
+use super::live::can_replace;
 use super::project::Locked;
 use super::record::Record;
 use super::switch;
@@ -65,9 +66,12 @@ pub fn undo(project: &Locked) -> Result<Undone> {
 
 /// Files elsewhere go back all at one instant.
 fn elsewhere(tree: &Tree, entry: Entry, record: &Record) -> Result<Vec<KeptCopy>> {
+    let root = switch::root()?;
+    for item in &record.items {
+        can_replace(&root.full(&item.path))?;
+    }
     let undo = journal::turn(tree, entry, State::Undo)?;
     journal::sync(tree)?;
-    let root = switch::root()?;
     let kept = switch::bring(tree, &root, record, Way::Back).map_err(|error| {
         // As it was, where that is still possible; else the next run goes on going back.
         let stayed = switch::bring(tree, &root, record, Way::Forward)

@@ -117,6 +117,41 @@ pub fn can_reload(data: &Path) -> bool {
         .is_some_and(|process| test_kill_process(process).is_ok())
 }
 
+/// Whether the server of `data` has a file as a mount of its own, by its own name for it: it goes on reading what was
+/// mounted, whatever takes the file's place here (proc(5), `mountinfo`).
+#[must_use]
+pub fn has_as_mount(data: &Path, path: &Path) -> bool {
+    let mounts = find(data).and_then(|pid| std::fs::read(format!("/proc/{pid}/mountinfo")).ok());
+    let wanted = path.as_os_str().as_encoded_bytes();
+    mounts
+        .unwrap_or_default()
+        .split(|byte| *byte == b'\n')
+        .any(|line| {
+            let point = line.split(|byte| *byte == b' ').nth(4);
+            point.is_some_and(|point| unescaped(point) == wanted)
+        })
+}
+
+/// Blanks, line ends and backslashes stand there as three octal digits.
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.get(..3).filter(|_| *first == b'\\');
+        let code = code
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        if let Some(byte) = code {
+            out.push(byte);
+            rest = &after[3..];
+        } else {
+            out.push(*first);
+            rest = after;
+        }
+    }
+    out
+}
+
 /// The file into which the standard error of the server of `data` goes; `None` where that is none, or not for us to see.
 #[must_use]
 pub fn log_file(data: &Path) -> Option<PathBuf> {
@@ -144,6 +179,12 @@ fn normal(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mount_points_are_unescaped() {
+        assert_eq!(unescaped(br"/a\040b\134c\012"), b"/a b\\c\n");
+        assert_eq!(unescaped(br"/a\"), br"/a\");
+    }
 
     #[test]
     fn reads_what_a_server_writes() {

@@ -75,18 +75,16 @@ impl OverSql<'_> {
 /// Whether a file holds what its setting is about, as OpenSSL reads it (`SSL_CTX_use_certificate_chain_file(3)`,
 /// `SSL_CTX_load_verify_locations(3)`).
 fn holds(setting: &str, bytes: &[u8]) -> Result<(), String> {
+    const NONE: &str = "it holds no certificate";
     let damaged = |why: &dyn std::fmt::Display| format!("it cannot be loaded: {why}");
     if setting == "ssl_cert_file" {
         let chain = Bundle::chain_from_pem(bytes).map_err(|why| damaged(&why))?;
-        return match chain.is_empty() {
-            true => Err("it holds no certificate".to_owned()),
-            false => Ok(()),
-        };
+        return chain.first().map(drop).ok_or_else(|| NONE.to_owned());
     }
     let bundle = Bundle::from_pem(bytes).map_err(|why| damaged(&why))?;
     match setting {
         "ssl_crl_file" if bundle.lists.is_empty() => Err("it holds no revocation list".to_owned()),
-        "ssl_ca_file" if bundle.certificates.is_empty() => Err("it holds no certificate".to_owned()),
+        "ssl_ca_file" if bundle.certificates.is_empty() => Err(NONE.to_owned()),
         _ => Ok(()),
     }
 }

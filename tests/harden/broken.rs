@@ -47,7 +47,7 @@ impl Fault {
                 if Account::is_root() {
                     std::os::unix::fs::chown(path, Some(0), Some(0)).unwrap();
                 } else {
-                    fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+                    fs::set_permissions(path, fs::Permissions::from_mode(0o0)).unwrap();
                 }
             }
             Self::Open => fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap(),

@@ -11,5 +11,6 @@ mod drills;
 mod live;
 mod over_sql;
 mod peer;
+mod places;
 mod sessions;
 mod stages;

@@ -49,6 +49,8 @@ pub enum Layout {
     Debian,
     /// `postgres -D ETC`, and `data_directory` in the file.
     Split,
+    /// The data directory, with everything in it, is reached over a link.
+    Linked,
     /// Directories with blanks, a comma and a quote in their names; only postgresql.conf is not in that of the data.
     Odd,
 }
@@ -157,6 +159,7 @@ impl Case {
                     "debian" => Layout::Debian,
                     "split" => Layout::Split,
                     "odd" => Layout::Odd,
+                    "linked" => Layout::Linked,
                     _ => panic!("{}: {line}", self.name),
                 }
             }

@@ -93,15 +93,28 @@ impl Site {
                 root.join(format!("etc/postgresql/{version}/main")),
             ),
             Layout::Odd => (root.join("it's data"), root.join("conf, here")),
+            Layout::Linked => {
+                make(&root.join("disk/two"), &root);
+                symlink("disk/../link", root.join("data")).unwrap();
+                symlink(root.join("disk/two/pg"), root.join("link")).unwrap();
+                (root.join("data"), root.join("data"))
+            }
         };
         for dir in [data.parent().unwrap(), &etc, &root.join("srv")] {
             if !dir.starts_with(&data) {
                 make(dir, &root);
             }
         }
-        copy(&cast(postgres), &data);
+        copy(
+            &cast(postgres),
+            &if case.layout == Layout::Linked {
+                root.join("disk/two/pg")
+            } else {
+                data.clone()
+            },
+        );
         let moved: &[&str] = match case.layout {
-            Layout::Data => &[],
+            Layout::Data | Layout::Linked => &[],
             Layout::Debian | Layout::Split => &["postgresql.conf", "pg_hba.conf", "pg_ident.conf"],
             Layout::Odd => &["postgresql.conf"],
         };

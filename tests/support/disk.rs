@@ -20,17 +20,19 @@ pub type Tree = BTreeMap<PathBuf, Entry>;
 /// All that lies below the server's directory, but what PostgreSQL itself writes.
 pub fn tree(server: &TestServer) -> Tree {
     let mut tree = Tree::new();
-    collect(server.dir(), server, &mut tree);
+    // The way to it may be a link.
+    let data = server.data.canonicalize().unwrap();
+    collect(server.dir(), server, &data, &mut tree);
     tree
 }
 
-fn collect(dir: &Path, server: &TestServer, tree: &mut Tree) {
+fn collect(dir: &Path, server: &TestServer, data: &Path, tree: &mut Tree) {
     for entry in fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
         let kind = entry.file_type().unwrap();
         let is_postgres = match dir {
-            dir if dir == server.data => {
+            dir if dir == data || dir == server.data => {
                 matches!(
                     name.as_str(),
                     "base"
@@ -68,7 +70,7 @@ fn collect(dir: &Path, server: &TestServer, tree: &mut Tree) {
             },
         );
         if kind.is_dir() {
-            collect(&path, server, tree);
+            collect(&path, server, data, tree);
         }
     }
 }

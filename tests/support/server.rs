@@ -34,6 +34,7 @@ pub struct Builder {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     port: Option<u16>,
+    mounted: Option<String>,
     is_standby: bool,
     is_bare: bool,
 }
@@ -51,6 +52,7 @@ impl TestServer {
             arguments: Vec::new(),
             environment: Vec::new(),
             port: None,
+            mounted: None,
             is_standby: false,
             is_bare: false,
         }
@@ -181,6 +183,13 @@ impl Builder {
         self
     }
 
+    /// Runs it in a mount namespace of its own, where that file of its data directory is a mount, as `docker run -v
+    /// FILE:FILE` makes one. Takes root.
+    pub fn mounted(mut self, name: &str) -> Self {
+        self.mounted = Some(name.to_owned());
+        self
+    }
+
     /// Listens on that port, where another server was before.
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
@@ -266,7 +275,19 @@ impl Builder {
 
     fn launch(&self, dir: &Path, data: &Path, port: u16) -> Child {
         let account = Account::server();
-        let mut command = Command::new("setpriv");
+        let mut command = match &self.mounted {
+            Some(name) => {
+                let mut command = Command::new("unshare");
+                command
+                    .args(["-m", "sh", "-c"])
+                    .arg("mount --bind \"$1\" \"$1\" && shift && exec \"$@\"")
+                    .arg("sh")
+                    .arg(data.join(name))
+                    .arg("setpriv");
+                command
+            }
+            None => Command::new("setpriv"),
+        };
         // SIGQUIT, immediate shutdown, if the tests are killed.
         command.args(["--pdeathsig", "QUIT"]);
         if Account::is_root() {

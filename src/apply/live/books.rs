@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::file;
+use super::obstacle::can_replace;
 use super::record::{Alteration, Item, LiveChange, Moment, Record, Side};
 use crate::apply::error::{Error, Result};
 use crate::apply::project::Locked;
@@ -109,6 +110,7 @@ impl Live {
     /// `project` is held, so that nobody else is at it.
     pub fn begin(&self, project: &Locked, plan: &Plan<'_>) -> Result<Trial> {
         let changes = plan.files;
+        changes.iter().try_for_each(|change| can_replace(&change.path))?;
         self.make()?;
         let _lock = self.lock()?;
         let journal = last_elsewhere(project)?;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::apply::live::{LiveChange, Wanted};
+use crate::apply;
+use crate::apply::live::{LiveChange, MOUNT_ITS_DIRECTORY, Wanted, can_replace};
 use crate::conf::hba::shown;
 use crate::conf::simulate::{Channel, Connection, Outcome, Simulator, outcome};
 use crate::conninfo::{Keyword, SslMode};
@@ -15,6 +16,7 @@ use crate::harden::{
     Altered, Draft, Impact, Prevented, Stage, TlsSeen, Watched, Wish, impact, plan, unified,
 };
 use crate::pki::Certificate;
+use crate::server;
 
 use super::beside;
 use super::certificates::{NewFile, certificates};
@@ -226,6 +228,7 @@ pub(super) async fn work_out(
     }
     proposal.change_texts(survey, &draft)?;
     proposal.keep_notes(certificates.keep);
+    let hindrance = hindrance.or_else(|| proposal.can_be_written(survey).err());
     Ok((proposal, hindrance))
 }
 
@@ -288,6 +291,28 @@ impl Proposal {
             self.notes
                 .push("the certificate in force holds under your own root, and stays".to_owned());
         }
+    }
+
+    /// Whether every file can take the place of the one that is there, and the server reads it then.
+    fn can_be_written(&self, survey: &Survey) -> Result<(), Error> {
+        if survey.reach.is_err() {
+            return Ok(());
+        }
+        let data = survey.map.here(&survey.server.data);
+        for (change, (theirs, _)) in self.changes.iter().zip(&self.read_back) {
+            can_replace(&change.path)?;
+            if server::has_as_mount(&data, theirs) {
+                return Err(apply::Error::CannotReplace {
+                    path: change.path.clone(),
+                    why: "the server has it as a mount of its own (as `docker run -v FILE:FILE` makes one), and would go on reading \
+                          the file that is there now"
+                        .to_owned(),
+                    remedy: MOUNT_ITS_DIRECTORY.to_owned(),
+                }
+                .into());
+            }
+        }
+        Ok(())
     }
 
     /// The server's own files that read otherwise afterwards.
