@@ -117,6 +117,7 @@ impl Case<'_> {
             files,
             alteration: None,
             undoes,
+            with_previous: false,
         };
         let trial = Live::of(self.kit).begin(project, &plan).unwrap();
         trial.stage(files).unwrap();

@@ -59,6 +59,8 @@ pub struct Changes {
     pub(super) manifest_before: Option<FileState>,
     /// Whether files of ours that are not among `files` stay ours.
     pub(super) beside: bool,
+    /// What writes them.
+    pub(super) by: Option<String>,
 }
 
 impl Changes {
@@ -70,6 +72,15 @@ impl Changes {
 
     pub(super) fn into_files(self) -> Vec<Change> {
         self.files
+    }
+
+    /// Says what writes them, for whoever takes it back: a command, or a stage of one.
+    #[must_use]
+    pub fn by(self, what: &str) -> Self {
+        Self {
+            by: Some(what.to_owned()),
+            ..self
+        }
     }
 
     /// Whether the disk is as planned already.
@@ -211,6 +222,7 @@ pub fn compare(project: &Project, plan: &[Artifact]) -> Result<Changes> {
         manifest,
         manifest_before,
         beside: false,
+        by: None,
     })
 }
 

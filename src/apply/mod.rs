@@ -51,9 +51,9 @@ pub(crate) use manifest::sha256;
 pub use project::{Locked, Project, Recovery};
 pub use publish::publish;
 pub use show::line as shown_line;
-pub use switch::{Elsewhere, last_elsewhere, last_note, notes, switch};
+pub use switch::{Elsewhere, last_note, notes, switch};
 pub use transaction::KeptCopy;
-pub use undo::{Undone, UndoneFile, undo};
+pub use undo::{LastWrite, Undone, UndoneFile, last_number, last_write, undo};
 pub use write::{Answer, HISTORY, Policy, Written, WrittenFile, write};
 
 /// Where pgtls keeps its own books, below the project directory.

@@ -23,6 +23,8 @@ pub(super) struct Record {
     /// Only in a record of files elsewhere, whose paths begin at the root of the file system: what whoever wrote them
     /// wants to know when they are taken back.
     pub elsewhere: Option<String>,
+    /// What wrote it: a command, or a stage of one.
+    pub by: Option<String>,
 }
 
 /// A directory that the write makes, or removes once it is empty.
@@ -58,6 +60,8 @@ struct Header {
     items: Vec<ItemLine>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     elsewhere: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -104,6 +108,7 @@ impl Record {
                 })
                 .collect(),
             elsewhere: self.elsewhere.clone(),
+            by: self.by.clone(),
         };
         // Strings, numbers and booleans always have a JSON form.
         let header = serde_json::to_vec(&header).unwrap_or_default();
@@ -176,6 +181,7 @@ impl Record {
             dirs,
             items,
             elsewhere: header.elsewhere,
+            by: header.by,
         })
     }
 
@@ -254,6 +260,7 @@ mod tests {
                 },
             ],
             elsewhere: Some("a note".to_owned()),
+            by: Some("a command".to_owned()),
         }
     }
 

@@ -116,17 +116,6 @@ pub fn notes(project: &Locked) -> Result<Vec<String>> {
     Ok(notes)
 }
 
-/// The number of the last change of files elsewhere in the journal; 0 where there is none.
-pub fn last_elsewhere(project: &Locked) -> Result<u64> {
-    let books = project.writer()?;
-    for entry in journal::entries(books)?.into_iter().rev() {
-        if journal::load(books, entry)?.is_some_and(|record| record.elsewhere.is_some()) {
-            return Ok(entry.number);
-        }
-    }
-    Ok(0)
-}
-
 /// The root of the file system, from which files elsewhere are walked to.
 pub(super) fn root() -> Result<Tree> {
     Tree::open(Path::new("/")).map_err(|e| Error::io("open", Path::new("/"), e))

@@ -32,6 +32,50 @@ pub struct UndoneFile {
     pub exists: bool,
 }
 
+/// The last write, as an undo would take it back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastWrite {
+    /// What wrote it: a command, or a stage of one.
+    pub by: Option<String>,
+    /// Its files, and whether each will be there afterwards.
+    pub files: Vec<UndoneFile>,
+}
+
+/// The number of the last write in the journal; 0 where there is none. Later writes have higher ones, and a number is
+/// given again only when its write was taken back.
+pub fn last_number(project: &Locked) -> Result<u64> {
+    Ok(journal::entries(project.writer()?)?
+        .last()
+        .map_or(0, |last| last.number))
+}
+
+/// The last write (`before` 0), or one before it; `None` where there is none. Nothing is changed.
+pub fn last_write(project: &Locked, before: usize) -> Result<Option<LastWrite>> {
+    let tree = project.writer()?;
+    let Some(entry) = journal::entries(tree)?.into_iter().rev().nth(before) else {
+        return Ok(None);
+    };
+    Ok(journal::load(tree, entry)?.map(|record| LastWrite {
+        files: files(&record),
+        by: record.by,
+    }))
+}
+
+fn files(record: &Record) -> Vec<UndoneFile> {
+    record
+        .items
+        .iter()
+        .filter(|item| !item.path.starts_with(BOOKS))
+        .map(|item| UndoneFile {
+            path: match &record.elsewhere {
+                Some(_) => Path::new("/").join(&item.path),
+                None => item.path.clone(),
+            },
+            exists: item.before.is_some(),
+        })
+        .collect()
+}
+
 /// Restores what was there before the last write, in one durable transaction. Again: the write before that.
 pub fn undo(project: &Locked) -> Result<Undone> {
     let tree = project.writer()?;
@@ -45,20 +89,8 @@ pub fn undo(project: &Locked) -> Result<Undone> {
         Some(_) => elsewhere(tree, last, &record)?,
         None => run(tree, last, &record)?,
     };
-    let files = record
-        .items
-        .iter()
-        .filter(|item| !item.path.starts_with(BOOKS))
-        .map(|item| UndoneFile {
-            path: match &record.elsewhere {
-                Some(_) => Path::new("/").join(&item.path),
-                None => item.path.clone(),
-            },
-            exists: item.before.is_some(),
-        })
-        .collect();
     Ok(Undone {
-        files,
+        files: files(&record),
         kept,
         remaining: before.len(),
     })

@@ -118,7 +118,10 @@ fn record(tree: &Tree, changes: Changes, left: &BTreeSet<PathBuf>) -> Result<Rec
     if !changes.beside {
         manifest.files.retain(|path, _| planned.contains(path));
     }
-    let mut record = Record::default();
+    let mut record = Record {
+        by: changes.by.clone(),
+        ..Record::default()
+    };
     for change in changes.into_files() {
         if left.contains(&change.path) {
             continue;

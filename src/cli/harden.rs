@@ -13,6 +13,7 @@ use crate::harden::{Altered, Impact, Stage};
 use crate::verify::Probe;
 
 use super::args::{Global, HardenArgs, HardenStage, UndoArgs};
+use super::manage;
 use super::output::{Output, object};
 use super::prompt::Prompt;
 use super::verify::{given, timeout};
@@ -465,7 +466,10 @@ pub fn watchdog(global: &Global) -> Result<Exit, Error> {
 struct Undone {
     dir: String,
     stage: String,
+    no_longer: Option<&'static str>,
     files: Vec<UndoneRow>,
+    /// Of the kit, relative to it.
+    kit: Vec<manage::UndoneRow>,
     settings: Vec<String>,
     kept: Vec<String>,
     reloaded: bool,
@@ -491,7 +495,11 @@ pub fn undo(global: &Global, args: &UndoArgs, output: Output) -> Result<Option<E
     if output.json() {
         object(&Undone {
             dir: engine::absolute(&global.dir).display().to_string(),
+            no_longer: Stage::of_change(&undone.stage).map(Stage::without),
             stage: undone.stage,
+            kit: undone
+                .kit
+                .map_or_else(Vec::new, |kit| manage::UndoneRow::all(&kit.files)),
             files: undone
                 .files
                 .iter()
@@ -517,6 +525,9 @@ pub fn undo(global: &Global, args: &UndoArgs, output: Output) -> Result<Option<E
     }
     for name in &undone.settings {
         output.say(format_args!("  restored {name}"));
+    }
+    if let Some(kit) = &undone.kit {
+        manage::say_files(kit, output);
     }
     output.remark(if undone.reloaded {
         "the server has been told to read them"

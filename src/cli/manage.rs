@@ -3,6 +3,7 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use crate::apply::{Undone as Taken, UndoneFile};
 use crate::engine::{self, Error, Renew, Secrets, Stage};
 use crate::setup::CertificateSource;
 
@@ -15,34 +16,74 @@ use super::{Exit, drive};
 #[derive(Debug, Serialize)]
 struct Undone {
     dir: String,
+    /// What was taken back, in words.
+    what: String,
+    no_longer: Option<String>,
     files: Vec<UndoneRow>,
     kept: Vec<String>,
     remaining: usize,
 }
 
+/// A file that was touched.
 #[derive(Debug, Serialize)]
-struct UndoneRow {
+pub struct UndoneRow {
     path: String,
     exists: bool,
 }
 
-/// Takes back the last write, of a server's own files first.
+impl UndoneRow {
+    /// Of each file.
+    pub fn all(files: &[UndoneFile]) -> Vec<Self> {
+        files
+            .iter()
+            .map(|file| Self {
+                path: file.path.display().to_string(),
+                exists: file.exists,
+            })
+            .collect()
+    }
+}
+
+/// Takes back the last write, of whatever kind: named first, and asked for on a terminal.
 pub fn undo(global: &Global, args: &UndoArgs, output: Output) -> Result<Exit, Error> {
+    let undoing = engine::undoing(&global.dir)?;
+    if let Some(undoing) = &undoing {
+        output.say(format_args!("This takes back {}", undoing.what));
+        if let Some(no_longer) = &undoing.no_longer {
+            output.say(format_args!("  then      {no_longer}"));
+        }
+        for key in &undoing.keys {
+            output.say(format_args!(
+                "  removes   {}: no copy of it stays here",
+                key.display()
+            ));
+        }
+        if !undoing.waits && !Prompt::new(global).agrees("Take it back?") {
+            return Err(Error::NeedsConsent {
+                what: "nothing was taken back".to_owned(),
+                remedy: "answer y, or say --yes, to take it back".to_owned(),
+            });
+        }
+        // While a person thought about it something else may have been written.
+        if engine::undoing(&global.dir)?.as_ref() != Some(undoing) {
+            return Err(Error::DoesNotFit {
+                what: "something else was written or decided here meanwhile; nothing was taken back"
+                    .to_owned(),
+                remedy: "look what the last write is now: pgtls undo".to_owned(),
+            });
+        }
+    }
     if let Some(exit) = super::harden::undo(global, args, output)? {
         return Ok(exit);
     }
     let undone = drive(engine::undo(&global.dir, &output.teller()))?;
+    let (what, no_longer) = undoing.map_or_else(Default::default, |one| (one.what, one.no_longer));
     if output.json() {
         object(&Undone {
             dir: engine::absolute(&global.dir).display().to_string(),
-            files: undone
-                .files
-                .iter()
-                .map(|file| UndoneRow {
-                    path: file.path.display().to_string(),
-                    exists: file.exists,
-                })
-                .collect(),
+            what,
+            no_longer,
+            files: UndoneRow::all(&undone.files),
             kept: undone
                 .kept
                 .iter()
@@ -52,6 +93,17 @@ pub fn undo(global: &Global, args: &UndoArgs, output: Output) -> Result<Exit, Er
         });
         return Ok(Exit::Holds);
     }
+    say_files(&undone, output);
+    match undone.remaining {
+        0 => output.remark("everything pgtls wrote here is taken back"),
+        1 => output.remark("one earlier write can be taken back too"),
+        n => output.remark(format_args!("{n} earlier writes can be taken back too")),
+    }
+    Ok(Exit::Holds)
+}
+
+/// What became of each file.
+pub fn say_files(undone: &Taken, output: Output) {
     for file in &undone.files {
         output.say(format_args!(
             "  {:<8} {}",
@@ -66,12 +118,6 @@ pub fn undo(global: &Global, args: &UndoArgs, output: Output) -> Result<Exit, Er
             kept.copy.display()
         ));
     }
-    match undone.remaining {
-        0 => output.remark("everything pgtls wrote here is taken back"),
-        1 => output.remark("one earlier write can be taken back too"),
-        n => output.remark(format_args!("{n} earlier writes can be taken back too")),
-    }
-    Ok(Exit::Holds)
 }
 
 #[derive(Debug, Serialize)]

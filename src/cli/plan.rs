@@ -111,7 +111,7 @@ pub fn apply(global: &Global, args: &ApplyArgs, output: Output) -> Result<Exit, 
     let (prepared, written) = drive(async {
         let project = Project::create(&request.dir)?;
         let prepared = engine::prepare(&request, &project, None, &tell).await?;
-        engine::write(prepared, &project, &prompt, &tell)
+        engine::write(prepared, &project, "apply", &prompt, &tell)
     })?;
     if output.json() {
         object(&Told {

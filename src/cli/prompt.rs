@@ -46,6 +46,12 @@ impl Prompt {
             || (self.terminal && matches!(Self::line(&format!("{question} [y/N] ")).as_str(), "y" | "yes"))
     }
 
+    /// A yes or no about what was asked for already: only a person who is there is asked, and scripts go on.
+    #[must_use]
+    pub fn agrees(self, question: &str) -> bool {
+        !self.terminal || self.confirm(question)
+    }
+
     fn line(prompt: &str) -> String {
         to_stderr(prompt);
         let mut line = String::new();

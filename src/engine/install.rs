@@ -78,7 +78,11 @@ pub(super) fn write_beside(dir: &Path, artifacts: &[Artifact], ask: &dyn Ask) ->
     let project = Project::create(dir)?;
     let changes = apply::compare_beside(&project, artifacts)?;
     let mut asked = |change: &Change| ask.edited(change);
-    Ok(apply::write(&project, changes, Policy::Ask(&mut asked))?)
+    Ok(apply::write(
+        &project,
+        changes.by("connect"),
+        Policy::Ask(&mut asked),
+    )?)
 }
 
 fn own_files(kit: &Path, conninfo: &Conninfo, pk8: bool, home: &Path) -> Result<Vec<Artifact>, Error> {

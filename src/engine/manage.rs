@@ -131,7 +131,12 @@ pub async fn renew(
     if let (Renew::Stage(stage), true) = (what, runs) {
         succession::may_come(&prepared, stage, timeout).await?;
     }
-    let (prepared, written) = up::write(prepared, &project, ask, tell)?;
+    let by = match what {
+        Renew::Stage(stage) => format!("renew --ca --stage {}", stage.word()),
+        Renew::Everything => "renew --ca".to_owned(),
+        _ => "renew".to_owned(),
+    };
+    let (prepared, written) = up::write(prepared, &project, &by, ask, tell)?;
     let mut renewal = Renewal {
         dir: prepared.dir.clone(),
         written,

@@ -121,7 +121,8 @@ pub fn ask(
             },
         },
     ];
-    apply::write(&project, compare_beside(&project, &artifacts)?, Policy::KeepCopy)?;
+    let changes = compare_beside(&project, &artifacts)?.by("csr");
+    apply::write(&project, changes, Policy::KeepCopy)?;
     let dir = prepare::absolute(dir);
     Ok(Asked {
         request: dir.join(request_file),
@@ -226,7 +227,8 @@ pub fn file_answer(
         },
     ];
     let project = Project::create(dir)?;
-    apply::write(&project, compare_beside(&project, &artifacts)?, Policy::KeepCopy)?;
+    let changes = compare_beside(&project, &artifacts)?.by("csr");
+    apply::write(&project, changes, Policy::KeepCopy)?;
     let dir = prepare::absolute(dir);
     Ok(Filed {
         files: files.map(|file| dir.join(file)),
@@ -317,7 +319,8 @@ pub fn file_server_answer(
         public(Layout::ANSWER_ROOT, roots.into_bytes(), "root of the server's CA"),
     ];
     let project = Project::create(dir)?;
-    apply::write(&project, compare_beside(&project, &artifacts)?, Policy::KeepCopy)?;
+    let changes = compare_beside(&project, &artifacts)?.by("csr");
+    apply::write(&project, changes, Policy::KeepCopy)?;
     let dir = prepare::absolute(dir);
     Ok(Filed {
         files: [Layout::ANSWER, Layout::ANSWER_ROOT].map(|file| dir.join(file)),

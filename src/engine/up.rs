@@ -78,7 +78,7 @@ pub async fn up(
     let ground = Ground::find(&setup, &prepare::absolute(&request.dir), ask, tell).await?;
     ground.leave_other(&prepare::absolute(&request.dir), tell).await?;
     let prepared = prepare::prepare(request, &project, Some(ground), tell).await?;
-    let (mut prepared, written) = write(prepared, &project, ask, tell)?;
+    let (mut prepared, written) = write(prepared, &project, "up", ask, tell)?;
     let conninfo = prepared.conninfo();
     let mut outcome = Outcome {
         dir: prepared.dir.clone(),
@@ -141,10 +141,11 @@ pub fn listener(tell: &Teller) -> impl Fn(server::Event) + Send + Sync + use<> {
     }
 }
 
-/// Writes what was prepared, asking about every edited file.
+/// Writes what was prepared, asking about every edited file; `by` is the command, for whoever takes it back.
 pub fn write(
     mut prepared: Prepared,
     project: &Locked,
+    by: &str,
     ask: &dyn Ask,
     tell: &Teller,
 ) -> Result<(Prepared, Written), Error> {
@@ -154,7 +155,7 @@ pub fn write(
         .take()
         .ok_or_else(|| Error::NoProject(prepared.dir.clone()))?;
     let mut asked = |change: &Change| ask.edited(change);
-    let written = apply::write(project, changes, Policy::Ask(&mut asked))?;
+    let written = apply::write(project, changes.by(by), Policy::Ask(&mut asked))?;
     for kept in &written.kept {
         tell.notice(format!(
             "kept a copy of your edit of {}: {}",

@@ -65,6 +65,26 @@ impl Stage {
         }
     }
 
+    /// What no longer holds once it is taken back.
+    #[must_use]
+    pub const fn without(self) -> &'static str {
+        match self {
+            Self::On => {
+                "the server's TLS will be as it was before: where it was off, clients that ask for it are refused again"
+            }
+            Self::Watch => "nothing changes",
+            Self::Require => "plaintext will be let in again",
+            Self::Mtls => "clients without a certificate will be let in again",
+            Self::Floor => "old TLS and weak ciphers will be accepted again",
+        }
+    }
+
+    /// The stage of a change, by the name under which it was written down.
+    #[must_use]
+    pub fn of_change(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.name() == name)
+    }
+
     const fn requires_tls(self) -> bool {
         matches!(self, Self::Require | Self::Mtls)
     }

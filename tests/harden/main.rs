@@ -14,3 +14,4 @@ mod peer;
 mod places;
 mod sessions;
 mod stages;
+mod undo;

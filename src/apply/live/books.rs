@@ -12,7 +12,7 @@ use super::obstacle::can_replace;
 use super::record::{Alteration, Item, LiveChange, Moment, Record, Side};
 use crate::apply::error::{Error, Result};
 use crate::apply::project::Locked;
-use crate::apply::{BOOKS, last_elsewhere};
+use crate::apply::{BOOKS, last_number};
 
 /// The books of a project directory.
 #[derive(Debug, Clone)]
@@ -41,6 +41,8 @@ pub struct Plan<'a> {
     pub alteration: Option<&'a Alteration>,
     /// The number of the change that this one takes back.
     pub undoes: Option<u32>,
+    /// Whether the last write in the project's journal is a part of it.
+    pub with_previous: bool,
 }
 
 /// The right to decide over a change, which nobody else has meanwhile.
@@ -113,7 +115,7 @@ impl Live {
         changes.iter().try_for_each(|change| can_replace(&change.path))?;
         self.make()?;
         let _lock = self.lock()?;
-        let journal = last_elsewhere(project)?;
+        let journal = last_number(project)?;
         if let Some(number) = self.numbers(TRY)?.into_iter().next_back() {
             return Err(Error::Damaged {
                 path: self.place_of(number, TRY),
@@ -175,6 +177,7 @@ impl Live {
                 data: plan.data.to_path_buf(),
                 until: None,
                 journal,
+                with_previous: plan.with_previous,
                 undoes: plan.undoes,
                 alteration: plan.alteration.cloned(),
                 files,
@@ -623,6 +626,7 @@ mod tests {
                 files: changes,
                 alteration: None,
                 undoes,
+                with_previous: false,
             };
             let trial = live.begin(&project, &plan).unwrap();
             trial.stage(changes).unwrap();

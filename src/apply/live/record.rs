@@ -50,9 +50,12 @@ pub struct Record {
     pub data: PathBuf,
     /// Until when it may be confirmed; `None`: the run that made it decides.
     pub until: Option<Moment>,
-    /// The last change of such files in the project's journal before this one: a later one is undone first.
+    /// The last write in the project's journal before this change: a later one is undone first.
     #[serde(default)]
     pub journal: u64,
+    /// Whether that write is a part of this change: what a stage puts into the kit.
+    #[serde(default)]
+    pub with_previous: bool,
     /// The number of the change that this one takes back.
     #[serde(default)]
     pub undoes: Option<u32>,

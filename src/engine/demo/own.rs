@@ -125,7 +125,7 @@ impl Own {
             })
             .collect();
         prepared.changes = Some(apply::compare(place.project(), &artifacts)?);
-        let (mut prepared, _) = write(prepared, place.project(), ask, tell)?;
+        let (mut prepared, _) = write(prepared, place.project(), "demo", ask, tell)?;
         let held = prepared.held.take();
         let live = prepared
             .ground

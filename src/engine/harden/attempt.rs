@@ -50,8 +50,10 @@ pub async fn attempt(
     let step = tell.begin(Step::Write);
     let project = apply::Project::create(dir)?;
     let kit = compare_beside(&project, &proposal.project.plan.artifacts)?;
-    if !kit.is_empty() {
-        apply::write(&project, kit, Policy::KeepCopy)?;
+    let with_previous = !kit.is_empty();
+    if with_previous {
+        let by = format!("harden --stage {}", proposal.stage);
+        apply::write(&project, kit.by(&by), Policy::KeepCopy)?;
     }
     if proposal.is_empty() {
         step.done("the server's files say so already");
@@ -73,6 +75,7 @@ pub async fn attempt(
         files: &proposal.changes,
         alteration: alteration.as_ref(),
         undoes: None,
+        with_previous,
     };
     let trial = Live::of(dir).begin(&project, &plan)?;
     let started = match &alteration {

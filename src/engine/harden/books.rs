@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::apply::live::{Live, Moment, Plan, Record, Taken, Trial, copy_aside};
-use crate::apply::{Locked, Project, last_elsewhere};
+use crate::apply::{self, Locked, Project, last_number};
 use crate::conninfo::Conninfo;
 use crate::engine::{Error, Teller, prepare};
 use crate::server;
@@ -23,8 +23,44 @@ pub struct Undone {
     pub kept: Vec<PathBuf>,
     /// Whether the server was told to read them.
     pub reloaded: bool,
+    /// The kit's files that it had written, which are as they were too.
+    pub kit: Option<apply::Undone>,
     /// How many stages can still be undone.
     pub remaining: usize,
+}
+
+/// The stage that an undo would take back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastStage {
+    /// Its name, as it was written down.
+    pub name: String,
+    /// Whether the last write of the project's journal is a part of it.
+    pub with_kit: bool,
+    /// Whether nobody has confirmed it yet.
+    pub waits: bool,
+    /// Its number in the books.
+    pub number: u32,
+}
+
+/// The stage that is the last write here; `None` where there is none, or where something was written after it.
+pub fn last_stage(dir: &Path, project: &Locked) -> Result<Option<LastStage>, Error> {
+    let live = Live::of(dir);
+    let written = last_number(project)?;
+    let undecided = live.unfinished()?;
+    let waits = undecided.is_some();
+    let Some(last) = undecided.or(live.last()?) else {
+        return Ok(None);
+    };
+    let record = last.record();
+    if !waits && written > record.journal {
+        return Ok(None);
+    }
+    Ok(Some(LastStage {
+        name: record.name.clone(),
+        with_kit: record.with_previous && written == record.journal,
+        waits,
+        number: last.number(),
+    }))
 }
 
 /// What has become of the last try.
@@ -157,7 +193,8 @@ pub fn pending(dir: &Path) -> Option<String> {
 }
 
 /// Takes the last stage back, reload included: the one that waits to be confirmed, else the last that was kept. `None`
-/// where there is none, or where something later in the project's own journal is to be undone first.
+/// where there is none, or where something was written after it, which is to be undone first. What the stage had written
+/// into the kit goes with it.
 pub fn undo_stage(dir: &Path, tell: &Teller) -> Result<Option<Undone>, Error> {
     undo_stage_as(dir, None, tell)
 }
@@ -178,6 +215,7 @@ pub fn undo_stage_as(dir: &Path, admin: Option<&Conninfo>, tell: &Teller) -> Res
             return Ok(Some(Undone {
                 reloaded: reloaded || record.alteration.is_some(),
                 settings: settings(&record),
+                kit: kit(&project, &record)?,
                 stage: record.name,
                 files: taken.files,
                 kept: taken.kept,
@@ -187,7 +225,7 @@ pub fn undo_stage_as(dir: &Path, admin: Option<&Conninfo>, tell: &Teller) -> Res
     }
     let Some(last) = live.last()? else { return Ok(None) };
     let record = last.record().clone();
-    if last_elsewhere(&project)? > record.journal {
+    if last_number(&project)? > record.journal {
         return Ok(None);
     }
     if record.alteration.is_some() {
@@ -211,6 +249,7 @@ pub fn undo_stage_as(dir: &Path, admin: Option<&Conninfo>, tell: &Teller) -> Res
         files: &changes,
         alteration: None,
         undoes: Some(last.number()),
+        with_previous: false,
     };
     let undo = live.begin(&project, &plan)?;
     let written = undo.stage(&changes).and_then(|()| undo.place());
@@ -221,6 +260,7 @@ pub fn undo_stage_as(dir: &Path, admin: Option<&Conninfo>, tell: &Teller) -> Res
     let reloaded = server::reload(&record.data);
     undo.keep()?;
     Ok(Some(Undone {
+        kit: kit(&project, &record)?,
         stage: record.name,
         files: changes.into_iter().map(|change| change.path).collect(),
         settings: Vec::new(),
@@ -228,6 +268,14 @@ pub fn undo_stage_as(dir: &Path, admin: Option<&Conninfo>, tell: &Teller) -> Res
         reloaded,
         remaining: live.kept()?.len(),
     }))
+}
+
+/// Takes back what the stage had written into the kit, unless something was written there since.
+fn kit(project: &Locked, record: &Record) -> Result<Option<apply::Undone>, Error> {
+    if !record.with_previous || last_number(project)? != record.journal {
+        return Ok(None);
+    }
+    Ok(Some(apply::undo(project)?))
 }
 
 /// Takes back what is undecided, the way it came.
@@ -277,6 +325,7 @@ fn undo_alteration(
         files: &[],
         alteration: Some(&inverse),
         undoes: Some(last.number()),
+        with_previous: false,
     };
     let undo = live.begin(project, &plan)?;
     if let Err(error) = over_sql::put_anew(dir, &inverse, admin, Side::After) {
@@ -286,6 +335,7 @@ fn undo_alteration(
     }
     undo.keep()?;
     Ok(Undone {
+        kit: kit(project, record)?,
         stage: record.name.clone(),
         files: Vec::new(),
         settings: settings(record),

@@ -78,7 +78,7 @@ pub fn bundle(survey: &Survey, proposal: &Proposal) -> Result<PathBuf, Error> {
         });
     }
     let changes = compare_beside(&project, &artifacts)?;
-    apply::write(&project, changes, Policy::KeepCopy)?;
+    apply::write(&project, changes.by("harden"), Policy::KeepCopy)?;
     Ok(proposal.project.dir.join(below))
 }
 

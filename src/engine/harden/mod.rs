@@ -30,7 +30,9 @@ use crate::verify::Probe;
 use super::{Means, Request};
 
 pub use attempt::attempt;
-pub use books::{Fate, Undone, confirm, fate, go_back, pending, settle, undo_stage, undo_stage_as};
+pub use books::{
+    Fate, LastStage, Undone, confirm, fate, go_back, last_stage, pending, settle, undo_stage, undo_stage_as,
+};
 pub use bundle::bundle;
 pub use keeper::keep_watch;
 pub use kit::hosts;
