@@ -438,16 +438,23 @@ fn watch(global: &Global, args: &HardenArgs, hardening: &Hardening, output: Outp
 struct Confirmed {
     stage: String,
     in_force: bool,
+    /// What could not be looked at.
+    notes: Vec<String>,
 }
 
 fn confirm(global: &Global, output: Output) -> Result<Exit, Error> {
-    let record = harden::confirm(&global.dir)?;
+    let kept = drive(harden::confirm(&global.dir))?;
+    let record = kept.record;
     if output.json() {
         object(&Confirmed {
             stage: record.name,
             in_force: true,
+            notes: kept.notes,
         });
     } else {
+        for note in &kept.notes {
+            output.remark(note);
+        }
         output.promise(
             Some(true),
             &format!("Kept: the stage {}", crate::pki::printable(&record.name)),

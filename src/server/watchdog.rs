@@ -7,6 +7,7 @@
 //! database: old names are put back, and the postmaster is told by a signal. Where only SQL leads back, it is handed what a
 //! login takes, over the pipe, and has one before it says that it is ready.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -134,7 +135,7 @@ pub fn keep_watch(project: &Path) -> Result<(), ServerError> {
         .map_err(|error| failed(words(&error)))?;
     runtime.block_on(async {
         let mut lookout = Lookout::new()?;
-        lookout.ready()?;
+        let _watch = lookout.ready(&trial)?;
         if lookout.must_go_back(&trial, async || ()).await {
             go_back(&trial).await;
         }
@@ -219,12 +220,14 @@ impl Lookout {
         })
     }
 
-    /// Says that everything is ready to go back.
-    pub fn ready(&self) -> Result<(), ServerError> {
+    /// Says that everything is ready to go back; whoever holds what this gives goes on saying that it is there.
+    pub fn ready(&self, trial: &Trial) -> Result<File, ServerError> {
+        let watch = trial.watch().map_err(|error| not_ready(&error.to_string()))?;
         std::io::stdout()
             .write_all(READY)
             .and_then(|()| std::io::stdout().flush())
-            .map_err(|error| failed(words(&error)))
+            .map_err(|error| failed(words(&error)))?;
+        Ok(watch)
     }
 
     /// Waits until the change is decided (`false`), or has to be taken back. Every now and then it does what `beat` does.

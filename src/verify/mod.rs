@@ -20,6 +20,7 @@ mod settings;
 mod sql;
 mod target;
 mod tls_files;
+mod unread;
 mod verdict;
 
 use time::OffsetDateTime;
@@ -36,6 +37,7 @@ pub use report::{Group, Outcome, Probe, ProbeId, Report, Verdict};
 pub use run::{prove, superuser};
 pub use target::{Admin, Answer, Inside, Target};
 pub use tls_files::{KeyFault, TLS_FILES, Unloadable, pair_fault};
+pub use unread::{ServerFile, Unread, unread};
 
 /// A day as it is told: `2026-11-22`.
 fn day(at: OffsetDateTime) -> String {

@@ -8,6 +8,7 @@ mod support;
 mod broken;
 mod clients_of_a_ca;
 mod drills;
+mod keeping;
 mod live;
 mod over_sql;
 mod peer;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::file;
 use super::obstacle::can_replace;
-use super::record::{Alteration, Item, LiveChange, Moment, Record, Side};
+use super::record::{Alteration, Item, LiveChange, Moment, Record, Side, Witness};
 use crate::apply::error::{Error, Result};
 use crate::apply::project::Locked;
 use crate::apply::{BOOKS, last_number};
@@ -67,6 +67,8 @@ const TRY: &str = "try";
 const KEPT: &str = "kept";
 const BACK: &str = "back";
 const DONE: &str = "done";
+/// In a change's directory: locked by the process that watches over it.
+const WATCHED: &str = "watched";
 
 impl Live {
     /// Those of a project directory, which need not exist yet.
@@ -180,6 +182,7 @@ impl Live {
                 with_previous: plan.with_previous,
                 undoes: plan.undoes,
                 alteration: plan.alteration.cloned(),
+                witness: None,
                 files,
             };
             write_record(&dir, &record, true)?;
@@ -349,6 +352,62 @@ impl Trial {
                 .map_or(true, |there| there.record.mark == self.record.mark)
     }
 
+    /// Watches over it: whoever holds what this gives is known to be there, and known to be gone with it.
+    pub fn watch(&self) -> Result<File> {
+        let path = self.live.place_of(self.number, TRY).join(WATCHED);
+        let fail = |error| Error::io("lock", &path, error);
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(fail)?;
+        file.lock().map_err(fail)?;
+        Ok(file)
+    }
+
+    /// Whether somebody watches over it; where that cannot be told it is taken for so.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        let path = self.live.place_of(self.number, TRY).join(WATCHED);
+        match File::open(&path) {
+            Ok(file) => file.try_lock_shared().is_err(),
+            Err(error) => error.kind() != ErrorKind::NotFound,
+        }
+    }
+
+    /// The files in whose place something else stands than the change put there, and whether that is what was there before it.
+    pub fn others(&self) -> Result<Vec<(PathBuf, bool)>> {
+        let mut others = Vec::new();
+        for item in &self.record.files {
+            let there = file::read(&item.path)?;
+            let is = |side: &Option<Side>| match (side, &there) {
+                (Some(side), Some(there)) => side.is(&there.bytes),
+                (None, None) => true,
+                _ => false,
+            };
+            if !is(&item.after) {
+                others.push((item.path.clone(), is(&item.before)));
+            }
+        }
+        Ok(others)
+    }
+
+    /// Whether somebody went back who could not write it down here: every file is as it was, and no old one has a second name
+    /// any more.
+    pub fn is_back(&self) -> Result<bool> {
+        let files = &self.record.files;
+        let is_saved = files
+            .iter()
+            .any(|item| item.before.is_some() && item.saved.symlink_metadata().is_ok());
+        let others = self.others()?;
+        Ok(!files.is_empty()
+            && !is_saved
+            && others.len() == files.len()
+            && others.iter().all(|(_, before)| *before))
+    }
+
     /// Puts the new files beside the old ones, and gives those their second names. An error leaves nothing behind.
     pub fn stage(&self, changes: &[LiveChange]) -> Result<()> {
         for (item, change) in self.record.files.iter().zip(changes) {
@@ -366,13 +425,14 @@ impl Trial {
         self.sync()
     }
 
-    /// Writes down until when it may be confirmed; `false` if it was taken back already.
-    pub fn wait_until(&mut self, until: Moment) -> Result<bool> {
+    /// Writes down until when it may be confirmed, and how it was proven; `false` if it was taken back already.
+    pub fn wait_until(&mut self, until: Moment, witness: Witness) -> Result<bool> {
         let _lock = self.live.lock()?;
         if !self.stands() {
             return Ok(false);
         }
         self.record.until = Some(until);
+        self.record.witness = Some(witness);
         write_record(&self.live.place_of(self.number, TRY), &self.record, false)?;
         Ok(true)
     }
@@ -392,6 +452,7 @@ impl Trial {
         }
         self.live.turn(self.number, TRY, KEPT)?;
         drop(lock);
+        let _ = file::remove(&self.live.place_of(self.number, KEPT).join(WATCHED));
         let _ = self.clear_beside();
         Ok(true)
     }
@@ -551,6 +612,7 @@ impl Decision<'_> {
         }
         live.turn(*number, TRY, BACK)?;
         let back = live.place_of(*number, BACK);
+        let _ = file::remove(&back.join(WATCHED));
         // Old keys have no business there.
         for at in 0..record.files.len() {
             let _ = file::remove(&back.join(format!("old-{at}")));
@@ -641,8 +703,16 @@ mod tests {
 
         let second = begin(&[change("old", "newer")], None);
         assert_eq!(second.number(), first.number(), "the case that this is about");
+        let witness = Witness {
+            conninfo: String::new(),
+            admin: String::new(),
+            server: String::new(),
+            timeout: 0,
+            leaf: None,
+            only_tls13: false,
+        };
         assert!(watched.again().unwrap().is_none());
-        assert!(!watched.wait_until(Moment::after(0).unwrap()).unwrap());
+        assert!(!watched.wait_until(Moment::after(0).unwrap(), witness).unwrap());
         assert!(!watched.keep().unwrap());
         assert!(watched.go_back(|| panic!("nothing changed")).unwrap().is_none());
         assert_eq!(fs::read(&path).unwrap(), b"newer");

@@ -17,6 +17,8 @@
 //! | `NNNNNN.kept/` | a change that was confirmed, so that it can be undone |
 //! | `NNNNNN.back/` | the last change that was taken back, for whoever asks what became of it |
 //!
+//! While a change waits, the process that watches over it holds a lock on `watched` in its directory.
+//!
 //! A change of settings over SQL (`ALTER SYSTEM`) has the same books: what it was before is in its record, and whoever goes
 //! back holds the [`Decision`] while a session of theirs sets it again.
 //!
@@ -30,4 +32,4 @@ mod record;
 pub use books::{Decision, Live, Plan, Taken, Trial};
 pub use file::copy_aside;
 pub use obstacle::{MOUNT_ITS_DIRECTORY, can_replace};
-pub use record::{Alteration, AutoSetting, LiveChange, Moment, Record, Wanted};
+pub use record::{Alteration, AutoSetting, LiveChange, Moment, Record, Wanted, Witness};

@@ -62,7 +62,27 @@ pub struct Record {
     /// What is changed over SQL; no file is then.
     #[serde(default)]
     pub alteration: Option<Alteration>,
+    /// How it was proven, where somebody is to keep it later.
+    #[serde(default)]
+    pub witness: Option<Witness>,
     pub(super) files: Vec<Item>,
+}
+
+/// How a change was proven, so that whoever keeps it looks again: nothing secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witness {
+    /// How the server was dialled for the proof.
+    pub conninfo: String,
+    /// How the admin logged in.
+    pub admin: String,
+    /// Which server that is.
+    pub server: String,
+    /// How long one question may take, milliseconds.
+    pub timeout: u64,
+    /// SHA-256 of the certificate that was put in force.
+    pub leaf: Option<String>,
+    /// Whether TLS 1.2 was turned away.
+    pub only_tls13: bool,
 }
 
 /// Settings of a server whose files are out of reach, changed with `ALTER SYSTEM`.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::apply::live::{Live, Moment, Plan, Trial};
+use crate::apply::live::{Live, Moment, Plan, Trial, Witness};
 use crate::apply::{self, Policy, compare_beside};
 use crate::dial::QueryFailure;
 use crate::engine::complaint::Log;
@@ -13,7 +13,7 @@ use crate::verify::Outcome;
 
 use super::clients;
 use super::over_sql::{self, Login, Side};
-use super::proof::proof;
+use super::proof::{proof, witness};
 use super::survey::settings;
 use super::{Hardening, Proposal, Survey, Tried};
 
@@ -106,8 +106,12 @@ pub async fn attempt(
     if let Err(why) = &mut outcome {
         explain(survey, log, why, &mut tried).await;
     }
+    let witness = match (&outcome, hardening.confirm_within) {
+        (Ok(()), Some(_)) => Some(witness(hardening, survey, proposal).await),
+        _ => None,
+    };
     decide(
-        hardening.confirm_within,
+        hardening.confirm_within.zip(witness),
         survey,
         trial,
         watchdog,
@@ -159,14 +163,14 @@ async fn write(survey: &mut Survey, proposal: &Proposal, trial: &Trial) -> Resul
 
 /// Keeps it, lets it wait to be confirmed, or takes it back.
 async fn decide(
-    confirm_within: Option<u64>,
+    confirm: Option<(u64, Result<Witness, Error>)>,
     survey: &mut Survey,
     mut trial: Trial,
     watchdog: Watchdog,
     outcome: Result<(), String>,
     tried: &mut Tried,
 ) -> Result<(), Error> {
-    match (outcome, confirm_within) {
+    match (outcome, confirm) {
         (Ok(()), None) => {
             let is_kept = trial.keep()?;
             watchdog.dismiss();
@@ -175,11 +179,11 @@ async fn decide(
                 tried.failure = Some("the watchdog took it back meanwhile".to_owned());
             }
         }
-        (Ok(()), Some(seconds)) => {
-            let until = Moment::after(seconds);
-            let waits = match until {
-                Some(until) => {
-                    trial.wait_until(until).is_ok_and(|stands| stands) && watchdog.wait_for_confirmation()
+        (Ok(()), Some((seconds, witness))) => {
+            let waits = match Moment::after(seconds).zip(witness.ok()) {
+                Some((until, witness)) => {
+                    trial.wait_until(until, witness).is_ok_and(|stands| stands)
+                        && watchdog.wait_for_confirmation()
                 }
                 None => false,
             };

@@ -1,4 +1,4 @@
-//! Deciding over a change afterwards: keep it, take it back, undo the last one.
+//! Deciding over a change afterwards: take it back, undo the last one, say what has become of it.
 
 use std::path::{Path, PathBuf};
 
@@ -66,8 +66,8 @@ pub fn last_stage(dir: &Path, project: &Locked) -> Result<Option<LastStage>, Err
 /// What has become of the last try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// It waits to be confirmed: its stage, and the seconds that are left.
-    Waits(String, u64),
+    /// It waits to be confirmed: its stage, the seconds that are left, and whether its watchdog is there.
+    Waits(String, u64, bool),
     /// It was kept.
     Kept,
     /// It was taken back.
@@ -79,48 +79,17 @@ pub fn fate(dir: &Path) -> Result<Fate, Error> {
     let live = Live::of(&prepare::absolute(dir));
     if let Some(trial) = live.unfinished()? {
         let record = trial.record();
+        if record.until.is_some() && trial.is_back()? {
+            return Ok(Fate::TakenBack);
+        }
         let left = record.until.as_ref().map_or(0, Moment::left);
-        return Ok(Fate::Waits(record.name.clone(), left));
+        return Ok(Fate::Waits(record.name.clone(), left, trial.is_watched()));
     }
     Ok(if live.is_last_kept()? {
         Fate::Kept
     } else {
         Fate::TakenBack
     })
-}
-
-/// Keeps what a try has put in force. An error if it is too late, or if there is nothing to confirm.
-pub fn confirm(dir: &Path) -> Result<Record, Error> {
-    let dir = prepare::absolute(dir);
-    // A run that is still proving decides for itself.
-    let _alone = Project::open(&dir)?;
-    let live = Live::of(&dir);
-    let Some(trial) = live.unfinished()? else {
-        return Err(match live.last_taken_back()? {
-            Some(record) => too_late(&record),
-            None => Error::TooLate {
-                what: "there is nothing to confirm here".to_owned(),
-            },
-        });
-    };
-    let record = trial.record().clone();
-    let in_time = record.until.as_ref().is_some_and(|until| !until.is_over());
-    if !in_time {
-        take_back(&dir, &trial, None, || _ = server::reload(&record.data))?;
-    }
-    if !in_time || !trial.keep()? {
-        return Err(too_late(&record));
-    }
-    Ok(record)
-}
-
-fn too_late(record: &Record) -> Error {
-    Error::TooLate {
-        what: format!(
-            "it is too late: the stage {} has been taken back",
-            crate::pki::printable(&record.name)
-        ),
-    }
 }
 
 /// Takes back the try that is under way or waits to be confirmed, reload included, and nothing else; `false` if it was
@@ -149,23 +118,47 @@ pub fn settle(dir: &Path, tell: &Teller) -> Result<(), Error> {
         return Ok(());
     };
     let record = trial.record();
-    if let Some(until) = record.until.as_ref().filter(|until| !until.is_over()) {
+    let is_back = record.until.is_some() && trial.is_back()?;
+    if let Some(until) = record.until.as_ref().filter(|until| !is_back && !until.is_over()) {
         return Err(Error::DoesNotFit {
-            what: format!(
-                "the stage {} waits to be confirmed, {} seconds are left",
-                crate::pki::printable(&record.name),
-                until.left()
-            ),
+            what: waits(&trial, until),
             remedy: "`pgtls harden --confirm` keeps it, `pgtls undo` takes it back".to_owned(),
         });
     }
     if take_back(&dir, &trial, None, || _ = server::reload(&record.data))?.is_some() {
-        tell.notice(format!(
-            "an earlier run ended in the middle of the stage {}: the server's files and settings are as they were before it",
-            crate::pki::printable(&record.name)
-        ));
+        let stage = crate::pki::printable(&record.name);
+        tell.notice(if is_back {
+            back_already(&stage)
+        } else {
+            format!(
+                "an earlier run ended in the middle of the stage {stage}: the server's files and settings are as they were \
+                 before it"
+            )
+        });
     }
     Ok(())
+}
+
+/// A stage that waits, in words; where nothing goes back by itself that is said.
+fn waits(trial: &Trial, until: &Moment) -> String {
+    let stage = crate::pki::printable(&trial.record().name);
+    let left = until.left();
+    if trial.is_watched() {
+        format!("the stage {stage} waits to be confirmed, {left} seconds are left")
+    } else {
+        format!(
+            "the stage {stage} waits to be confirmed, and its watchdog is gone: nothing takes it back by itself any more, also \
+             not in {left} seconds"
+        )
+    }
+}
+
+/// Its watchdog could not write down here that it went back.
+fn back_already(stage: &str) -> String {
+    format!(
+        "the stage {stage} was taken back while this directory had another name or was not there: the server's files are as \
+         they were before it"
+    )
 }
 
 /// What is undecided, in a sentence: nothing is changed, and nothing is waited for.
@@ -177,9 +170,10 @@ pub fn pending(dir: &Path) -> Option<String> {
     let stage = crate::pki::printable(&record.name);
     let at = dir.display();
     Some(match &record.until {
+        Some(_) if trial.is_back().unwrap_or_default() => back_already(&stage),
         Some(until) if !until.is_over() => format!(
-            "the stage {stage} waits to be confirmed, {} seconds are left: `pgtls harden --confirm --dir {at}` keeps it",
-            until.left()
+            "{}: `pgtls harden --confirm --dir {at}` keeps it, `pgtls undo --dir {at}` takes it back",
+            waits(&trial, until)
         ),
         Some(_) => format!(
             "the stage {stage} was not confirmed in time, and its watchdog did not take it back (was the machine started \
@@ -254,7 +248,7 @@ pub fn undo_stage_as(dir: &Path, admin: Option<&Conninfo>, tell: &Teller) -> Res
     let undo = live.begin(&project, &plan)?;
     let written = undo.stage(&changes).and_then(|()| undo.place());
     if let Err(error) = written {
-        undo.go_back(|| ())?;
+        undo.go_back(|| _ = server::reload(&record.data))?;
         return Err(error.into());
     }
     let reloaded = server::reload(&record.data);
@@ -279,7 +273,7 @@ fn kit(project: &Locked, record: &Record) -> Result<Option<apply::Undone>, Error
 }
 
 /// Takes back what is undecided, the way it came.
-fn take_back(
+pub(super) fn take_back(
     dir: &Path,
     trial: &Trial,
     admin: Option<&Conninfo>,

@@ -48,7 +48,7 @@ pub fn keep_watch(dir: &Path) -> Result<(), Error> {
             session: Some(session),
             asked: Instant::now(),
         };
-        lookout.ready()?;
+        let _watch = lookout.ready(&trial)?;
         if Box::pin(lookout.must_go_back(&trial, async || Box::pin(held.beat()).await)).await {
             Box::pin(held.go_back(&trial)).await;
         }

@@ -10,6 +10,7 @@ mod books;
 mod bundle;
 mod certificates;
 mod clients;
+mod confirm;
 mod keeper;
 mod kit;
 mod lists;
@@ -31,9 +32,10 @@ use super::{Means, Request};
 
 pub use attempt::attempt;
 pub use books::{
-    Fate, LastStage, Undone, confirm, fate, go_back, last_stage, pending, settle, undo_stage, undo_stage_as,
+    Fate, LastStage, Undone, fate, go_back, last_stage, pending, settle, undo_stage, undo_stage_as,
 };
 pub use bundle::bundle;
+pub use confirm::{Kept, confirm};
 pub use keeper::keep_watch;
 pub use kit::hosts;
 pub use proof::promises;

@@ -50,12 +50,7 @@ pub async fn change(
     survey: &mut Survey,
     altered: &[Altered],
 ) -> Result<Alteration, Error> {
-    let server = survey
-        .ask("asking which server this is", MARK)
-        .await?
-        .value(0, "mark")
-        .unwrap_or_default()
-        .to_owned();
+    let server = mark_of(survey).await?;
     Ok(Alteration {
         conninfo: Login::of(hardening).conninfo.to_keyword_value(),
         server,
@@ -69,6 +64,19 @@ pub async fn change(
             })
             .collect(),
     })
+}
+
+/// The server by its own marks.
+pub async fn mark_of(survey: &mut Survey) -> Result<String, Error> {
+    let rows = survey.ask("asking which server this is", MARK).await?;
+    Ok(rows.value(0, "mark").unwrap_or_default().to_owned())
+}
+
+/// Whether a session leads to the server of those marks.
+pub async fn leads_to(session: &mut Session, server: &str, limit: Deadline) -> Result<bool, String> {
+    let rows = session.query(MARK, limit).await;
+    let rows = rows.map_err(|error| error.to_string())?;
+    Ok(rows.value(0, "mark") == Some(server))
 }
 
 /// Sets every setting, and has the server read its files.
@@ -128,7 +136,8 @@ pub async fn take_back(
 
 /// How the admin logs in.
 pub struct Login {
-    conninfo: Conninfo,
+    /// The connection string.
+    pub conninfo: Conninfo,
     passphrase: Option<SecretString>,
 }
 
@@ -207,11 +216,7 @@ impl Login {
             .map_err(words)?;
         let mut session = verify::enter(&target).await?;
         let limit = || Deadline::after(timeout);
-        let rows = session
-            .query(MARK, limit())
-            .await
-            .map_err(|error| error.to_string())?;
-        if rows.value(0, "mark") != Some(&change.server) {
+        if !leads_to(&mut session, &change.server, limit()).await? {
             session.close(limit()).await;
             return Err("that login leads to another server than the one that was changed".to_owned());
         }
@@ -251,28 +256,37 @@ pub fn altered_since(
     change: &Alteration,
     admin: Option<&Conninfo>,
 ) -> Result<Vec<AutoSetting>, Error> {
+    over_a_login(dir, change, admin, async |session, limit| {
+        altered_over(session, limit, change).await
+    })
+}
+
+/// The same over a session.
+pub async fn altered_over(
+    session: &mut Session,
+    limit: &dyn Fn() -> Deadline,
+    change: &Alteration,
+) -> Result<Vec<AutoSetting>, String> {
     const SQL: &str = "SELECT name, setting FROM pg_file_settings WHERE sourcefile = \
         current_setting('data_directory') || '/postgresql.auto.conf' ORDER BY seqno DESC";
-    over_a_login(dir, change, admin, async |session, limit| {
-        let rows = session
-            .query(SQL, limit())
-            .await
-            .map_err(|error| error.to_string())?;
-        let now = |name: &str| {
-            (0..rows.rows.len())
-                .find(|at| rows.value(*at, "name") == Some(name))
-                .and_then(|at| rows.value(at, "setting"))
-                .map(str::to_owned)
-        };
-        let settings = change.settings.iter().map(|setting| AutoSetting {
-            after: now(&setting.name),
-            ..setting.clone()
-        });
-        let since = settings
-            .zip(&change.settings)
-            .filter(|(now, then)| now.after != then.after);
-        Ok(since.map(|(now, _)| now).collect())
-    })
+    let rows = session
+        .query(SQL, limit())
+        .await
+        .map_err(|error| error.to_string())?;
+    let now = |name: &str| {
+        (0..rows.rows.len())
+            .find(|at| rows.value(*at, "name") == Some(name))
+            .and_then(|at| rows.value(at, "setting"))
+            .map(str::to_owned)
+    };
+    let settings = change.settings.iter().map(|setting| AutoSetting {
+        after: now(&setting.name),
+        ..setting.clone()
+    });
+    let since = settings
+        .zip(&change.settings)
+        .filter(|(now, then)| now.after != then.after);
+    Ok(since.map(|(now, _)| now).collect())
 }
 
 /// On a thread of its own: whoever asks may be in a runtime, or in none.

@@ -3,18 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::conninfo::Keyword;
+use crate::apply::live::Witness;
+use crate::conninfo::{Conninfo, Environment, Keyword};
 use crate::dial::{
-    Deadline, FirstAnswer, HandshakeFault, Lost, NothingVerified, SslAnswer, StartupFailure, Stream,
+    Address, Deadline, FirstAnswer, HandshakeFault, Lost, NothingVerified, SslAnswer, StartupFailure, Stream,
     TlsSettings, TlsVersion, handshake, open, ssl_request, startup_over,
 };
 use crate::engine::audit::as_psql;
-use crate::engine::{Error, Event, Teller, manage, target};
+use crate::engine::{Error, Event, Means, Teller, manage, target};
 use crate::harden::Stage;
+use crate::pki::Certificate;
 use crate::setup::Mode;
 use crate::verify::{self, Outcome, Probe, ProbeId, Target, prove};
 
 use super::kit::{proof_conninfo, show_certificate};
+use super::over_sql::{Login, mark_of};
 use super::survey::tcp_address;
 use super::{Hardening, Proposal, Survey};
 
@@ -55,56 +58,18 @@ pub(super) async fn proof(
     tell: &Teller,
 ) -> Result<(), String> {
     let words = |error: Error| error.to_string();
-    let (ip, port) = tcp_address(survey).map_err(words)?;
     if let Some(wanted) = &proposal.leaf {
-        let served = manage::presented(&ip.to_string(), port, survey.deadline())
-            .await
-            .map_err(words)?;
-        if served.first() != Some(wanted) {
-            return Err(
-                "the server still serves another certificate: it did not take the new one, and its log says why".to_owned(),
-            );
-        }
+        serves(survey, wanted).await?;
     }
     let is_mtls = proposal.stage == Stage::Mtls;
     let mut admin = hardening.conninfo.clone();
     as_psql(&mut admin, &hardening.env);
-    let mut conninfo =
-        proof_conninfo(&proposal.project, &admin, survey, proposal.own_root, is_mtls).map_err(words)?;
-    if let Some(client) = &proposal.client {
-        client.show(&mut conninfo);
-    }
+    let dialled = dialled(&admin, survey, proposal).map_err(words)?;
     let mut means = hardening.means.clone();
-    means.expect = Some(if is_mtls { Mode::Mtls } else { Mode::OneWay });
-    let dialled = target(conninfo, &hardening.env, &means).await.map_err(words)?;
-    let wanted = promises(proposal.stage);
-    for left in (0..ATTEMPTS).rev() {
-        let report = Box::pin(prove(&dialled, &|probe| tell.tell(Event::Probe(probe.clone())))).await;
-        *probes = report
-            .probes
-            .into_iter()
-            .filter(|probe| wanted.contains(&probe.id))
-            .collect();
-        let Some(failed) = probes.iter().find(|probe| probe.outcome != Outcome::Holds) else {
-            break;
-        };
-        // A full server, or a lost packet, says nothing: it is asked again.
-        if left > 0 && failed.outcome != Outcome::Broken {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            continue;
-        }
-        let evidence = failed.evidence.first().map(|line| format!(" ({line})"));
-        return Err(format!(
-            "{} is not proven: {}{}",
-            failed.id.name(),
-            failed.observed,
-            evidence.unwrap_or_default()
-        ));
-    }
-    if proposal
-        .wanted
-        .contains(&("ssl_min_protocol_version".to_owned(), "TLSv1.3".to_owned()))
-    {
+    means.expect = Some(expected(proposal.stage));
+    let dialled = target(dialled, &hardening.env, &means).await.map_err(words)?;
+    promised(&dialled, proposal.stage, probes, tell).await?;
+    if wants_only_tls13(proposal) {
         only_tls13(&dialled).await?;
     }
     if is_mtls {
@@ -143,6 +108,124 @@ pub(super) async fn proof(
         .ask("asking over the session that is held", "SELECT 1 AS one")
         .await
         .map_err(words)?;
+    Ok(())
+}
+
+/// How the server is dialled for the proof.
+fn dialled(admin: &Conninfo, survey: &Survey, proposal: &Proposal) -> Result<Conninfo, Error> {
+    let is_mtls = proposal.stage == Stage::Mtls;
+    let mut conninfo = proof_conninfo(&proposal.project, admin, survey, proposal.own_root, is_mtls)?;
+    if let Some(client) = &proposal.client {
+        client.show(&mut conninfo);
+    }
+    Ok(conninfo)
+}
+
+const fn expected(stage: Stage) -> Mode {
+    match stage {
+        Stage::Mtls => Mode::Mtls,
+        _ => Mode::OneWay,
+    }
+}
+
+fn wants_only_tls13(proposal: &Proposal) -> bool {
+    let wanted = ("ssl_min_protocol_version".to_owned(), "TLSv1.3".to_owned());
+    proposal.wanted.contains(&wanted)
+}
+
+/// It presents that certificate.
+async fn serves(survey: &Survey, wanted: &Certificate) -> Result<(), String> {
+    let words = |error: Error| error.to_string();
+    let (ip, port) = tcp_address(survey).map_err(words)?;
+    let served = manage::presented(&ip.to_string(), port, survey.deadline())
+        .await
+        .map_err(words)?;
+    if served.first() == Some(wanted) {
+        return Ok(());
+    }
+    Err(
+        "the server still serves another certificate: it did not take the new one, and its log says why"
+            .to_owned(),
+    )
+}
+
+/// Every probe of a stage holds.
+async fn promised(
+    dialled: &Target,
+    stage: Stage,
+    probes: &mut Vec<Probe>,
+    tell: &Teller,
+) -> Result<(), String> {
+    let wanted = promises(stage);
+    for left in (0..ATTEMPTS).rev() {
+        let report = Box::pin(prove(dialled, &|probe| tell.tell(Event::Probe(probe.clone())))).await;
+        *probes = report
+            .probes
+            .into_iter()
+            .filter(|probe| wanted.contains(&probe.id))
+            .collect();
+        let Some(failed) = probes.iter().find(|probe| probe.outcome != Outcome::Holds) else {
+            break;
+        };
+        // A full server, or a lost packet, says nothing: it is asked again.
+        if left > 0 && failed.outcome != Outcome::Broken {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            continue;
+        }
+        let evidence = failed.evidence.first().map(|line| format!(" ({line})"));
+        return Err(format!(
+            "{} is not proven: {}{}",
+            failed.id.name(),
+            failed.observed,
+            evidence.unwrap_or_default()
+        ));
+    }
+    Ok(())
+}
+
+/// How it was proven, for whoever is to keep it later.
+pub(super) async fn witness(
+    hardening: &Hardening,
+    survey: &mut Survey,
+    proposal: &Proposal,
+) -> Result<Witness, Error> {
+    let admin = Login::of(hardening).conninfo;
+    Ok(Witness {
+        conninfo: dialled(&admin, survey, proposal)?.to_keyword_value(),
+        server: mark_of(survey).await?,
+        timeout: u64::try_from(survey.target.timeout.as_millis()).unwrap_or(u64::MAX),
+        leaf: proposal.leaf.as_ref().map(Certificate::fingerprint_sha256),
+        only_tls13: wants_only_tls13(proposal),
+        admin: admin.to_keyword_value(),
+    })
+}
+
+/// Whether what a try was proven by holds still: the certificate that is served, and the probes. Nobody logs in for it.
+pub(super) async fn holds_still(witness: &Witness, stage: Stage, means: &Means) -> Result<(), String> {
+    let words = |error: Error| error.to_string();
+    let conninfo = Conninfo::parse(&witness.conninfo).map_err(|error| error.to_string())?;
+    let mut means = means.clone();
+    means.expect = Some(expected(stage));
+    let dialled = target(conninfo, &Environment::current(), &means)
+        .await
+        .map_err(words)?;
+    if let (Some(wanted), Address::Tcp { addresses, .. }) = (&witness.leaf, &dialled.address)
+        && let Some(first) = addresses.first()
+    {
+        let deadline = Deadline::after(means.timeout);
+        let served = manage::presented(&first.ip().to_string(), first.port(), deadline).await;
+        let served = served.map_err(words)?;
+        if served.first().map(Certificate::fingerprint_sha256).as_ref() != Some(wanted) {
+            return Err("the server serves another certificate than the one of the stage".to_owned());
+        }
+    }
+    promised(&dialled, stage, &mut Vec::new(), &Teller::silent()).await?;
+    if witness.only_tls13 {
+        only_tls13(&dialled).await?;
+    }
+    if stage == Stage::Mtls {
+        certificate_wanted(&dialled, false).await?;
+    }
     Ok(())
 }
 

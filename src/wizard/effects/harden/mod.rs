@@ -158,7 +158,7 @@ impl Work {
             return None;
         };
         // One that waits already, from a command line or a terminal that was lost, is decided over first.
-        if let Ok(Fate::Waits(name, left @ 1..)) = engine::fate(&wish.kit)
+        if let Ok(Fate::Waits(name, left @ 1.., _)) = engine::fate(&wish.kit)
             && let Some(stage) = Stage::ALL.into_iter().find(|stage| stage.name() == name)
         {
             self.tell.say(Happens::Found(stage, left));
@@ -317,7 +317,7 @@ impl Work {
                 biased;
                 order = self.orders.recv() => match order {
                     Some((_, Order::Keep)) => {
-                        match engine::confirm(kit) {
+                        match Box::pin(engine::confirm(kit)).await {
                             Ok(_) => self.tell.say(Happens::Ended(Ended::Kept)),
                             Err(error) => self.go_back(kit, &sentence(&error)),
                         }
@@ -335,7 +335,11 @@ impl Work {
                     }
                 },
                 () = sleep(TICK) => match engine::fate(kit) {
-                    Ok(Fate::Waits(_, left)) => self.tell.say(Happens::Left(left)),
+                    Ok(Fate::Waits(_, 0, false)) => {
+                        self.go_back(kit, "Nobody kept it in time, and its watchdog is gone: it was taken back from here.");
+                        return None;
+                    }
+                    Ok(Fate::Waits(_, left, _)) => self.tell.say(Happens::Left(left)),
                     Ok(Fate::Kept) => {
                         self.tell.say(Happens::Ended(Ended::Kept));
                         return None;
