@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::edit::{aligned, line_end};
-use super::token::{logical_lines, next_field};
+use super::token::{logical_lines, next_field, next_span};
 use super::{Dialect, Edit};
 
 /// The file.
@@ -34,8 +34,8 @@ impl Lines {
             let mut fields = Vec::new();
             let mut at = 0;
             while at < logical.text.len() {
-                match next_field(&logical.text, &mut at, dialect) {
-                    Ok(Some(field)) => fields.push(logical.in_file(&field.span)),
+                match next_span(&logical.text, &mut at, dialect) {
+                    Ok(Some(span)) => fields.push(logical.in_file(&span)),
                     Ok(None) => {}
                     Err(_) => break,
                 }

@@ -1,5 +1,7 @@
 //! Who would be turned away: every session that was seen, against the rules and the floor to come.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::{Draft, Prevented, Seen, Stage, Watched, Wish, is_garbled};
@@ -86,7 +88,8 @@ pub fn impact(draft: &Draft<'_>, wish: &Wish, world: &World, watched: &Watched) 
         )
     };
     let mut impact = Impact::default();
-    let mut let_in = Vec::new();
+    // When each client was last seen in a way that would do.
+    let mut let_in = BTreeMap::new();
     for (seen, sightings) in watched.iter() {
         impact.looked_at += 1;
         let connection = seen.connection();
@@ -137,16 +140,17 @@ pub fn impact(draft: &Draft<'_>, wish: &Wish, world: &World, watched: &Watched) 
                         None,
                     ));
                 } else {
-                    let_in.push((seen, sightings.last));
+                    let last = let_in.entry(seen.client()).or_insert(sightings.last);
+                    *last = sightings.last.max(*last);
                 }
             }
         }
     }
     // Whoever has come since in a way that would do has learned it.
     impact.refused.retain(|affected| {
-        !let_in
-            .iter()
-            .any(|(seen, last)| *last > affected.last && seen.is_same_client(&affected.seen))
+        let_in
+            .get(&affected.seen.client())
+            .is_none_or(|last| *last <= affected.last)
     });
     Ok(impact)
 }

@@ -27,6 +27,9 @@ pub struct Seen {
     pub gss: bool,
 }
 
+/// Role, database, address, whether for replication, and `application_name`.
+pub type Client<'a> = (&'a str, &'a str, Option<IpAddr>, bool, &'a str);
+
 /// The TLS of a session.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TlsSeen {
@@ -152,21 +155,15 @@ impl Seen {
         )
     }
 
-    /// Whether both are the same client, however it came.
+    /// What makes it the same client, however it came.
     #[must_use]
-    pub fn is_same_client(&self, other: &Self) -> bool {
+    pub fn client(&self) -> Client<'_> {
         (
             &self.user,
             &self.database,
             self.address,
             self.replication,
             &self.application,
-        ) == (
-            &other.user,
-            &other.database,
-            other.address,
-            other.replication,
-            &other.application,
         )
     }
 
