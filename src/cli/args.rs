@@ -363,6 +363,9 @@ pub struct HardenArgs {
     /// How long to watch, seconds.
     #[arg(long = "for", value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u32).range(0..=604_800))]
     pub watch_for: u32,
+    /// With --stage watch: forget what earlier watches saw.
+    #[arg(long)]
+    pub afresh: bool,
     /// How long one question or probe may take, seconds.
     #[arg(long, value_name = "SECONDS", default_value = "5")]
     pub timeout: f64,

@@ -397,6 +397,8 @@ struct WatchReport<'a> {
     dir: String,
     seconds: u32,
     looks: u64,
+    by_log: bool,
+    missed: Option<u64>,
     plaintext: u64,
     seen: &'a crate::harden::Watched,
 }
@@ -404,6 +406,9 @@ struct WatchReport<'a> {
 fn watch(global: &Global, args: &HardenArgs, hardening: &Hardening, output: Output) -> Result<Exit, Error> {
     let look = drive(async {
         let mut survey = Box::pin(harden::survey(hardening)).await?;
+        if args.afresh {
+            harden::forget(&global.dir)?;
+        }
         harden::watch(
             &mut survey,
             &global.dir,
@@ -419,6 +424,8 @@ fn watch(global: &Global, args: &HardenArgs, hardening: &Hardening, output: Outp
             dir: engine::absolute(&global.dir).display().to_string(),
             seconds: args.watch_for,
             looks: look.looks,
+            by_log: look.by_log,
+            missed: look.missed,
             plaintext: plain.iter().map(|(_, sightings)| sightings.sessions).sum(),
             seen: &look.all,
         });
@@ -426,11 +433,16 @@ fn watch(global: &Global, args: &HardenArgs, hardening: &Hardening, output: Outp
     }
     output.heading("Seen without TLS, now and before");
     for (seen, sightings) in &plain {
-        output.say(format_args!("  {}", seen.words(sightings.sessions)));
+        let last = crate::harden::moment(sightings.last);
+        output.say(format_args!(
+            "  {}, last seen {last}",
+            seen.words(sightings.sessions)
+        ));
     }
     if plain.is_empty() {
         output.say("  nobody");
     }
+    output.say(look.reach());
     Ok(Exit::Holds)
 }
 

@@ -193,11 +193,7 @@ struct Cut<'a> {
     comma: bool,
 }
 
-fn next_token<'a>(
-    text: &'a [u8],
-    at: &mut usize,
-    dialect: Dialect,
-) -> Result<Option<Cut<'a>>, &'static str> {
+fn next_token<'a>(text: &'a [u8], at: &mut usize, dialect: Dialect) -> Result<Option<Cut<'a>>, &'static str> {
     let most = dialect.longest_token().unwrap_or(usize::MAX);
     let rest = text.get(*at..).unwrap_or_default();
     let gap = rest

@@ -58,6 +58,8 @@ pub struct Draft<'a> {
     wanted: Vec<(String, String)>,
     /// Whether settings go to `postgresql.auto.conf`.
     pub(super) over_sql: bool,
+    /// The rules before any change.
+    before: Rc<Rules>,
     /// The rules, until a file of theirs changes: reading a hundred thousand lines is most of the work.
     rules: RefCell<Option<Rc<Rules>>>,
     /// The files that they were read from.
@@ -110,8 +112,9 @@ impl<'a> Draft<'a> {
     /// Nothing changed yet. Files that PostgreSQL would not take as they stand are an error: it would take none of our
     /// changes either.
     pub fn new(server: &'a ServerFiles) -> Result<Self, Prevented> {
-        let draft = Self {
+        let mut draft = Self {
             server,
+            before: Rc::default(),
             changed: BTreeMap::new(),
             wanted: Vec::new(),
             over_sql: false,
@@ -124,8 +127,14 @@ impl<'a> Draft<'a> {
                 why: fault.text.clone(),
             });
         }
-        draft.rules()?;
+        draft.before = draft.rules()?;
         Ok(draft)
+    }
+
+    /// The rules before any change.
+    #[must_use]
+    pub fn before(&self) -> &Rules {
+        &self.before
     }
 
     /// The settings, as the changed files and the command line mean them.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::seen::moment;
 use super::{Draft, Prevented, Seen, Stage, Watched, Wish, is_garbled};
 use crate::conf::simulate::{Channel, Connection, Outcome, Refusal, Simulator, World, outcome};
 
@@ -45,7 +46,7 @@ impl Affected {
             .as_ref()
             .map(|line| format!(" [{line}]"))
             .unwrap_or_default();
-        self.short() + &line
+        format!("{}; last seen {}{line}", self.short(), moment(self.last))
     }
 
     /// The same without the line.
@@ -72,20 +73,26 @@ impl Affected {
     }
 }
 
-/// Asks what becomes of everybody who was seen.
-pub fn impact(draft: &Draft<'_>, wish: &Wish, world: &World, watched: &Watched) -> Result<Impact, Prevented> {
+/// Asks what becomes of everybody who was seen. Whom the rules in force refuse already (`are_read`: those that stand in
+/// the files are in force) the stage does not turn away.
+pub fn impact(
+    draft: &Draft<'_>,
+    wish: &Wish,
+    world: &World,
+    watched: &Watched,
+    are_read: bool,
+) -> Result<Impact, Prevented> {
     let rules = draft.rules()?;
     let world = World {
         maps: Some(draft.maps()?),
         ..world.clone()
     };
     let simulator = Simulator::new(rules.rules(), &world);
-    let fate = |connection: &Connection| {
-        let decision = simulator.decide(connection);
-        (
-            decision.record,
-            outcome(simulator.rules(), &decision, connection, &world),
-        )
+    let before = are_read.then(|| Simulator::new(draft.before().rules(), &world));
+    let is_refused = |connection: &Connection| {
+        before
+            .as_ref()
+            .is_some_and(|before| matches!(fate(before, connection, &world).1, Outcome::Refused(_)))
     };
     let mut impact = Impact::default();
     // When each client was last seen in a way that would do.
@@ -93,7 +100,7 @@ pub fn impact(draft: &Draft<'_>, wish: &Wish, world: &World, watched: &Watched) 
     for (seen, sightings) in watched.iter() {
         impact.looked_at += 1;
         let connection = seen.connection();
-        let (record, outcome) = fate(&connection);
+        let (record, outcome) = fate(&simulator, &connection, &world);
         let line = record.map(|at| {
             let rule = &simulator.rules()[at];
             format!("{} {}", rule.place, rule.record)
@@ -112,13 +119,14 @@ pub fn impact(draft: &Draft<'_>, wish: &Wish, world: &World, watched: &Watched) 
             continue;
         }
         match outcome {
+            Outcome::Refused(_) if is_refused(&connection) => {}
             Outcome::Refused(refusal) => {
                 let with_tls = seen.address.filter(|_| seen.tls.is_none()).map(|ip| {
                     let in_tls = Connection {
                         channel: Channel::Tls(ip, None),
                         ..connection.clone()
                     };
-                    !matches!(fate(&in_tls).1, Outcome::Refused(_))
+                    !matches!(fate(&simulator, &in_tls, &world).1, Outcome::Refused(_))
                 });
                 impact
                     .refused
@@ -153,6 +161,15 @@ pub fn impact(draft: &Draft<'_>, wish: &Wish, world: &World, watched: &Watched) 
             .is_none_or(|last| *last <= affected.last)
     });
     Ok(impact)
+}
+
+/// The record that decides, and what comes of it.
+fn fate(simulator: &Simulator<'_>, connection: &Connection, world: &World) -> (Option<usize>, Outcome) {
+    let decision = simulator.decide(connection);
+    (
+        decision.record,
+        outcome(simulator.rules(), &decision, connection, world),
+    )
 }
 
 const fn words(refusal: Refusal, seen: &Seen) -> &'static str {

@@ -19,7 +19,7 @@ pub use diff::unified;
 pub use draft::{Altered, Draft, ServerFiles};
 pub use impact::{Affected, Impact, impact};
 pub use place::{Managed, managed, patroni};
-pub use seen::{Seen, Sightings, TlsSeen, Watched, is_garbled};
+pub use seen::{Client, Seen, Sightings, TlsSeen, Watched, is_garbled, moment};
 pub use settings::is_same;
 
 /// A stage on the way to a server that lets nobody in without TLS; a person goes through them over days.

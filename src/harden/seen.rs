@@ -124,6 +124,15 @@ impl Watched {
     }
 }
 
+/// A moment, seconds since 1970, to the minute.
+#[must_use]
+pub fn moment(seconds: i64) -> String {
+    time::OffsetDateTime::from_unix_timestamp(seconds).map_or_else(
+        |_| "at an unknown time".to_owned(),
+        |at| format!("{} {:02}:{:02} UTC", at.date(), at.hour(), at.minute()),
+    )
+}
+
 /// Whether a name is no UTF-8, and so not known to the letter.
 #[must_use]
 pub fn is_garbled(name: &str) -> bool {
@@ -147,11 +156,14 @@ impl Seen {
         let place = self
             .address
             .map_or_else(|| "[local]".to_owned(), |ip| ip.to_string());
+        let application = match printable(&self.application) {
+            name if name.is_empty() => String::new(),
+            name => format!(" ({name})"),
+        };
         format!(
-            "{count} of {} on {} from {place} ({})",
+            "{count} of {} on {} from {place}{application}",
             printable(&self.user),
             printable(&self.database),
-            printable(&self.application)
         )
     }
 

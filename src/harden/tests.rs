@@ -270,7 +270,7 @@ fn whoever_would_be_turned_away_is_told_and_whoever_has_learned_it_is_not() {
     watched.add(seen([10, 0, 0, 5], None), at(100, 3));
     watched.add(seen([10, 0, 0, 6], None), at(100, 1));
     watched.add(seen([10, 0, 0, 6], Some("TLSv1.3")), at(200, 1));
-    let found = impact(&draft, &wish, &World::default(), &watched).unwrap();
+    let found = impact(&draft, &wish, &World::default(), &watched, true).unwrap();
     let told: Vec<_> = found.refused.iter().map(Affected::sentence).collect();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(
@@ -287,12 +287,39 @@ fn whoever_would_be_turned_away_is_told_and_whoever_has_learned_it_is_not() {
     watched.add(seen([10, 0, 0, 7], Some("TLSv1.2")), at(1, 1));
     let draft = plan(&held, &floor).unwrap();
     assert_eq!(
-        impact(&draft, &floor, &World::default(), &watched)
+        impact(&draft, &floor, &World::default(), &watched, true)
             .unwrap()
             .refused
             .len(),
         1
     );
+}
+
+#[test]
+fn whom_the_rules_in_force_refuse_already_no_stage_turns_away() {
+    let held = server(
+        17,
+        &[
+            ("/d/postgresql.conf", "ssl = on\n"),
+            (
+                "/d/pg_hba.conf",
+                "hostnossl all all all reject\nhostssl all all all md5\n",
+            ),
+        ],
+    );
+    let wish = wish(Stage::Floor);
+    let draft = plan(&held, &wish).unwrap();
+    let mut watched = Watched::default();
+    watched.add(seen([10, 0, 0, 5], None), Sightings { sessions: 1, last: 0 });
+    let refused = |are_read| {
+        let found = impact(&draft, &wish, &World::default(), &watched, are_read).unwrap();
+        found.refused.iter().map(Affected::sentence).collect::<Vec<_>>()
+    };
+    assert_eq!(refused(true), Vec::<String>::new());
+    // The files say so, and the server has not read them: then it comes with the stage.
+    let told = refused(false);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].contains("; last seen 1970-01-01 00:00 UTC ["), "{told:?}");
 }
 
 #[test]

@@ -75,6 +75,78 @@ fn watch_it_with_tls(live: &Live) {
     session.finish();
 }
 
+/// The session of a watch: its looks end with the same question again and again.
+const WATCH: &str = "from pg_stat_activity where query like '%backend_start%' and pid <> pg_backend_pid()";
+
+/// A watch that has looked a few times.
+#[track_caller]
+fn begun(live: &Live, seconds: &str) -> Running {
+    let watch = live
+        .pgtls(&[
+            "harden",
+            &live.server.socket(),
+            "--stage",
+            "watch",
+            "--for",
+            seconds,
+        ])
+        .start();
+    let mut starts = std::collections::BTreeSet::new();
+    assert!(wait_until(Duration::from_secs(60), || {
+        let start = live.server.sql(&format!("select query_start {WATCH}")).stdout;
+        starts.insert(start.trim().to_owned());
+        starts.len() > 3
+    }));
+    watch
+}
+
+/// Whoever is gone before anybody looks is in the log, if the log tells who comes; else it is said how many there were.
+#[test]
+fn who_comes_and_goes_between_two_looks_is_not_taken_for_nobody() {
+    let Some(postgres) = Postgres::find(17) else {
+        return;
+    };
+    let live = plain(&postgres).at(&["on"]);
+    let visits = |sslmode: &str| {
+        let watch = begun(&live, "6");
+        for _ in 0..5 {
+            assert!(live.app(&format!("{sslmode} application_name=nightly")).ok);
+        }
+        watch.wait().expect_status(0).json()
+    };
+    let look = visits("sslmode=disable");
+    assert_eq!(look["by_log"], true, "{look:#}");
+    assert_eq!(look["plaintext"], 5, "{look:#}");
+    let refused = live.stage("require", &[]).expect_status(1).json();
+    let nightly = &refused["impact"]["refused"][0];
+    assert_eq!(
+        (&nightly["application"], &nightly["sessions"]),
+        (&"nightly".into(), &5.into())
+    );
+
+    // Who came with TLS is not among them, and what was seen before can be forgotten.
+    live.stage("watch", &["--for", "0", "--afresh"]).expect_status(0);
+    let look = visits("sslmode=require");
+    assert_eq!(
+        (&look["by_log"], &look["plaintext"]),
+        (&true.into(), &0.into()),
+        "{look:#}"
+    );
+
+    // Without the log it is known how many there were.
+    live.server.sql("alter system set log_connections = off");
+    live.server.sql("select pg_reload_conf()");
+    assert!(wait_until(Duration::from_secs(60), || {
+        live.server.sql("show log_connections").stdout.trim() == "off"
+    }));
+    let look = visits("sslmode=disable");
+    assert_eq!(look["by_log"], false, "{look:#}");
+    let seen = look["plaintext"].as_u64().unwrap();
+    assert!(look["missed"].as_u64().unwrap() > 0 || seen > 0, "{look:#}");
+    live.stage("watch", &["--for", "0", "--afresh"]).expect_status(0);
+    live.in_force("require", &[]);
+}
+
 #[test]
 fn a_watch_that_is_cut_off_keeps_what_it_saw() {
     let Some(postgres) = Postgres::find(17) else {
@@ -83,26 +155,8 @@ fn a_watch_that_is_cut_off_keeps_what_it_saw() {
     let live = plain(&postgres);
     let session = shop(&live, "disable");
     let one = |sql: &str| live.server.sql(sql).stdout;
-    let watch = live
-        .pgtls(&[
-            "harden",
-            &live.server.socket(),
-            "--stage",
-            "watch",
-            "--for",
-            "100",
-        ])
-        .start();
-    // A look is the same question again and again.
-    let asked = "select query_start from pg_stat_activity where query like '%pg_stat_gssapi%' and pid <> pg_backend_pid()";
-    let mut starts = std::collections::BTreeSet::new();
-    assert!(wait_until(Duration::from_secs(60), || {
-        starts.insert(one(asked).trim().to_owned());
-        starts.len() > 3
-    }));
-    one(
-        "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_stat_gssapi%' and pid <> pg_backend_pid()",
-    );
+    let watch = begun(&live, "100");
+    one(&format!("select pg_terminate_backend(pid) {WATCH}"));
     assert!(!watch.wait().ok);
     let kept = std::fs::read_to_string(live.kit.join(".pgtls/live/watch.json")).unwrap();
     assert!(kept.contains("shop"), "{kept}");

@@ -18,6 +18,7 @@ mod over_sql;
 mod proof;
 mod propose;
 mod reach;
+mod remarks;
 mod standing;
 mod survey;
 mod watch;
@@ -42,7 +43,7 @@ pub use proof::promises;
 pub use propose::{Proposal, propose};
 pub use standing::{Hindrance, Standing, hindrances, next_stage, standing};
 pub use survey::{Survey, survey};
-pub use watch::{Look, watch};
+pub use watch::{Look, forget, watch};
 
 /// What is wanted.
 pub struct Hardening {

@@ -22,6 +22,7 @@ use super::beside;
 use super::certificates::{NewFile, certificates};
 use super::clients::{self, Shown};
 use super::kit::{self, Project};
+use super::remarks::{About, remarks};
 use super::{FileDiff, Hardening, Survey, watch};
 
 /// A stage, worked out.
@@ -80,7 +81,8 @@ impl Proposal {
         };
         Some((
             why,
-            "watch until nobody comes that way any more, or go on with --accept-lockout; nothing was written",
+            "see to it that they come otherwise, and watch again: whoever then does no longer counts, and --stage watch --afresh \
+             forgets those who will never come again. Or go on with --accept-lockout; nothing was written",
         ))
     }
 
@@ -161,8 +163,10 @@ pub(super) async fn work_out(
         });
     }
     let mut project = kit::project(hardening, survey)?;
-    let mut watched = watch::kept(&project.dir)?;
+    let kept = watch::kept(&project.dir)?;
+    let mut watched = kept.clone();
     watched.merge(&survey.watched);
+    let hosts: Vec<_> = project.setup.hosts.iter().map(ToString::to_string).collect();
     let certificates = Box::pin(certificates(hardening.stage, survey, &project)).await?;
     if let Some(roots) = certificates.roots {
         project.know_server_by(roots);
@@ -180,12 +184,22 @@ pub(super) async fn work_out(
     let draft = plan(&survey.server, &wish).map_err(|why| prevented(&why))?;
     let hindrance = beside::loads(survey, &draft).err();
     let settings = altered(survey, &wish, &draft)?;
-    let impact = impact(&draft, &wish, &survey.world, &watched).map_err(|why| prevented(&why))?;
+    let impact = impact(&draft, &wish, &survey.world, &watched, survey.unread.is_empty())
+        .map_err(|why| prevented(&why))?;
     own_way_in(hardening, survey, &draft, &project)?;
     let mut notes = [
         &project.gathered.notes[..],
         &certificates.notes,
         &beside::notes(survey),
+        &remarks(
+            survey,
+            &About {
+                stage: hardening.stage,
+                hosts: (!certificates.keep).then_some(&hosts[..]),
+                kept: &kept,
+                only_tls13: wish.only_tls13,
+            },
+        ),
     ]
     .concat();
     let client = match hardening.stage {

@@ -1,13 +1,19 @@
 //! Looking for a while at who comes in, and keeping it.
+//!
+//! Sessions are looked at as they are open. Those that are over between two looks are known by the server's log, where it
+//! tells who comes and may be read; else it is counted how many there were, so that nobody takes them for none.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::apply::BOOKS;
-use crate::dial::Deadline;
+use crate::dial::{Deadline, Session};
 use crate::engine::{Error, files, prepare};
-use crate::harden::Watched;
+use crate::harden::{Seen, Sightings, Watched};
+use crate::plan::literal;
+use crate::verify::{Arrival, Arrivals, Origin, OverSql};
 
 use super::Survey;
 use super::survey::sessions;
@@ -21,12 +27,40 @@ pub struct Look {
     pub all: Watched,
     /// How often it looked.
     pub looks: u64,
+    /// Whether the server's log told of those who came without TLS and were gone again.
+    pub by_log: bool,
+    /// How many sessions came and went without being looked at, at least; `None` where the server does not count them
+    /// (before 14).
+    pub missed: Option<u64>,
+}
+
+impl Look {
+    /// How far it reaches: what of those who came and went between two looks is known.
+    #[must_use]
+    pub fn reach(&self) -> String {
+        let cure = "With log_connections = on, and a log that this login may read, watch knows them too.";
+        match self.missed {
+            _ if self.by_log => "The server's log was read as well: whoever came without TLS and was gone again is among them.".to_owned(),
+            Some(0) => "Nobody came and went without being looked at.".to_owned(),
+            Some(1) => format!("One session came and went between two looks; whether with TLS is not known. {cure}"),
+            Some(many) => {
+                format!("{many} sessions came and went between two looks; whether with TLS is not known. {cure}")
+            }
+            None => format!("Whoever came and went within half a second may have been missed. {cure}"),
+        }
+    }
 }
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_millis(500);
 /// How often it keeps what it saw so far: whoever is killed loses no more.
 const KEEP: Duration = Duration::from_secs(60);
+
+/// Forgets what earlier watches saw.
+pub fn forget(dir: &Path) -> Result<(), Error> {
+    let live = crate::apply::live::Live::of(&prepare::absolute(dir));
+    Ok(live.put_watch(b"[]\n")?)
+}
 
 /// Looks for a while, and keeps what it saw in the project. After each look it tells what it has seen so far, and in how
 /// many looks; the answer may end it before its time.
@@ -38,12 +72,17 @@ pub async fn watch(
 ) -> Result<Look, Error> {
     let dir = prepare::absolute(dir);
     let until = Instant::now() + length;
+    let timeout = survey.target.timeout;
+    let fresh = || Deadline::after(timeout);
+    let mut log = Arrivals::from_now(&mut OverSql::new(&mut survey.session, &fresh)).await;
+    let mut count = Count::from_now(&mut survey.session, fresh()).await;
     let mut seen = Watched::default();
+    let mut told = Watched::default();
     let mut looks = 0;
     let mut since = Instant::now();
     loop {
         let now = time::OffsetDateTime::now_utc().unix_timestamp();
-        let deadline = Deadline::after(survey.target.timeout);
+        let deadline = fresh();
         match sessions(&mut survey.session, now, deadline).await {
             Ok((_, here)) => seen.merge(&here),
             // A server that is stopped in the middle of a night does not take with it what was seen until then.
@@ -51,6 +90,23 @@ pub async fn watch(
                 keep(&dir, &seen)?;
                 return Err(error);
             }
+        }
+        if let Some(log) = &mut log {
+            for arrival in log.follow(&mut OverSql::new(&mut survey.session, &fresh)).await {
+                if let Some(plain) = without_tls(arrival) {
+                    told.add(
+                        plain,
+                        Sightings {
+                            sessions: 1,
+                            last: now,
+                        },
+                    );
+                }
+            }
+            seen.merge(&told);
+        }
+        if let Some(count) = &mut count {
+            count.look(&mut survey.session, fresh()).await;
         }
         looks += 1;
         let left = until.saturating_duration_since(Instant::now());
@@ -63,11 +119,76 @@ pub async fn watch(
         }
         tokio::time::sleep(left.min(EVERY)).await;
     }
+    let missed = match count {
+        Some(count) => count.missed(&mut survey.session, fresh()).await,
+        None => None,
+    };
     Ok(Look {
         all: keep(&dir, &seen)?,
         now: seen,
         looks,
+        // A log in another language tells nothing that is understood here.
+        by_log: log.is_some_and(|log| log.has_told() || missed == Some(0)),
+        missed,
     })
+}
+
+/// Who came over TCP without encryption. Of the others the log does not tell the client's certificate.
+fn without_tls(arrival: Arrival) -> Option<Seen> {
+    let Origin::Tcp(address) = arrival.from else {
+        return None;
+    };
+    (!arrival.tls && !arrival.gss).then(|| Seen {
+        user: arrival.user,
+        replication: arrival.database.is_none(),
+        database: arrival.database.unwrap_or_default(),
+        address: Some(address),
+        application: arrival.application,
+        tls: None,
+        gss: false,
+    })
+}
+
+/// How many sessions began, against how many of them were looked at
+/// (<https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-DATABASE-VIEW>).
+struct Count {
+    /// Before.
+    began: u64,
+    /// When, by the server's clock.
+    since: String,
+    /// The sessions that were looked at and began since then.
+    seen: BTreeSet<String>,
+}
+
+impl Count {
+    async fn from_now(session: &mut Session, deadline: Deadline) -> Option<Self> {
+        const SQL: &str = "SELECT sum(sessions) AS began, now()::text AS since FROM pg_stat_database";
+        let rows = session.query(SQL, deadline).await.ok()?;
+        Some(Self {
+            began: rows.value(0, "began")?.parse().ok()?,
+            since: rows.value(0, "since")?.to_owned(),
+            seen: BTreeSet::new(),
+        })
+    }
+
+    async fn look(&mut self, session: &mut Session, deadline: Deadline) {
+        let sql = format!(
+            "SELECT pid || ' ' || backend_start::text AS one FROM pg_stat_activity \
+             WHERE backend_type = 'client backend' AND backend_start > {} LIMIT 10000",
+            literal(&self.since)
+        );
+        if let Ok(rows) = session.query(&sql, deadline).await {
+            let ones = (0..rows.rows.len()).filter_map(|at| rows.value(at, "one"));
+            self.seen.extend(ones.map(str::to_owned));
+        }
+    }
+
+    async fn missed(mut self, session: &mut Session, deadline: Deadline) -> Option<u64> {
+        let before = self.began;
+        let now = Self::from_now(session, deadline).await?.began;
+        self.look(session, deadline).await;
+        Some(now.saturating_sub(before).saturating_sub(self.seen.len() as u64))
+    }
 }
 
 /// Adds what was seen to what was kept; gives all of it.

@@ -39,10 +39,10 @@ pub struct Entry {
     /// When, as the log has it.
     time: String,
     severity: String,
-    message: String,
+    pub(super) message: String,
     detail: Option<String>,
     hint: Option<String>,
-    process: Option<u32>,
+    pub(super) process: Option<u32>,
     port: Option<u16>,
 }
 
@@ -60,6 +60,27 @@ impl Log {
             from: size.saturating_sub(MOST),
             ..log
         })
+    }
+
+    /// The entries that were added since the last time; of a log that was begun anew, those of the new one.
+    pub(super) async fn more(&mut self, sql: &mut OverSql<'_>) -> Vec<Entry> {
+        let Some((now, size)) = Self::open(sql).await else {
+            return Vec::new();
+        };
+        if now.path != self.path || size < self.from {
+            *self = now;
+        }
+        let Ok(mut bytes) = sql.from(&self.path, self.from).await else {
+            return Vec::new();
+        };
+        // What is not written to its end is read the next time.
+        let whole = bytes
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        bytes.truncate(whole);
+        self.from += whole as u64;
+        self.entries(&bytes)
     }
 
     async fn open(sql: &mut OverSql<'_>) -> Option<(Self, u64)> {
@@ -123,14 +144,25 @@ impl Log {
 
     async fn read(&self, sql: &mut OverSql<'_>) -> Option<Vec<Entry>> {
         let bytes = sql.from(&self.path, self.from).await.ok()?;
-        let text = String::from_utf8_lossy(&bytes);
-        Some(
-            match self.path.extension().and_then(|extension| extension.to_str()) {
-                Some("json") => text.lines().filter_map(json).collect(),
-                Some("csv") => records(&text).iter().filter_map(|record| csv(record)).collect(),
-                _ => plain(&text),
-            },
-        )
+        Some(self.entries(&bytes))
+    }
+
+    fn entries(&self, bytes: &[u8]) -> Vec<Entry> {
+        let text = String::from_utf8_lossy(bytes);
+        match self.path.extension().and_then(|extension| extension.to_str()) {
+            Some("json") => text.lines().filter_map(json).collect(),
+            Some("csv") => records(&text).iter().filter_map(|record| csv(record)).collect(),
+            _ => plain(&text),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn nowhere() -> Self {
+        Self {
+            name: String::new(),
+            path: PathBuf::new(),
+            from: 0,
+        }
     }
 }
 
@@ -243,7 +275,7 @@ fn label(line: &str) -> Option<(usize, &str)> {
 }
 
 /// The text format: `prefix LABEL:  text`, and further lines of a text behind a tab.
-fn plain(text: &str) -> Vec<Entry> {
+pub(super) fn plain(text: &str) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut part = Part::Other;
     for line in text.lines() {

@@ -3,6 +3,7 @@
 //!
 //! The log comes first: it tells the line that did decide. Without it the rules are read and asked as they stand now.
 
+mod arrivals;
 mod hba;
 mod log;
 
@@ -15,6 +16,7 @@ use super::report::ProbeId;
 use super::run;
 use super::target::{Admin, Target};
 
+pub use arrivals::{Arrival, Arrivals, Origin};
 pub use log::{Entry, Log};
 
 /// The connection that was refused.

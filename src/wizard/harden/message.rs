@@ -25,7 +25,7 @@ pub enum Message {
     /// Who was seen without TLS so far, in so many looks.
     Seen(Vec<String>, u64),
     /// The watch is at its end: who was seen without TLS, now and before.
-    Watched(Result<Vec<String>, Failure>),
+    Watched(Result<(Vec<String>, String), Failure>),
     /// The stage was worked out, or why not.
     Proposed(Result<(Preview, Facts), Failure>),
     /// The try tells.

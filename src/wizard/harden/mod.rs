@@ -47,6 +47,8 @@ pub struct Watch {
     pub seen: Vec<String>,
     /// In how many looks.
     pub looks: u64,
+    /// What of those between two looks is known.
+    pub reach: String,
 }
 
 /// How far a watch is.
@@ -327,8 +329,8 @@ pub fn take(model: &mut Model, number: u64, message: Message) -> Vec<Effect> {
         }
         Message::Looked(Err(fault)) => harden.looked = Looked::Failed(fault),
         Message::Seen(seen, looks) => (harden.watch.seen, harden.watch.looks) = (seen, looks),
-        Message::Watched(Ok(seen)) => {
-            harden.watch.seen = seen;
+        Message::Watched(Ok((seen, reach))) => {
+            (harden.watch.seen, harden.watch.reach) = (seen, reach);
             harden.watch.state = WatchState::Done;
             // What was seen changes whom the next stage would turn away.
             return look(model, true);

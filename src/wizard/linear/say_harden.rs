@@ -99,10 +99,13 @@ pub(super) fn watched(model: &Model) -> Vec<String> {
     let watch = &model.harden.watch;
     match &watch.state {
         WatchState::Failed(fault) => failure(fault),
-        _ if watch.seen.is_empty() => vec!["Nobody was seen without TLS.".to_owned()],
+        _ if watch.seen.is_empty() => {
+            vec!["Nobody was seen without TLS.".to_owned(), watch.reach.clone()]
+        }
         _ => {
             let seen = watch.seen.iter();
             seen.map(|who| format!("Seen without TLS: {}.", printable(who)))
+                .chain([watch.reach.clone()])
                 .collect()
         }
     }

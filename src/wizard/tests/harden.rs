@@ -61,7 +61,7 @@ pub fn happenings() -> Vec<Happens> {
         Happens::Looked(Err(super::stage::fault())),
         Happens::Found(Stage::Require, 212),
         Happens::Seen(found(&[], None).plaintext, 3),
-        Happens::Watched(Ok(Vec::new())),
+        Happens::Watched(Ok((Vec::new(), String::new()))),
         Happens::Watched(Err(super::stage::fault())),
         Happens::Proposed(Ok(proposed())),
         Happens::Proposed(Ok((Preview::default(), Facts::default()))),
@@ -231,7 +231,10 @@ fn a_stage_is_looked_at_planned_tried_and_kept() {
         assert_eq!(stage.model.harden.stage, Stage::Watch);
         stage.keys("Esc");
         assert!(matches!(stage.ordered(), Order::Stop));
-        stage.server_says(Happens::Watched(Ok(found(&[], None).plaintext)));
+        stage.server_says(Happens::Watched(Ok((
+            found(&[], None).plaintext,
+            "Nobody came and went without being looked at.".to_owned(),
+        ))));
         assert!(matches!(stage.ordered(), Order::Look(_)));
         stage.server_says(Happens::Looked(Ok(found(&[Stage::On], Some(Stage::Watch)))));
         stage.keys("Down Enter").shot("harden_plan_pending");

@@ -224,13 +224,15 @@ impl Work {
                 }
             }
         };
-        let watched = result.map(|look| plaintext(&look.all)).map_err(|error| {
-            let mut fault = failure(&error);
-            fault
-                .remedies
-                .push("what was seen until then is kept; watch again".to_owned());
-            fault
-        });
+        let watched = result
+            .map(|look| (plaintext(&look.all), look.reach()))
+            .map_err(|error| {
+                let mut fault = failure(&error);
+                fault
+                    .remedies
+                    .push("what was seen until then is kept; watch again".to_owned());
+                fault
+            });
         self.tell.say(Happens::Watched(watched));
         next
     }

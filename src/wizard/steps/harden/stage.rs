@@ -256,5 +256,8 @@ fn watching(model: &Model, columns: usize) -> Page {
     for who in &watch.seen {
         page.text(clip(&format!("   {}", visible(who)), columns), theme.warn());
     }
+    if matches!(watch.state, WatchState::Done) {
+        page.words(&watch.reach, columns, 0, theme.dim());
+    }
     page
 }

@@ -1,0 +1,90 @@
+//! What a person should know of a stage beside its plan.
+
+use crate::harden::{Seen, Stage, Watched};
+
+use super::Survey;
+
+/// What the remarks are about.
+pub struct About<'a> {
+    /// The stage.
+    pub stage: Stage,
+    /// Names and addresses of the server's new certificate, if it gets one.
+    pub hosts: Option<&'a [String]>,
+    /// What earlier watches saw.
+    pub kept: &'a Watched,
+    /// Whether TLS 1.2 is turned away.
+    pub only_tls13: bool,
+}
+
+/// The remarks, each a sentence or two.
+pub fn remarks(survey: &Survey, about: &About<'_>) -> Vec<String> {
+    [
+        about
+            .hosts
+            .and_then(|hosts| for_this_machine_alone(survey, hosts)),
+        nobody_watched(about),
+        least_version(about),
+        stay_in_plaintext(survey, about.stage),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn for_this_machine_alone(survey: &Survey, hosts: &[String]) -> Option<String> {
+    let is_here = |name: &str| matches!(name, "localhost" | "127.0.0.1" | "::1");
+    let listens = survey.setting("listen_addresses")?;
+    let is_reached = listens
+        .split(',')
+        .map(str::trim)
+        .any(|address| !address.is_empty() && !is_here(address));
+    (is_reached && hosts.iter().all(|name| is_here(name))).then(|| {
+        format!(
+            "the new certificate is for this machine's own names alone ({}), and the server listens on {}: clients elsewhere would \
+             refuse it under verify-full. Name what they dial with --host",
+            hosts.join(", "),
+            crate::pki::printable(listens)
+        )
+    })
+}
+
+fn nobody_watched(about: &About<'_>) -> Option<String> {
+    (about.stage == Stage::Require && about.kept.is_empty()).then(|| {
+        "nobody has watched yet: only those who are connected now were asked. --stage watch looks for longer, and knows those who \
+         come by night"
+            .to_owned()
+    })
+}
+
+fn least_version(about: &About<'_>) -> Option<String> {
+    (about.stage == Stage::Floor).then(|| {
+        if about.only_tls13 {
+            "TLS 1.3 becomes the least: everybody who was seen speaks it"
+        } else {
+            "TLS 1.2 stays the least: not everybody who was seen speaks TLS 1.3"
+        }
+        .to_owned()
+    })
+}
+
+/// A reload ends no session.
+fn stay_in_plaintext(survey: &Survey, stage: Stage) -> Option<String> {
+    if !matches!(stage, Stage::Require | Stage::Mtls) {
+        return None;
+    }
+    let open: u64 = survey
+        .watched
+        .iter()
+        .filter(|(seen, _): &(&Seen, _)| seen.is_plaintext())
+        .map(|(_, sightings)| sightings.sessions)
+        .sum();
+    let which = match open {
+        0 => return None,
+        1 => "one session that is open without TLS stays so until it ends".to_owned(),
+        many => format!("{many} sessions that are open without TLS stay so until they end"),
+    };
+    Some(format!(
+        "{which}. To end it at once, when the stage is in force: SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN \
+         pg_stat_ssl USING (pid) WHERE NOT ssl AND client_addr IS NOT NULL AND pid <> pg_backend_pid()"
+    ))
+}
