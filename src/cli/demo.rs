@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::apply::publish;
 use crate::engine::demo::{
-    self, Middle, Played, Playground, Scene, Side, Start, Told, Wanted, Yours, all_hold, keeper,
+    self, Caller, Middle, Played, Playground, Scene, Side, Start, Told, Wanted, Yours, all_hold, keeper,
 };
 use crate::engine::{Error, Event, Teller};
 use crate::setup::Answers;
@@ -223,8 +223,11 @@ fn play(
             ));
         }
         let mut played = Vec::new();
+        if !output.json() {
+            introduce(output);
+        }
         for scene in scenes {
-            if waits && !global.yes && !output.json() && !played.is_empty() && !go_on(output).await {
+            if waits && !global.yes && !output.json() && !go_on(output).await {
                 break;
             }
             let teller = if output.json() {
@@ -277,7 +280,7 @@ fn play(
 
 /// Waits for a line; whether the next scene is wanted. A signal ends the waiting with the lesson.
 async fn go_on(output: Output) -> bool {
-    output.say("\nEnter: the next scene. q and Enter: leave.");
+    output.say("\nEnter: go on. q and Enter: leave.");
     let (tell, told) = tokio::sync::oneshot::channel();
     // It waits in a read that nothing ends but a line: the process's end takes it along.
     std::thread::spawn(move || {
@@ -313,6 +316,18 @@ fn scenes(names: &[String]) -> Result<Vec<Scene>, Error> {
             })
         })
         .collect()
+}
+
+fn introduce(output: Output) {
+    let says = demo::intro();
+    output.heading(&says.asks);
+    output.say(&says.how);
+    for [who, does] in &says.cast {
+        output.say(format_args!("  {who}: {does}"));
+    }
+    for paragraph in &says.then {
+        output.say(paragraph);
+    }
 }
 
 fn begin(scene: Scene, output: Output) {
@@ -359,16 +374,19 @@ fn line(told: &Told) -> String {
         Told::Act {
             title,
             command,
+            caller,
             middle,
         } => {
+            let caller = match caller {
+                Caller::Ann => "",
+                Caller::Impostor => "\n  Who connects: the impostor, as ann",
+            };
             let middle = match middle {
                 Middle::Nobody => String::new(),
-                Middle::Downgrader => "\n  In between: somebody who answers no".to_owned(),
-                Middle::Impostor(certificate) => {
-                    format!("\n  In between: an impostor with a certificate for {certificate}")
-                }
+                Middle::Downgrader => "\n  In between: an impostor (no TLS)".to_owned(),
+                Middle::Impostor(certificate) => format!("\n  In between: an impostor ({certificate})"),
             };
-            format!("\n  {title}{middle}\n  {command}")
+            format!("\n  {title}{caller}{middle}\n  {command}")
         }
         Told::Wire(frame) => {
             let who = match frame.from {

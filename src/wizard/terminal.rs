@@ -203,11 +203,19 @@ pub async fn run(
                         let note = "Copied, if this terminal lets programs copy (OSC 52). `pgtls connect` prints it too.";
                         model.note = Some(note.to_owned());
                     }
+                    Effect::Lesson(lesson::Order::Close) => {
+                        // It takes a moment; what is said of it meanwhile is in no recording.
+                        screen.draw(&model, None)?;
+                        runner.run(effect);
+                        model.note = None;
+                    }
                     effect => runner.run(effect),
                 }
             }
         }
         if left {
+            screen.draw(&model, None)?;
+            runner.end();
             break End::Left;
         }
         drawn = screen.draw(&model, recorder.as_deref_mut())?;

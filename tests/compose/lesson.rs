@@ -159,14 +159,23 @@ fn on_the_screen() {
     let mut screen = Pty::pgtls(&args, &scratch("here"), (80, 24), &env);
     screen.expect("the container runs on port");
     let dir = dir_of(&tmp).unwrap();
-    screen.expect("StartupMessage");
+    screen.expect("Enter start");
     // A scene for which the server's rules are changed, and one for which it is asked many times.
-    screen.send("6");
-    screen.expect("clientcert=verify-full");
-    screen.send("\r");
-    screen.expect("The right password, and refused");
+    screen.send("6\r");
+    for act in [
+        "clientcert=verify-full",
+        "connection requires a valid client certificate",
+        "unknown ca",
+        "password authentication failed",
+        "client  4217",
+    ] {
+        screen.expect("Enter next act");
+        screen.send("\r\r");
+        screen.expect(act);
+    }
+    screen.expect("The password alone opens nothing now");
     screen.send("8\r");
-    screen.expect("Only the last line stops everybody");
+    screen.expect("Only verify-full refuses all 4");
     screen.send("q");
     assert_eq!(screen.wait(), 0);
     nothing_is_left(&docker, &tmp, &dir);

@@ -91,6 +91,42 @@ fn shows_words(screen: &Pty, words: &str) {
     });
 }
 
+/// Whether a scene has been played to its end.
+fn is_over(shown: &str) -> bool {
+    shown.contains("Enter next scene") || shown.contains("The end. ")
+}
+
+/// Plays a scene to its end: every act is shown at once, and waits at its end. `seen` is called there.
+#[track_caller]
+fn play(screen: &mut Pty, number: usize, mut seen: impl FnMut(&str)) {
+    // Which act is on.
+    let act = |shown: &str| -> String {
+        let line = shown.lines().find(|line| line.starts_with(" ▸ "));
+        line.unwrap_or_default().trim_end().to_owned()
+    };
+    let of = format!("{number} of 8");
+    let mut keys = format!("{number}\r");
+    let mut before = String::new();
+    loop {
+        screen.send(&keys);
+        screen.until(
+            &format!("scene {number}: an act ends after {before:?}"),
+            |shown| {
+                let waits = shown.contains("Enter next act") || is_over(shown);
+                waits && shown.contains(&of) && act(shown) != before
+            },
+        );
+        let shown = screen.text();
+        seen(&shown);
+        if is_over(&shown) {
+            return;
+        }
+        before = act(&shown);
+        // The next act, and all of it.
+        "\r\r".clone_into(&mut keys);
+    }
+}
+
 /// A place for temporary files where nothing else is.
 fn temporary(account: &Account) -> PathBuf {
     let dir = scratch(&format!("tmp{}", support::tag()));

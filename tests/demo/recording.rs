@@ -24,11 +24,23 @@ fn a_recording_replays_to_the_same_screens() {
         "disable: no TLS. Whoever is on the wire reads along.",
         "4217",
         "disable protects nothing.",
+        "The end.",
         "1 of 8",
     ] {
         assert!(last.contains(words), "{words}: {last}");
     }
-    assert!(shown.iter().any(|screen| screen.contains("Setting the stage")));
+    for words in [
+        "Setting the stage",
+        "The stage is set.",
+        "Why is sslmode=require not enough?",
+    ] {
+        assert!(shown.iter().any(|screen| screen.contains(words)), "{words}");
+    }
+    assert!(
+        !shown
+            .iter()
+            .any(|screen| screen.contains("Taking the stage down"))
+    );
     // The same frames as a picture that any browser shows.
     let svg = cast.with_extension("svg");
     is_svg(&svg);
@@ -63,12 +75,14 @@ fn a_recording_follows_the_size_of_the_terminal() {
             ("HOME", home.to_str().unwrap()),
         ],
     );
+    screen.expect("Enter start");
+    screen.send("\r");
     screen.expect("TLS ClientHello");
     screen.resize(120, 40);
     screen.until("it is drawn anew", |shown| {
         shown.lines().count() > 36 && shown.contains("5 of 8")
     });
-    screen.send("\r");
+    play(&mut screen, 5, |_| {});
     shows_words(&screen, "verify-full adds the name.");
     let large = still(&screen);
     screen.resize(80, 24);
@@ -91,7 +105,11 @@ fn a_recording_follows_the_size_of_the_terminal() {
     };
     assert!(has((120, 40), &large), "{large}");
     let (size, last) = frames.last().unwrap();
-    assert_eq!((*size, without_clock(last)), ((80, 24), small));
+    assert_eq!(
+        (*size, without_clock(last)),
+        ((80, 24), small),
+        "what is said at the end is not recorded"
+    );
     let svg = cast.with_extension("svg");
     is_svg(&svg);
     // As large as the largest, and all of it in it.

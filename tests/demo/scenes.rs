@@ -95,15 +95,30 @@ fn every_scene_holds_and_the_wire_says_so() {
         "server certificate for \"mail.bank.example\" does not match host name \"db.bank.example\""
     ));
     assert!(evidence(scene(&report, "verify-full")).contains("alert 48 (unknown_ca)"));
-    assert!(
-        evidence(scene(&report, "mutual-tls")).contains("connection requires a valid client certificate")
-    );
+    the_server_demands_the_certificate_of_the_role(scene(&report, "mutual-tls"), &record);
     assert!(evidence(scene(&report, "renewal")).contains("certificate verify failed"));
     the_matrix_is_that_of_the_documentation(scene(&report, "matrix"));
     // A password is counted, and never told.
     let passwords = run.stdout.matches("read it: ").count();
     assert!(passwords >= 4, "{passwords}");
     nothing_is_left(&tmp, &[]);
+}
+
+/// By the server's words, and psql's own record of whose certificate it was.
+fn the_server_demands_the_certificate_of_the_role(scene: &Value, record: &str) {
+    let evidence = evidence(scene);
+    for words in [
+        "connection requires a valid client certificate",
+        "it was not even asked for",
+        "unknown ca",
+        "FATAL:  password authentication failed for user \"ann\"",
+    ] {
+        assert!(evidence.contains(words), "{words}: {evidence}");
+    }
+    let mut runs = record.lines();
+    let of_another = runs.find(|run| run.contains("impostor/bob.crt")).unwrap();
+    assert!(!of_another.starts_with("0\t"), "{of_another}");
+    assert_eq!(of_another.split('\t').nth(1), Some(""));
 }
 
 /// "SSL Mode Descriptions" (<https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION>): which mode protects

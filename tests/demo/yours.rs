@@ -87,7 +87,7 @@ fn it_shows_what_can_be_shown_and_says_what_cannot() {
     let servers: Vec<_> = [13, 18]
         .into_iter()
         .filter_map(Postgres::find)
-        .flat_map(|postgres| ["none", "own", "self-made", "unknown"].map(|tls| (postgres.clone(), tls)))
+        .flat_map(|postgres| ["none", "own", "self-signed", "unknown"].map(|tls| (postgres.clone(), tls)))
         .collect();
     std::thread::scope(|scope| {
         for (postgres, tls) in servers {
@@ -103,7 +103,7 @@ fn shows(postgres: &Postgres, tls: &str) {
         "none" => builder(postgres, LOOPBACK),
         // Whoever has TLS may have shut plaintext out.
         "own" => builder(postgres, OVER_TLS).tls(&leaf),
-        "self-made" => builder(postgres, LOOPBACK).tls(&Leaf::self_signed(&["db.person.example"])),
+        "self-signed" => builder(postgres, LOOPBACK).tls(&Leaf::self_signed(&["db.person.example"])),
         _ => builder(postgres, LOOPBACK).tls(&leaf),
     }
     .start();
@@ -131,7 +131,7 @@ fn shows(postgres: &Postgres, tls: &str) {
             "its own certificate for db.person.example (verified by",
             "lets nobody in without TLS",
         ),
-        "self-made" => ("self-made: the client is given that very certificate", ""),
+        "self-signed" => ("self-signed: the client is given that very certificate", ""),
         _ => (
             "cannot verify (its certificate is issued by CN=the person's own CA",
             "name one with sslrootcert",
@@ -455,6 +455,8 @@ fn on_a_screen(server: &TestServer, tmp: &Path) -> Pty {
 fn left_by_key(server: &TestServer, before: &State, way: &str) {
     let tmp = temporary(&Account::current());
     let mut screen = on_a_screen(server, &tmp);
+    screen.expect("Enter start");
+    screen.send("\r");
     screen.expect("StartupMessage");
     assert!(has(server, "database"));
     screen.send(way);
@@ -465,16 +467,18 @@ fn left_by_key(server: &TestServer, before: &State, way: &str) {
 fn killed_with_its_keeper(server: &TestServer, before: &State) {
     let tmp = temporary(&Account::current());
     let mut screen = on_a_screen(server, &tmp);
-    screen.expect("yours");
+    screen.expect("Enter start");
     screen.send("\r");
-    shows_words(&screen, "and that is SCRAM's doing.");
+    screen.expect("yours");
+    play(&mut screen, 1, |_| {});
+    shows_words(&screen, "a login that proves the password without sending it");
     // Another lesson on the same server leaves one that is under way alone.
     let other = temporary(&Account::current());
     let run = demo(&boss(server), &other, Path::new("/nonexistent"))
         .run()
         .expect_status(4);
     assert!(!run.stderr.contains("earlier lesson"), "{}", run.stderr);
-    screen.send("5\r");
+    play(&mut screen, 5, |_| {});
     shows_words(&screen, "verify-full adds the name.");
     for process in processes_in(&tmp) {
         let pid = process.split(' ').next().unwrap();

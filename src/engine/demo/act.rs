@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::client::Client;
 use super::wire::Reader;
-use super::{Course, Middle, Told};
+use super::{Caller, Course, Middle, Told};
 use crate::conninfo::{Conninfo, Keyword};
 use crate::dial::{Address, Alert, Deadline, Disguise, Forgery, Heard, Impostor, Overheard, Plot};
 use crate::engine::{Error, Teller};
@@ -29,6 +29,8 @@ pub(super) struct Act<'a> {
     pub conninfo: Conninfo,
     /// What it asks.
     pub query: &'a str,
+    /// Who connects.
+    pub caller: Caller,
     /// Who stands in between.
     pub middle: Middle,
     /// What that one shows.
@@ -79,6 +81,14 @@ impl Acted {
         })
     }
 
+    /// What the impostor changed on its way to the client.
+    pub fn truth(&self) -> Option<&str> {
+        self.heard.iter().find_map(|heard| match &heard.what {
+            Overheard::Changed(forgery) => Some(forgery.from.as_str()),
+            _ => None,
+        })
+    }
+
     /// The alert with which the client broke the impostor's handshake off.
     pub fn alert(&self) -> Option<Alert> {
         self.heard.iter().find_map(|heard| match heard.what {
@@ -113,7 +123,7 @@ impl Acted {
 
     /// What the client said last, without the address that it dialled.
     pub fn last_words(&self) -> String {
-        let words = self.all_words();
+        let words = self.words(|line| !line.starts_with("password retrieved from file "));
         match words.split_once(" failed: ") {
             Some((before, why)) if before.starts_with("psql: error: ") => why.replace("FATAL:  ", "FATAL: "),
             // Our own client says what to do in lines of its own.
@@ -123,11 +133,20 @@ impl Acted {
     }
 
     fn all_words(&self) -> String {
+        self.words(|_| true)
+    }
+
+    fn words(&self, wanted: impl Fn(&str) -> bool) -> String {
         let lines = if self.said.ok {
             &self.said.rows
         } else {
             &self.said.complaints
         };
+        let lines: Vec<_> = lines
+            .iter()
+            .map(String::as_str)
+            .filter(|line| wanted(line))
+            .collect();
         lines.join(" ")
     }
 }
@@ -138,6 +157,7 @@ impl Act<'_> {
         Told::Act {
             title: self.title.to_owned(),
             command: Client::command_in_short(&self.conninfo),
+            caller: self.caller,
             middle: self.middle.clone(),
         }
         .to(tell);
@@ -203,7 +223,10 @@ impl Act<'_> {
         };
         Told::Client {
             ok: acted.said.ok,
-            says: acted.last_words(),
+            says: match acted.truth() {
+                Some(truth) => format!("{} (the truth is {truth})", acted.last_words()),
+                None => acted.last_words(),
+            },
         }
         .to(tell);
         acted.note(self.title, &Client::command(&self.conninfo), course);
@@ -317,7 +340,13 @@ fn in_words(heard: &Overheard) -> Option<String> {
         Overheard::TlsCompleted { protocol, .. } => {
             format!("impostor: the client completed {protocol} with it")
         }
-        Overheard::Alert(alert) => format!("impostor: the client broke the handshake off with {alert}"),
+        Overheard::Alert(alert) => {
+            let means = match *alert {
+                Alert::UNKNOWN_CA => ": I do not know that CA",
+                _ => "",
+            };
+            format!("impostor: the client broke the handshake off with {alert}{means}")
+        }
         Overheard::Startup { user, database, .. } => {
             format!("impostor: read user {user}, database {database}")
         }
@@ -330,6 +359,6 @@ fn in_words(heard: &Overheard) -> Option<String> {
         Overheard::Pretends { why } => format!("impostor: answers in the server's place ({why})"),
         Overheard::Query(query) => format!("impostor: read the query {query}"),
         Overheard::Row(row) => format!("impostor: read the answer {row}"),
-        Overheard::Changed(forgery) => format!("impostor: made {} of {}", forgery.to, forgery.from),
+        Overheard::Changed(forgery) => format!("impostor: changed {} to {}", forgery.from, forgery.to),
     })
 }

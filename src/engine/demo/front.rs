@@ -47,7 +47,7 @@ impl Front {
             Ok(Some((roots, file))) => (roots, format!("verified by {}", file.display())),
             Ok(None) if leaf.is_self_issued() => (
                 leaf.to_pem().into_bytes(),
-                "self-made: the client is given that very certificate as its root file".to_owned(),
+                "self-signed: the client is given that very certificate as its root file".to_owned(),
             ),
             Ok(None) => {
                 return Self::Unverified(format!(

@@ -44,7 +44,7 @@ use super::{Error, Event, Teller};
 
 pub use last::keep;
 pub use own::Start;
-pub use texts::{Text, text};
+pub use texts::{Intro, Text, intro, text};
 pub use wire::{Frame, Side};
 pub use yours::Yours;
 
@@ -104,7 +104,7 @@ pub fn keeper() -> Vec<PathBuf> {
 pub enum Scene {
     /// No TLS, and somebody who listens.
     Plaintext,
-    /// `prefer`, and somebody who says no.
+    /// `prefer`, and an impostor who says no.
     Prefer,
     /// `require`, and an impostor.
     Require,
@@ -178,10 +178,19 @@ impl Serialize for Scene {
 pub enum Middle {
     /// Nobody.
     Nobody,
-    /// Somebody who says that there is no TLS.
+    /// An impostor who says that there is no TLS.
     Downgrader,
-    /// Somebody with a certificate; what that is, in a few words.
+    /// An impostor with a certificate; what that is, in a few words.
     Impostor(String),
+}
+
+/// Who connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// Whose account it is.
+    Ann,
+    /// An impostor, with what it has stolen.
+    Impostor,
 }
 
 /// What happens in a scene, as it happens. Every text is safe to print.
@@ -193,6 +202,8 @@ pub enum Told {
         title: String,
         /// What is typed, without address, port and directories.
         command: String,
+        /// Who connects.
+        caller: Caller,
         /// Who stands in between.
         middle: Middle,
     },

@@ -23,6 +23,8 @@ use crate::setup::{Answers, ClientAnswer, Run, Setup};
 
 /// Who logs in.
 pub(super) const ROLE: &str = "ann";
+/// Whose certificate an impostor has got hold of.
+pub(super) const OTHER_ROLE: &str = "bob";
 /// Into which database.
 pub(super) const DATABASE: &str = "bank";
 
@@ -210,6 +212,18 @@ impl Own {
             self.put(place, &[artifact])?;
         }
         self.reload().await
+    }
+
+    /// The line that demands a certificate, as pgtls plans it.
+    pub fn demand(&self) -> String {
+        let planned = self.prepared.plan.get(Layout::HBA);
+        let lines = match planned.map(|artifact| &artifact.content) {
+            Some(Content::Text(lines)) => lines.as_slice(),
+            _ => &[],
+        };
+        let line = lines.iter().find(|line| line.text.starts_with("hostssl"));
+        let words = line.map_or("", |line| line.text.as_str()).split_whitespace();
+        words.collect::<Vec<_>>().join(" ")
     }
 
     fn put(&self, place: &Place, artifacts: &[Artifact]) -> Result<(), Error> {

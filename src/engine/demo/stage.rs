@@ -208,8 +208,15 @@ impl Stage {
 
     /// A client certificate for the same role, of a CA that the server does not know.
     pub fn foreign_client(&self) -> Result<Identity, Error> {
-        let foreign = Authority::create("a thief's own CA", Algorithm::P256, 2, self.now)?;
+        let foreign = Authority::create("an impostor's own CA", Algorithm::P256, 2, self.now)?;
         Ok(foreign.issue_client(own::ROLE, Algorithm::P256, 1, self.now)?)
+    }
+
+    /// A client certificate of the CA that the server knows, for another role.
+    pub fn other_client(&self) -> Result<Identity, Error> {
+        Ok(self
+            .authority
+            .issue_client(own::OTHER_ROLE, Algorithm::P256, 1, self.now)?)
     }
 
     /// Everything as it was when the lesson began. Of a person's server nothing was changed.

@@ -31,21 +31,49 @@ pub struct Text {
     /// Why it is not shown on a person's own server; empty where it is.
     #[serde(default)]
     pub not_yours: String,
+    /// What `allow` does where plaintext is admitted, and where it is refused; in the scene that shows it.
+    #[serde(default)]
+    pub allow: [String; 2],
+}
+
+/// What is said before the first scene.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intro {
+    /// The question.
+    pub asks: String,
+    /// How it is answered.
+    pub how: String,
+    /// Who is who.
+    pub cast: Vec<[String; 2]>,
+    /// What else is to be known.
+    pub then: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct All {
+    intro: Intro,
+    scene: Vec<Text>,
+}
+
+fn all() -> &'static All {
+    static ALL: OnceLock<All> = OnceLock::new();
+    // A test reads the file: it cannot be malformed in a released program.
+    ALL.get_or_init(|| toml::from_str(include_str!("../../../assets/demo.toml")).unwrap_or_default())
+}
+
+/// What is said before the first scene.
+#[must_use]
+pub fn intro() -> &'static Intro {
+    &all().intro
 }
 
 /// The texts of a scene.
 #[must_use]
 pub fn text(scene: Scene) -> &'static Text {
-    #[derive(Default, Deserialize)]
-    struct All {
-        scene: Vec<Text>,
-    }
-    static ALL: OnceLock<All> = OnceLock::new();
     static NONE: OnceLock<Text> = OnceLock::new();
-    // A test reads the file: it cannot be malformed in a released program.
-    let all =
-        ALL.get_or_init(|| toml::from_str(include_str!("../../../assets/demo.toml")).unwrap_or_default());
-    all.scene
+    all()
+        .scene
         .iter()
         .find(|text| text.id == scene.name())
         .unwrap_or_else(|| NONE.get_or_init(Text::default))
@@ -64,9 +92,12 @@ mod tests {
                 assert!(sentence.ends_with(['.', '?']), "{sentence}");
             }
             assert!(text.says.len() <= 77, "{}", text.says);
-            assert!(text.means.len() <= 120, "{} {}", text.means.len(), text.means);
+            // Three lines of a small screen at most.
+            assert!(text.means.len() <= 170, "{} {}", text.means.len(), text.means);
             assert!(text.big.iter().all(|line| line.len() <= 18), "{:?}", text.big);
             assert_eq!(Scene::named(&text.id), Some(scene));
         }
+        assert!(intro().asks.ends_with('?') && intro().cast.len() == 4);
+        assert!(text(Scene::Matrix).allow.iter().all(|says| !says.is_empty()));
     }
 }

@@ -12,6 +12,12 @@ const MOST_BYTES: usize = 24;
 /// A message that is longer is no message: whatever follows is shown as bytes.
 const LONGEST: usize = 1 << 20;
 
+/// What a `ServerHello` has in place of a random number where it asks for another `ClientHello` (RFC 8446, 4.1.3).
+const RETRY: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2,
+    0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
+
 /// Who sent something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -45,6 +51,8 @@ pub(super) struct Reader {
     asked: usize,
     /// Whether the server wants the password in clear.
     wants_password: bool,
+    /// Whether the server has asked for the TLS handshake to begin anew (RFC 8446, 4.1.4).
+    asked_anew: bool,
 }
 
 #[derive(Debug, Default)]
@@ -144,7 +152,10 @@ impl Reader {
                     .map(readable)
                     .collect();
                 let content: Vec<_> = words.chunks(2).map(|pair| pair.join("=")).take(2).collect();
-                Some(frame(Side::Client, "StartupMessage", content.join(" "), true))
+                Some(Frame {
+                    private: true,
+                    ..frame(Side::Client, "StartupMessage", content.join(" "), true)
+                })
             }
             _ => {
                 self.client.mode = Mode::Unknown;
@@ -199,7 +210,7 @@ impl Reader {
                 ("Authentication", content, clear)
             }
             (Side::Server, b'S') => ("ParameterStatus", pair(body), false),
-            (Side::Server, b'K') => ("BackendKeyData", "the key that cancels queries".to_owned(), true),
+            (Side::Server, b'K') => ("BackendKeyData", "the key that cancels queries".to_owned(), false),
             (Side::Server, b'Z') => ("ReadyForQuery", String::new(), false),
             (Side::Server, b'T') => ("RowDescription", text(body.get(2..)?), false),
             (Side::Server, b'D') => ("DataRow", row(body), true),
@@ -234,14 +245,30 @@ impl Reader {
             return None;
         }
         let record: Vec<u8> = stream.kept.drain(..5 + length).collect();
+        let is_asked_anew = std::mem::take(&mut self.asked_anew);
         let name = match (kind, record.get(5)) {
-            (20, _) => "TLS ChangeCipherSpec",
+            (20, _) => "ChangeCipherSpec",
             (21, _) => "TLS alert",
+            (22, Some(1)) if is_asked_anew => {
+                return Some(frame(
+                    side,
+                    "TLS ClientHello",
+                    "again, as asked".to_owned(),
+                    false,
+                ));
+            }
             (22, Some(1)) => "TLS ClientHello",
+            (22, Some(2)) if record.get(11..43) == Some(&RETRY) => {
+                self.asked_anew = true;
+                let content = "once more, with another kind of key".to_owned();
+                return Some(frame(side, "HelloRetryRequest", content, false));
+            }
             (22, Some(2)) => "TLS ServerHello",
             (22, _) => "TLS handshake",
             _ => "TLS data",
         };
+        // Between the request and what answers it nothing but this may pass.
+        self.asked_anew = is_asked_anew && kind == 20;
         Some(frame(side, name, hex(&record), false))
     }
 }
@@ -418,6 +445,37 @@ mod tests {
             names,
             [("TLS ClientHello", false), ("TLS data", false), ("?", false)]
         );
+    }
+
+    #[test]
+    fn a_second_hello_is_told_from_a_second_connection() {
+        let hello =
+            |kind: u8, random: &[u8; 32]| [&[0x16, 3, 3, 0, 38, kind, 0, 0, 34, 3, 3][..], random].concat();
+        let change = [0x14, 3, 3, 0, 1, 1];
+        let mut reader = Reader::default();
+        reader.feed(End::Client, &ASK);
+        reader.feed(End::Server, b"S");
+        let told = [
+            reader.feed(End::Client, &hello(1, &[7; 32])),
+            reader.feed(End::Server, &[hello(2, &RETRY), change.to_vec()].concat()),
+            reader.feed(End::Client, &[change.to_vec(), hello(1, &[7; 32])].concat()),
+            reader.feed(End::Server, &hello(2, &[8; 32])),
+        ]
+        .concat();
+        let names: Vec<_> = told.iter().map(|frame| frame.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "TLS ClientHello",
+                "HelloRetryRequest",
+                "ChangeCipherSpec",
+                "ChangeCipherSpec",
+                "TLS ClientHello",
+                "TLS ServerHello"
+            ]
+        );
+        assert_eq!(told[4].content, "again, as asked");
+        assert!(told.iter().all(|frame| !frame.readable));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! is told by `pgtls demo --json`.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -116,7 +116,6 @@ impl Theatre {
             Ok(stage) => stage,
             Err(error) => return self.say(lesson::Message::Failed(Failure::from(&error))),
         };
-        self.began = Instant::now();
         self.say(lesson::Message::Opened(stage.client(), stage.server()));
         self.scenes(&stage).await;
         if let Some(left) = stage.close().await {
@@ -152,7 +151,7 @@ impl Theatre {
                 order = self.orders.recv() => match order? {
                     Order::Play(scene) => return Some(scene),
                     Order::Close => return None,
-                    Order::Open(_) | Order::Hurry => {}
+                    Order::Open(_) | Order::Hurry | Order::GoOn => {}
                 },
                 _ = self.clock.tick() => self.tick(),
             }
@@ -160,8 +159,8 @@ impl Theatre {
     }
 
     async fn play(&mut self, stage: &demo::Lesson, scene: Scene) -> Turn {
-        let waiting: Arc<Mutex<VecDeque<Event>>> = Arc::default();
-        let queue = Arc::clone(&waiting);
+        let mut script = Script::default();
+        let queue = Arc::clone(&script.queue);
         let (wake, mut woken) = mpsc::unbounded_channel();
         let teller = Teller::new(move |event| {
             queue
@@ -170,19 +169,23 @@ impl Theatre {
                 .push_back(event);
             let _ = wake.send(());
         });
-        let pop = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        let is_empty = || waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
         let mut playing = std::pin::pin!(stage.play(scene, &teller));
         let mut played: Option<demo::Played> = None;
-        let mut hurry = false;
+        let (mut rests, mut hurry) = (false, false);
         let mut due = Instant::now();
         loop {
-            if hurry {
-                while let Some(event) = pop() {
-                    self.say(lesson::Message::Told(event));
-                }
+            while hurry && let Some(event) = script.next() {
+                self.say(lesson::Message::Told(event));
             }
-            if let Some(done) = played.as_ref().filter(|_| is_empty()) {
+            if script.act_follows() && !rests {
+                (rests, hurry) = (true, false);
+                self.say(lesson::Message::Rests(scene));
+            }
+            let is_over = played.is_some() && script.is_empty();
+            if let Some(done) = played
+                .as_ref()
+                .filter(|_| is_over && (hurry || due <= Instant::now()))
+            {
                 self.say(lesson::Message::Played(scene, Outcome::of(done)));
                 return Turn::Ended;
             }
@@ -191,18 +194,63 @@ impl Theatre {
                 order = self.orders.recv() => match order {
                     None | Some(Order::Close) => return Turn::Over,
                     Some(Order::Play(scene)) => return Turn::Another(scene),
-                    Some(Order::Hurry) => hurry = true,
-                    Some(Order::Open(_)) => {}
+                    Some(Order::Hurry) => hurry = !rests,
+                    Some(Order::GoOn) if rests => {
+                        rests = false;
+                        script.go_on();
+                        due = Instant::now();
+                    }
+                    Some(Order::Open(_) | Order::GoOn) => {}
                 },
                 done = &mut playing, if played.is_none() => played = Some(done),
                 Some(()) = woken.recv() => {}
-                () = sleep_until(due), if !is_empty() => if let Some(event) = pop() {
-                    due = Instant::now() + pause(&event);
-                    self.say(lesson::Message::Told(event));
-                },
+                () = sleep_until(due), if !rests && (is_over || !script.is_empty()) => {
+                    if let Some(event) = script.next() {
+                        due = Instant::now() + pause(&event);
+                        self.say(lesson::Message::Told(event));
+                    }
+                }
                 _ = self.clock.tick() => self.tick(),
             }
         }
+    }
+}
+
+/// What is still to be shown of a scene. It ends at the end of an act, until it is told to go on.
+#[derive(Default)]
+struct Script {
+    queue: Arc<Mutex<VecDeque<Event>>>,
+    /// Whether an act is on.
+    is_on: bool,
+}
+
+impl Script {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Event>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.queue().is_empty()
+    }
+
+    /// Whether the act that is on has been shown to its end, and there is another.
+    fn act_follows(&self) -> bool {
+        self.is_on && matches!(self.queue().front(), Some(Event::Lesson(Told::Act { .. })))
+    }
+
+    /// What comes next in this act.
+    fn next(&mut self) -> Option<Event> {
+        if self.act_follows() {
+            return None;
+        }
+        let next = self.queue().pop_front()?;
+        self.is_on |= matches!(next, Event::Lesson(Told::Act { .. }));
+        Some(next)
+    }
+
+    /// The next act may begin.
+    const fn go_on(&mut self) {
+        self.is_on = false;
     }
 }
 

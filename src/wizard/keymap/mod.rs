@@ -128,7 +128,8 @@ pub fn help(model: &Model) -> Vec<(String, &'static str)> {
     let mut help: Vec<(String, &'static str)> = Vec::new();
     for (binding, keys) in acting(&closed) {
         let names: Vec<_> = keys.iter().take(4).map(|key| name(*key)).collect();
-        match (binding.action, help.last_mut()) {
+        let known = help.iter_mut().find(|(_, says)| *says == binding.says);
+        match (binding.action, known) {
             (Action::Step(1), _) => {
                 let whereto = if model.lesson.is_some() {
                     "to a scene"
@@ -142,7 +143,7 @@ pub fn help(model: &Model) -> Vec<(String, &'static str)> {
                 help.push((keys.join("  "), whereto));
             }
             (Action::Step(_), _) => {}
-            (_, Some((before, says))) if *says == binding.says => {
+            (_, Some((before, _))) => {
                 before.push_str("  ");
                 before.push_str(&names.join("  "));
             }

@@ -6,11 +6,12 @@ use tui_input::InputRequest;
 use super::super::model::Model;
 use super::Action;
 use super::when::{
-    always, asking, at_the_end, at_the_start, choosing, compared, connecting, explaining_free, faulty, free,
-    has_modes, has_time, in_files, in_lesson, in_lines, in_list, in_review, looked, may_accept, may_bundle,
-    may_compare, may_explain, may_go_back, may_go_on, may_try, may_watch, mendable, on_modes, on_stages,
-    open, plan_failed, planned, playing, probing, proven, reading, running, several, showing, stuck,
-    suggests, tried, trying, undecided, unseen, waiting, waiting_to_keep, watching, windowed,
+    act_ended, acting, always, asking, at_the_end, at_the_start, beside_wizard, choosing, compared,
+    connecting, explaining_free, faulty, free, has_modes, has_time, in_files, in_lesson, in_lines, in_list,
+    in_review, introduced, is_big, looked, may_accept, may_bundle, may_compare, may_explain, may_go_back,
+    may_go_on, may_try, may_watch, mendable, not_staged, on_modes, on_stages, open, plan_failed, planned,
+    playing, probing, proven, reading, running, scene_before, scene_follows, several, stuck, suggests, tried,
+    trying, undecided, unseen, waiting, waiting_to_keep, watching, windowed,
 };
 
 /// A key with its modifiers.
@@ -65,6 +66,14 @@ const fn also(keys: &'static [Key], action: Action, says: &'static str, when: fn
         ..shown(keys, action, says, when)
     }
 }
+
+/// How one goes on in the lesson. Clickers for slides send Page Up and Page Down.
+const GO_ON: &[Key] = &[
+    key(KeyCode::Enter),
+    char(' '),
+    key(KeyCode::Right),
+    key(KeyCode::PageDown),
+];
 
 /// The table; the first that fits counts.
 pub const BINDINGS: &[Binding] = &[
@@ -124,62 +133,50 @@ pub const BINDINGS: &[Binding] = &[
             char('q'),
             char(' '),
             key(KeyCode::F(1)),
+            key(KeyCode::F(2)),
+            char('n'),
+            char('w'),
         ],
         Action::Back,
         "close",
         reading,
     ),
-    // The lesson. Clickers for slides send Page Up and Page Down.
-    shown(
-        &[
-            key(KeyCode::Enter),
-            char(' '),
-            key(KeyCode::Right),
-            key(KeyCode::PageDown),
-        ],
-        Action::Continue,
-        "all of it now",
-        showing,
-    ),
-    shown(
-        &[
-            key(KeyCode::Enter),
-            char(' '),
-            key(KeyCode::Right),
-            key(KeyCode::PageDown),
-        ],
-        Action::Continue,
-        "next",
-        playing,
-    ),
+    // The lesson.
+    shown(GO_ON, Action::Continue, "start", introduced),
+    shown(GO_ON, Action::Continue, "end of act", acting),
+    shown(GO_ON, Action::Continue, "next act", act_ended),
+    shown(GO_ON, Action::Continue, "next scene", scene_follows),
     shown(
         &[key(KeyCode::Left), key(KeyCode::PageUp), key(KeyCode::Esc)],
         Action::Back,
-        "back",
-        in_lesson,
+        "scene before",
+        scene_before,
     ),
-    shown(&[char('r')], Action::Again, "again", in_lesson),
-    shown(&[char('b')], Action::Big, "big", playing),
+    shown(&[char('r')], Action::Again, "scene again", playing),
+    shown(&[char('r')], Action::Again, "try again", not_staged),
+    shown(&[char('b')], Action::Big, "normal letters", is_big),
+    shown(&[char('b')], Action::Big, "big letters", playing),
     shown(
         &[char('n'), char('w'), key(KeyCode::F(2))],
         Action::Why,
-        "notes",
+        "presenter's notes",
         playing,
     ),
     also(
         &[key(KeyCode::Up), char('k')],
         Action::Up,
-        "scroll the wire",
+        "scroll what passed",
         playing,
     ),
     also(
         &[key(KeyCode::Down), char('j')],
         Action::Down,
-        "scroll the wire",
+        "scroll what passed",
         playing,
     ),
     shown(&[char('?'), key(KeyCode::F(1))], Action::Help, "keys", in_lesson),
     shown(&[char('q'), ctrl('c')], Action::Quit, "leave", in_lesson),
+    also(&[key(KeyCode::Esc)], Action::Quit, "leave", beside_wizard),
     also(&[char('1')], Action::Step(1), "to scene 1", in_lesson),
     also(&[char('2')], Action::Step(2), "to scene 2", in_lesson),
     also(&[char('3')], Action::Step(3), "to scene 3", in_lesson),

@@ -4,7 +4,7 @@ use crate::harden::Stage;
 
 use super::super::field::Kind;
 use super::super::harden::{AttemptState, Looked};
-use super::super::lesson::Lesson;
+use super::super::lesson::{Lesson, Part, Stage as Staging};
 use super::super::model::{JourneyState, Model, ModesState, Popup, ProofState};
 use super::super::review::{Review, State};
 use super::super::steps::{may_be_mended, place, ways};
@@ -17,17 +17,51 @@ pub const fn in_lesson(model: &Model) -> bool {
     model.popup.is_none() && model.lesson.is_some()
 }
 
-/// A scene is on, and another may follow.
-pub fn playing(model: &Model) -> bool {
-    in_lesson(model) && model.lesson.as_ref().is_some_and(Lesson::is_ready)
+fn lesson(model: &Model, holds: impl Fn(&Lesson) -> bool) -> bool {
+    in_lesson(model) && model.lesson.as_ref().is_some_and(holds)
 }
 
-pub fn showing(model: &Model) -> bool {
-    playing(model)
-        && model
-            .lesson
-            .as_ref()
-            .is_some_and(|lesson| lesson.outcome.is_none())
+/// The stage stands, and what is said first may be left behind.
+pub fn introduced(model: &Model) -> bool {
+    lesson(model, |lesson| lesson.is_ready() && lesson.part == Part::Intro)
+}
+
+/// A scene is on the screen.
+pub fn playing(model: &Model) -> bool {
+    lesson(model, |lesson| {
+        lesson.is_ready() && !matches!(lesson.part, Part::Intro | Part::Leaving)
+    })
+}
+
+pub fn acting(model: &Model) -> bool {
+    lesson(model, |lesson| lesson.part == Part::Acting)
+}
+
+pub fn act_ended(model: &Model) -> bool {
+    lesson(model, |lesson| lesson.part == Part::ActEnded)
+}
+
+pub fn scene_follows(model: &Model) -> bool {
+    lesson(model, |lesson| {
+        lesson.part == Part::SceneEnded && !lesson.is_last()
+    })
+}
+
+pub fn scene_before(model: &Model) -> bool {
+    playing(model) && lesson(model, Lesson::has_before)
+}
+
+pub fn is_big(model: &Model) -> bool {
+    playing(model) && lesson(model, |lesson| lesson.big)
+}
+
+pub fn not_staged(model: &Model) -> bool {
+    lesson(model, |lesson| matches!(lesson.stage, Staging::Failed(_)))
+}
+
+/// Back to the wizard, where that is there.
+pub fn beside_wizard(model: &Model) -> bool {
+    lesson(model, |lesson| !lesson.alone)
 }
 
 /// The lesson cannot be on beside a journey that runs.

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use crate::conninfo::SslMode;
 use crate::engine::Event;
-use crate::engine::demo::{Frame, Middle, Played, Playground, Scene, Start, Told};
+use crate::engine::demo::{Caller, Frame, Middle, Played, Playground, Scene, Start, Told};
 use crate::setup::{Answers, Run};
 use crate::verify::modes::Cell;
 
@@ -43,6 +43,8 @@ pub enum Message {
     Failed(Failure),
     /// Something happens in the scene.
     Told(Event),
+    /// An act of the scene is at its end, and another follows.
+    Rests(Scene),
     /// The scene is at its end.
     Played(Scene, Outcome),
     /// The lesson is over, and this could not be removed behind it, in words.
@@ -58,8 +60,10 @@ pub enum Order {
     Open(Playground),
     /// Play this scene from its beginning.
     Play(Scene),
-    /// Show at once what is still to be shown of it.
+    /// Show at once what is still to be shown of the act that is on.
     Hurry,
+    /// Begin the next act.
+    GoOn,
     /// Strike the stage.
     Close,
 }
@@ -67,7 +71,7 @@ pub enum Order {
 /// How the lesson goes on by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Auto {
-    /// So long after the end of a scene.
+    /// So long after whatever a person would be waited for: what is said first, the end of an act, the end of a scene.
     pub pause: Duration,
     /// Whether it begins anew after the last scene; else it ends.
     pub again: bool,
@@ -88,6 +92,8 @@ pub struct Lesson {
     pub scene: Scene,
     /// How far the stage is.
     pub stage: Stage,
+    /// How far the lesson is.
+    pub part: Part,
     /// The acts of the scene so far.
     pub acts: Vec<Act>,
     /// The matrix so far: the mode, whether that client has a root file, and the cell.
@@ -102,8 +108,25 @@ pub struct Lesson {
     pub scrolled: usize,
     /// Time since the lesson began.
     pub elapsed: Duration,
-    /// When the scene ended.
-    ended: Option<Duration>,
+    /// When the first scene began.
+    began: Option<Duration>,
+    /// Since when somebody is waited for.
+    waits: Option<Duration>,
+}
+
+/// How far the lesson is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What is said before the first scene is read; the stage may still be set meanwhile.
+    Intro,
+    /// An act is on.
+    Acting,
+    /// It is at its end, and another follows in this scene.
+    ActEnded,
+    /// The scene is at its end.
+    SceneEnded,
+    /// All is over, and is being removed.
+    Leaving,
 }
 
 /// How far the stage is.
@@ -124,6 +147,8 @@ pub struct Act {
     pub title: String,
     /// What is typed.
     pub command: String,
+    /// Who connects.
+    pub caller: Caller,
     /// Who stands in between.
     pub middle: Middle,
     /// What passed on the wire, and what was done, in order.
@@ -177,6 +202,7 @@ impl Lesson {
             scenes,
             playground,
             stage: Stage::Opening(Vec::new()),
+            part: Part::Intro,
             acts: Vec::new(),
             cells: Vec::new(),
             outcome: None,
@@ -184,8 +210,28 @@ impl Lesson {
             big: false,
             scrolled: 0,
             elapsed: Duration::ZERO,
-            ended: None,
+            began: None,
+            waits: None,
         }
+    }
+
+    /// How long scenes have been played.
+    #[must_use]
+    pub fn clock(&self) -> Duration {
+        self.began
+            .map_or(Duration::ZERO, |began| self.elapsed.saturating_sub(began))
+    }
+
+    /// Whether no scene follows the one that is shown.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.beside(true).is_none()
+    }
+
+    /// Whether there is a scene before the one that is shown.
+    #[must_use]
+    pub fn has_before(&self) -> bool {
+        self.beside(false).is_some()
     }
 
     /// Whether scenes can be played.
@@ -195,16 +241,38 @@ impl Lesson {
     }
 
     fn begin(&mut self, scene: Scene) -> Vec<Effect> {
+        if !self.is_ready() {
+            return Vec::new();
+        }
         self.scene = scene;
+        self.part = Part::Acting;
         self.acts.clear();
         self.cells.clear();
         self.outcome = None;
         self.scrolled = 0;
-        self.ended = None;
-        if self.is_ready() {
-            vec![Effect::Lesson(Order::Play(scene))]
-        } else {
-            Vec::new()
+        self.waits = None;
+        self.began.get_or_insert(self.elapsed);
+        vec![Effect::Lesson(Order::Play(scene))]
+    }
+
+    /// Somebody is waited for.
+    const fn wait(&mut self, part: Part) {
+        self.part = part;
+        self.waits = Some(self.elapsed);
+    }
+
+    /// What comes next, where somebody was waited for; `None` if nothing does.
+    fn go_on(&mut self) -> Option<Vec<Effect>> {
+        self.waits = None;
+        match self.part {
+            Part::Intro => Some(self.begin(self.scene)),
+            Part::ActEnded => {
+                self.part = Part::Acting;
+                self.scrolled = 0;
+                Some(vec![Effect::Lesson(Order::GoOn)])
+            }
+            Part::SceneEnded => self.beside(true).map(|next| self.begin(next)),
+            Part::Acting | Part::Leaving => None,
         }
     }
 
@@ -232,10 +300,12 @@ impl Lesson {
             Event::Lesson(Told::Act {
                 title,
                 command,
+                caller,
                 middle,
             }) => self.acts.push(Act {
                 title,
                 command,
+                caller,
                 middle,
                 lines: Vec::new(),
                 end: None,
@@ -265,6 +335,7 @@ impl Lesson {
             self.acts.push(Act {
                 title: String::new(),
                 command: String::new(),
+                caller: Caller::Ann,
                 middle: Middle::Nobody,
                 lines: Vec::new(),
                 end: None,
@@ -288,7 +359,8 @@ pub fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Notice(says) => lesson.on_the_way(false, says),
         Message::Opened(client, server) => {
             lesson.stage = Stage::Ready(client, server);
-            lesson.begin(lesson.scene)
+            lesson.wait(Part::Intro);
+            Vec::new()
         }
         Message::Failed(fault) => {
             lesson.stage = Stage::Failed(fault);
@@ -302,23 +374,28 @@ pub fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::Left(_) => Vec::new(),
+        Message::Rests(scene) => {
+            if scene == lesson.scene && lesson.part == Part::Acting {
+                lesson.wait(Part::ActEnded);
+            }
+            Vec::new()
+        }
         Message::Played(scene, outcome) => {
             lesson.done[scene.place()] = Some(outcome.clone());
             // One that was left before its end is not the one that is shown.
             if scene == lesson.scene {
                 lesson.outcome = Some(outcome);
-                lesson.ended = Some(lesson.elapsed);
+                lesson.wait(Part::SceneEnded);
             }
             Vec::new()
         }
         Message::Tick(elapsed) => {
             lesson.elapsed = elapsed;
-            let waited = lesson.ended.map(|ended| elapsed.saturating_sub(ended));
+            let waited = lesson.waits.map(|since| elapsed.saturating_sub(since));
             match (lesson.auto, waited) {
                 (Some(auto), Some(waited)) if waited >= auto.pause && model.popup.is_none() => {
-                    lesson.ended = None;
-                    match (lesson.beside(true), auto.again) {
-                        (Some(next), _) => lesson.begin(next),
+                    match (lesson.go_on(), auto.again) {
+                        (Some(effects), _) => effects,
                         (None, true) => lesson.begin(lesson.scenes[0]),
                         (None, false) => vec![Effect::Quit],
                     }
@@ -359,23 +436,17 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         return Vec::new();
     };
     match action {
-        // What is still to be shown of this scene comes first.
-        Action::Continue if lesson.is_ready() && lesson.outcome.is_none() => {
-            vec![Effect::Lesson(Order::Hurry)]
-        }
-        Action::Continue => match lesson.beside(true) {
-            Some(next) if lesson.is_ready() => lesson.begin(next),
-            _ => Vec::new(),
-        },
+        // What is still to be shown of this act comes first.
+        Action::Continue if lesson.part == Part::Acting => vec![Effect::Lesson(Order::Hurry)],
+        Action::Continue => lesson.go_on().unwrap_or_default(),
         Action::Back => match lesson.beside(false) {
-            Some(before) if lesson.is_ready() => lesson.begin(before),
+            Some(before) => lesson.begin(before),
             // A presenter who goes back too far does not lose the stage.
-            _ if lesson.alone => Vec::new(),
-            _ => leave(model),
+            None => Vec::new(),
         },
         Action::Step(number) => match Scene::ALL.get(number - 1) {
-            Some(scene) if lesson.is_ready() => lesson.begin(*scene),
-            _ => Vec::new(),
+            Some(scene) => lesson.begin(*scene),
+            None => Vec::new(),
         },
         Action::Again if matches!(lesson.stage, Stage::Failed(_)) => {
             lesson.stage = Stage::Opening(Vec::new());
@@ -411,11 +482,16 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     }
 }
 
+/// Said while the stage is taken down, which takes a moment.
+pub const TAKING_DOWN: &str = "Taking the stage down: nothing of the lesson stays.";
+
 /// Back to the wizard, or out of the program.
 fn leave(model: &mut Model) -> Vec<Effect> {
-    if model.lesson.as_ref().is_some_and(|lesson| lesson.alone) {
+    if let Some(lesson) = model.lesson.as_mut().filter(|lesson| lesson.alone) {
+        lesson.part = Part::Leaving;
         return vec![Effect::Quit];
     }
     model.lesson = None;
+    model.note = Some(TAKING_DOWN.to_owned());
     vec![Effect::Lesson(Order::Close)]
 }

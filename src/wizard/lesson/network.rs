@@ -3,7 +3,7 @@
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use crate::engine::demo::{Middle, Side};
+use crate::engine::demo::{Caller, Middle, Side};
 
 use super::super::theme::Theme;
 use super::super::widgets::{Page, Row, clip, pad, width};
@@ -81,7 +81,10 @@ pub fn network(act: Option<&Act>, server: &str, columns: usize, theme: Theme) ->
         }
     };
     let fill = |columns: usize| " ".repeat(columns);
-    add(square("client", "ann", ENDS, plain));
+    match act.map_or(Caller::Ann, |act| act.caller) {
+        Caller::Ann => add(square("client", "ann", ENDS, plain)),
+        Caller::Impostor => add(square("impostor", "as ann", ENDS, theme.warn())),
+    }
     let end = if refused { "✗" } else { "" };
     match middle {
         Middle::Nobody => {
@@ -94,9 +97,9 @@ pub fn network(act: Option<&Act>, server: &str, columns: usize, theme: Theme) ->
         }
         Middle::Downgrader | Middle::Impostor(_) => {
             let (left, right) = (free / 2, free - free / 2);
-            let (name, says) = match middle {
-                Middle::Impostor(certificate) => ("impostor", certificate.as_str()),
-                _ => ("somebody", "says: no TLS here"),
+            let says = match middle {
+                Middle::Impostor(certificate) => certificate.as_str(),
+                _ => "says: no TLS here",
             };
             add([
                 (centre(wire.word(), left), wire.style(theme)),
@@ -104,7 +107,7 @@ pub fn network(act: Option<&Act>, server: &str, columns: usize, theme: Theme) ->
                 (centre("eavesdropper", left), theme.bold()),
                 (fill(left), plain),
             ]);
-            add(square(name, says, MIDDLE, theme.warn()));
+            add(square("impostor", says, MIDDLE, theme.warn()));
             let reached = act.is_some_and(relayed);
             let style = if reached { theme.warn() } else { theme.dim() };
             let line = if reached {

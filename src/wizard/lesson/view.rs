@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line as Text, Span};
 
 use crate::conninfo::SslMode;
-use crate::engine::demo::{Middle, Scene};
+use crate::engine::demo::{Frame, Middle, Scene, intro};
 use crate::verify::modes::{CellOutcome, Meets};
 
 use super::super::model::Model;
@@ -14,13 +14,15 @@ use super::super::teach;
 use super::super::theme::Theme;
 use super::super::widgets::{Canvas, Page, Row, brief_clock, clip, pad, visible, width, wrap};
 use super::network::{arrow, network};
-use super::{Act, Lesson, Line, Stage, letters};
+use super::{Act, Lesson, Line, Part, Stage, TAKING_DOWN, letters};
 
 /// The first line: which scene, who plays, and for how long.
 pub fn header(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
-    let mut spans = vec![Span::styled(" pgtls demo ", theme.bold())];
-    for scene in Scene::ALL {
+    let has_begun = lesson.part != Part::Intro;
+    let name = if has_begun { " pgtls " } else { " pgtls demo " };
+    let mut spans = vec![Span::styled(name, theme.bold())];
+    for scene in Scene::ALL.into_iter().filter(|_| has_begun) {
         let sign = match &lesson.done[scene.place()] {
             _ if scene == lesson.scene => ("●", theme.accent()),
             Some(outcome) => match outcome.holds {
@@ -33,12 +35,13 @@ pub fn header(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
         };
         spans.push(Span::styled(format!(" {}", sign.0), sign.1));
     }
-    spans.push(Span::styled(
-        format!("  {}", lesson.scene.text().title),
-        theme.bold(),
-    ));
+    if has_begun {
+        let title = format!("  {}", lesson.scene.text().title);
+        spans.push(Span::styled(title, theme.bold()));
+    }
     let left: usize = spans.iter().map(|span| width(&span.content)).sum();
-    let mut facts = vec![brief_clock(lesson.elapsed)];
+    let clock = has_begun.then(|| brief_clock(lesson.clock()));
+    let mut facts: Vec<String> = clock.into_iter().collect();
     if let Stage::Ready(client, server) = &lesson.stage {
         let server = server.split(" on ").next().unwrap_or(server);
         facts.extend([client.clone(), server.to_owned()]);
@@ -59,7 +62,12 @@ pub fn body(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect)
     let theme = canvas.theme;
     let area = Rect::new(area.x + 1, area.y, area.width.saturating_sub(2), area.height);
     match &lesson.stage {
-        Stage::Opening(so_far) => opening(so_far, lesson.playground.is_yours(), canvas, area),
+        _ if lesson.part == Part::Leaving => {
+            let mut page = Page::default();
+            page.row(Row::default()).text(TAKING_DOWN, theme.bold());
+            page.paint(canvas, area);
+        }
+        Stage::Opening(so_far) => opening(Some(so_far), lesson, canvas, area),
         Stage::Failed(fault) => {
             let columns = usize::from(area.width);
             let mut page = Page::default();
@@ -73,48 +81,66 @@ pub fn body(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect)
             }
             page.paint(canvas, area);
         }
+        Stage::Ready(..) if lesson.part == Part::Intro => opening(None, lesson, canvas, area),
         Stage::Ready(..) if lesson.big => big(lesson, canvas, area),
         Stage::Ready(..) => scene(model, lesson, canvas, area),
     }
 }
 
-fn opening(so_far: &[(bool, String)], is_yours: bool, canvas: &mut Canvas<'_>, area: Rect) {
+/// What is said first; and below it how far the stage is, or that it stands.
+fn opening(so_far: Option<&[(bool, String)]>, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     let columns = usize::from(area.width);
+    let says = intro();
     let mut page = Page::default();
     page.row(Row::default());
-    let server = if is_yours {
-        "your PostgreSQL"
-    } else {
-        "a PostgreSQL of the lesson's own"
+    page.words(&says.asks, columns, 0, theme.bold());
+    page.words(&says.how, columns, 0, Style::new()).blank();
+    let name = says.cast.iter().map(|[who, _]| width(who)).max().unwrap_or(0) + 2;
+    for [who, does] in &says.cast {
+        let yours = who == "server" && lesson.playground.is_yours();
+        let does = if yours { "your PostgreSQL." } else { does };
+        page.pair(who, does, columns, name, (theme.accent(), Style::new()));
+    }
+    for paragraph in &says.then {
+        page.blank().words(paragraph, columns, 0, Style::new());
+    }
+    let below = page.paint_above(canvas, area);
+    let mut page = Page::default();
+    let Some(so_far) = so_far else {
+        page.text("The stage is set.", theme.good());
+        if let Stage::Ready(client, server) = &lesson.stage {
+            page.words(
+                &visible(&format!("{client} and {server}")),
+                columns,
+                0,
+                theme.dim(),
+            );
+        }
+        page.paint(canvas, below);
+        return;
     };
-    page.words(
-        &format!(
-            "Why is sslmode=require not enough? Eight scenes, each played for real on this machine: {server}, psql, somebody who \
-             listens, somebody who pretends."
-        ),
-        columns,
-        0,
-        theme.bold(),
-    );
-    page.blank();
     page.text(
         "Setting the stage; all that is made for it is gone afterwards",
         theme.dim(),
     );
+    let mut rows = Page::default();
     for (is_done, says) in so_far {
         let sign = if *is_done { "✓ " } else { "· " };
         for (index, line) in wrap(&visible(says), columns.saturating_sub(2))
             .into_iter()
             .enumerate()
         {
-            page.row(Row::new(vec![
+            rows.row(Row::new(vec![
                 Span::styled(if index == 0 { sign } else { "  " }, theme.good()),
                 Span::raw(line),
             ]));
         }
     }
-    page.paint(canvas, area);
+    page.append(rows);
+    // The latest is seen in any case.
+    let excess = page.height().saturating_sub(usize::from(below.height));
+    page.scrolled(excess).paint(canvas, below);
 }
 
 /// What the server is called.
@@ -128,32 +154,19 @@ const fn server(lesson: &Lesson) -> &'static str {
 
 /// Columns of the matrix for the mode's name.
 const MODE: usize = 13;
-/// What the matrix has in capitals.
-const UNPROTECTED: &str = "UNPROTECTED: somebody in between read the password or the query.";
+/// What the words of the matrix mean.
+const LEGEND: [&str; 2] = [
+    "connects: encrypted, to the true server. refuses: no secret was given away.",
+    "UNPROTECTED: the password or the query was read in between. ·: not tried yet.",
+];
 
 /// Lines of an act, where there is room.
 const MOST_OF_AN_ACT: usize = 2;
 
-/// Rows of the outcome, which is at the bottom from the start.
-const OUTCOME: u16 = 4;
+/// Rows of the outcome before it is there, and at the most.
+const OUTCOME: (usize, usize) = (2, 8);
 /// The same under the matrix, which needs its own.
-const OUTCOME_OF_MATRIX: u16 = 3;
-
-/// The same once it is there: what was seen may take more of them.
-fn rows_of_outcome(lesson: &Lesson, columns: usize) -> u16 {
-    let lines = |text: &str| wrap(&visible(text), columns.saturating_sub(2)).len();
-    let wanted = lesson.outcome.as_ref().map_or(0, |outcome| {
-        lines(&outcome.observed) + lines(&lesson.scene.text().means)
-    });
-    u16::try_from(wanted).unwrap_or(u16::MAX).clamp(
-        if lesson.scene == Scene::Matrix {
-            OUTCOME_OF_MATRIX
-        } else {
-            OUTCOME
-        },
-        2 * OUTCOME,
-    )
-}
+const OUTCOME_OF_MATRIX: usize = 3;
 
 fn scene(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
@@ -165,15 +178,23 @@ fn scene(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
         page.row(Row::default());
     }
     page.text(lesson.scene.text().says.clone(), theme.bold());
+    let outcome = outcome(lesson, columns, theme);
+    let reserved = match lesson.scene {
+        Scene::Matrix => OUTCOME_OF_MATRIX,
+        _ => OUTCOME.0,
+    };
+    let rows = outcome.height().clamp(reserved, OUTCOME.1);
     if lesson.scene == Scene::Matrix {
         page.append(matrix(lesson, columns, theme, true));
     } else {
-        page.row(Row::default());
+        for _ in 0..air {
+            page.row(Row::default());
+        }
         page.append(network(act, server(lesson), columns, theme));
         for _ in 0..air {
             page.row(Row::default());
         }
-        let most = usize::from(area.height.saturating_sub(rows_of_outcome(lesson, columns)));
+        let most = usize::from(area.height).saturating_sub(rows);
         let mut so_far = acts(lesson, columns, theme, MOST_OF_AN_ACT);
         if page.height() + so_far.height() > most {
             so_far = acts(lesson, columns, theme, 1);
@@ -187,7 +208,7 @@ fn scene(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
         .unwrap_or(area.height)
         .min(area.height);
     page.paint(canvas, Rect { height: top, ..area });
-    let rows = rows_of_outcome(lesson, columns).min(area.height);
+    let rows = u16::try_from(rows).unwrap_or(area.height).min(area.height);
     let below = Rect::new(
         area.x,
         area.y + top,
@@ -199,7 +220,7 @@ fn scene(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
         happening(lesson, act, canvas, below);
     }
     let last = Rect::new(area.x, area.bottom().saturating_sub(rows), area.width, rows);
-    outcome(lesson, canvas, last);
+    outcome.paint(canvas, last);
 }
 
 /// The acts so far, each in so many lines at `most`, and under the present one what was typed.
@@ -245,83 +266,69 @@ fn happening(lesson: &Lesson, act: &Act, canvas: &mut Canvas<'_>, area: Rect) {
     }
     let theme = canvas.theme;
     let columns = usize::from(area.width);
-    let beside = matches!(act.middle, Middle::Impostor(_) | Middle::Downgrader)
-        || act.lines.iter().any(|line| !matches!(line, Line::Wire(_)));
+    let frames: Vec<&Frame> = act
+        .lines
+        .iter()
+        .filter_map(|line| match line {
+            Line::Wire(frame) => Some(frame),
+            _ => None,
+        })
+        .collect();
+    let beside = act.middle != Middle::Nobody || frames.len() < act.lines.len();
     // Where nothing passes the eavesdropper, nothing is said of him.
-    let alone = beside
-        && matches!(act.middle, Middle::Nobody)
-        && !act.lines.iter().any(|line| matches!(line, Line::Wire(_)));
+    let alone = beside && act.middle == Middle::Nobody && frames.is_empty();
     let (left, right) = match (beside, alone) {
         (_, true) => (0, columns),
         (true, false) => {
-            let right = (columns * 2 / 5).min(60);
+            let right = (columns * 6 / 13).min(60);
             (columns - right - 2, right)
         }
         (false, false) => (columns, 0),
     };
     let room = usize::from(area.height) - 1;
-    let wire: Vec<&Line> = act
-        .lines
-        .iter()
-        .filter(|line| matches!(line, Line::Wire(_)))
-        .collect();
-    let heads: Vec<&Line> = act
-        .lines
-        .iter()
-        .filter(|line| !matches!(line, Line::Wire(_)))
-        .collect();
-    let mut page = Page::default();
-    page.text("What the eavesdropper sees", theme.dim());
-    for line in tail(&wire, room, lesson.scrolled) {
-        if let Line::Wire(frame) = line {
-            let style = match (frame.readable, frame.private) {
-                (true, true) => theme.bad(),
-                (true, false) => Style::new(),
-                (false, _) => theme.dim(),
-            };
-            let name = pad(&frame.name, 20);
-            page.row(Row::new(vec![
-                Span::styled(format!("{} ", arrow(frame.from)), theme.dim()),
-                Span::styled(
-                    clip(
-                        &format!("{name} {}", visible(&frame.content)),
-                        left.saturating_sub(2),
-                    ),
-                    style,
-                ),
-            ]));
-        }
-    }
     let taken = u16::try_from(left).unwrap_or(area.width);
     if !alone {
+        let rows: Vec<_> = frames
+            .iter()
+            .map(|frame| (rank(frame), passed(frame, left, theme)))
+            .collect();
+        let all: usize = rows.iter().map(|(_, rows)| rows.len()).sum();
+        let mut page = Page::default();
+        let more = if all > room { " (↑ more)" } else { "" };
+        page.text(format!("What the eavesdropper sees{more}"), theme.dim());
+        let rows = if lesson.scrolled == 0 {
+            fitting(rows, room)
+        } else {
+            rows.into_iter().flat_map(|(_, rows)| rows).collect()
+        };
+        for row in last(rows, room, lesson.scrolled) {
+            page.row(row);
+        }
         page.paint(canvas, Rect { width: taken, ..area });
     }
     if !beside {
         return;
     }
     let mut page = Page::default();
-    let title = if matches!(act.middle, Middle::Nobody) {
+    let title = if act.middle == Middle::Nobody {
         "At the server"
     } else {
         "What is done in between"
     };
     page.text(title, theme.dim());
-    let lines: Vec<(String, Style)> = heads
-        .iter()
-        .flat_map(|line| {
-            let (says, style) = match line {
-                Line::Wire(_) => (String::new(), Style::new()),
-                Line::Impostor(says) => (says.clone(), theme.warn()),
-                Line::Server(says) => (says.clone(), Style::new()),
-            };
-            wrap(&visible(&says), right)
-                .into_iter()
-                .map(move |line| (line, style))
-        })
-        .collect();
-    let first = lines.len().saturating_sub(room);
-    for (text, style) in lines.into_iter().skip(first) {
-        page.text(text, style);
+    let mut rows = Vec::new();
+    for line in &act.lines {
+        let (says, style) = match line {
+            Line::Wire(_) => continue,
+            Line::Impostor(says) => (says, theme.warn()),
+            Line::Server(says) => (says, Style::new()),
+        };
+        for line in wrap(&visible(says), right) {
+            rows.push(Row::new(vec![Span::styled(line, style)]));
+        }
+    }
+    for row in last(rows, room, lesson.scrolled) {
+        page.row(row);
     }
     let at = if alone { area.x } else { area.x + taken + 2 };
     page.paint(
@@ -330,55 +337,117 @@ fn happening(lesson: &Lesson, act: &Act, canvas: &mut Canvas<'_>, area: Rect) {
     );
 }
 
+/// A frame in lines: what can be read is whole, what cannot is cut off.
+fn passed(frame: &Frame, columns: usize, theme: Theme) -> Vec<Row> {
+    const NAME: usize = 18;
+    let style = match (frame.readable, frame.private) {
+        (true, true) => theme.bad(),
+        (true, false) => Style::new(),
+        (false, _) => theme.dim(),
+    };
+    let room = columns.saturating_sub(2 + NAME);
+    let content = visible(&frame.content);
+    let lines = if frame.readable {
+        wrap(&content, room)
+    } else {
+        vec![clip(&content, room)]
+    };
+    let row = |(index, line): (usize, String)| {
+        let (arrow, name) = match index {
+            0 => (arrow(frame.from), frame.name.as_str()),
+            _ => (" ", ""),
+        };
+        Row::new(vec![
+            Span::styled(format!("{arrow} "), theme.dim()),
+            Span::styled(format!("{} {line}", pad(name, NAME - 1)), style),
+        ])
+    };
+    lines.into_iter().enumerate().map(row).collect()
+}
+
+/// How soon a frame makes way where there is no room for all: what a person would not have others know, comes last.
+fn rank(frame: &Frame) -> u8 {
+    const CEREMONY: [&str; 6] = [
+        "ParameterStatus",
+        "BackendKeyData",
+        "ReadyForQuery",
+        "RowDescription",
+        "CommandComplete",
+        "Terminate",
+    ];
+    match frame.name.as_str() {
+        _ if frame.private => 0,
+        name if CEREMONY.contains(&name) => 2,
+        _ => 1,
+    }
+}
+
+/// As many frames as have room: by their rank, and the latest of the same rank before others.
+fn fitting(frames: Vec<(u8, Vec<Row>)>, room: usize) -> Vec<Row> {
+    let mut kept = vec![false; frames.len()];
+    let mut left = room;
+    for wanted in 0..=2 {
+        for (index, (rank, rows)) in frames.iter().enumerate().rev() {
+            if *rank == wanted {
+                if rows.len() > left {
+                    break;
+                }
+                left -= rows.len();
+                kept[index] = true;
+            }
+        }
+    }
+    frames
+        .into_iter()
+        .zip(kept)
+        .filter(|(_, kept)| *kept)
+        .flat_map(|((_, rows), _)| rows)
+        .collect()
+}
+
 /// The last lines that have room, or those that were scrolled to.
-fn tail<'a>(lines: &[&'a Line], room: usize, scrolled: usize) -> Vec<&'a Line> {
-    let last = lines
-        .len()
-        .saturating_sub(scrolled.min(lines.len().saturating_sub(room)));
-    lines[last.saturating_sub(room)..last].to_vec()
+fn last(mut rows: Vec<Row>, room: usize, scrolled: usize) -> Vec<Row> {
+    let excess = rows.len().saturating_sub(room);
+    let first = excess - scrolled.min(excess);
+    rows.drain(..first);
+    rows.truncate(room);
+    rows
 }
 
 /// What the client got, and what follows.
-fn outcome(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
-    let theme = canvas.theme;
-    let columns = usize::from(area.width);
+fn outcome(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
     let mut page = Page::default();
-    if let Some(outcome) = lesson
-        .outcome
-        .as_ref()
-        .filter(|outcome| outcome.holds == Some(true))
-    {
-        let says = wrap(&visible(&outcome.observed), columns.saturating_sub(2));
-        // What was seen may be long; what follows from it may not be lost for it.
-        let means = wrap(&lesson.scene.text().means, columns.saturating_sub(2)).len();
-        let most = usize::from(area.height).saturating_sub(means);
-        let cut = says.len() > most;
-        for (index, line) in says.into_iter().take(most).enumerate() {
-            let more = if cut && index + 1 == most { " …" } else { "" };
-            page.text(format!("  {line}{more}"), Style::new());
-        }
-    } else {
+    if lesson.scene != Scene::Matrix {
         page.append(last_words(lesson, columns, theme));
     }
-    if let Some(outcome) = &lesson.outcome {
-        let (sign, style, says) = match outcome.holds {
-            Some(true) => ("▸", theme.accent(), lesson.scene.text().means.as_str()),
-            Some(false) => ("✗", theme.bad(), outcome.observed.as_str()),
-            None if !outcome.shown => ("–", Style::new(), outcome.observed.as_str()),
-            None => ("?", theme.warn(), outcome.observed.as_str()),
-        };
-        for (index, line) in wrap(&visible(says), columns.saturating_sub(2))
-            .into_iter()
-            .enumerate()
-        {
-            let sign = if index == 0 { sign } else { " " };
-            page.row(Row::new(vec![
-                Span::styled(format!("{sign} "), style),
-                Span::styled(line, style),
-            ]));
-        }
+    let Some(outcome) = &lesson.outcome else {
+        return page;
+    };
+    let (sign, style, says) = match outcome.holds {
+        Some(true) => ("▸", theme.accent(), lesson.scene.text().means.as_str()),
+        Some(false) => ("✗", theme.bad(), outcome.observed.as_str()),
+        None if !outcome.shown => ("–", Style::new(), outcome.observed.as_str()),
+        None => ("?", theme.warn(), outcome.observed.as_str()),
+    };
+    for (index, line) in wrap(&visible(says), columns.saturating_sub(2))
+        .into_iter()
+        .enumerate()
+    {
+        let sign = if index == 0 { sign } else { " " };
+        page.row(Row::new(vec![
+            Span::styled(format!("{sign} "), style),
+            Span::styled(line, style),
+        ]));
     }
-    page.paint(canvas, area);
+    if lesson.is_last() {
+        let says = match lesson.auto {
+            None => "  The end. 1 to 8 plays a scene again, q leaves.",
+            Some(auto) if auto.again => "  The end. It begins anew.",
+            Some(_) => "  The end.",
+        };
+        page.text(says, theme.bold());
+    }
+    page
 }
 
 /// The client's last words in the act that is on.
@@ -405,10 +474,7 @@ fn matrix(lesson: &Lesson, columns: usize, theme: Theme, told: bool) -> Page {
     let wide = (columns.saturating_sub(MODE) / Meets::ALL.len()).min(16);
     let mut page = Page::default();
     if told {
-        let over = format!(
-            "{}impostors in between, by their certificate",
-            " ".repeat(MODE + wide)
-        );
+        let over = format!("{}impostors in between", " ".repeat(MODE + wide));
         page.text(clip(&over, columns), theme.dim());
     }
     let mut head = vec![Span::styled(pad("sslmode", MODE), theme.dim())];
@@ -443,15 +509,23 @@ fn matrix(lesson: &Lesson, columns: usize, theme: Theme, told: bool) -> Page {
             spans.push(Span::styled(pad(word, wide), style));
         }
         page.row(Row::new(spans));
-        let adds = teach::sslmodes().iter().find(|known| known.name == mode.word());
-        match adds.filter(|_| told) {
-            Some(mode) => _ = page.text(format!("{}{}", " ".repeat(MODE), mode.adds), theme.dim()),
+        let adds = match mode {
+            // It adds nothing to nothing.
+            SslMode::Disable if told => continue,
+            SslMode::Allow => allows(lesson),
+            _ => None,
+        };
+        let taught = || teach::sslmodes().iter().find(|known| known.name == mode.word());
+        match adds.or_else(|| Some(taught()?.adds.as_str())).filter(|_| told) {
+            Some(adds) => _ = page.text(format!("{}{adds}", " ".repeat(MODE)), theme.dim()),
             None if mode != SslMode::VerifyFull => _ = page.row(Row::default()),
             None => {}
         }
     }
     if told {
-        page.text(clip(UNPROTECTED, columns), theme.dim());
+        for line in LEGEND {
+            page.text(clip(line, columns), theme.dim());
+        }
     }
     // Whose TLS it is, where it is not the server's own.
     let title = lesson.acts.last().map(|act| clip(&visible(&act.title), columns));
@@ -459,6 +533,20 @@ fn matrix(lesson: &Lesson, columns: usize, theme: Theme, told: bool) -> Page {
         page.text(title, theme.dim());
     }
     page
+}
+
+/// What `allow` came to at the server as it is: that depends on the server's rules.
+fn allows(lesson: &Lesson) -> Option<&'static str> {
+    let (_, _, cell) = lesson
+        .cells
+        .iter()
+        .find(|(mode, _, cell)| *mode == SslMode::Allow && cell.meets == Meets::AsItIs)?;
+    let [let_in, refused] = &Scene::Matrix.text().allow;
+    match cell.outcome {
+        CellOutcome::Unprotected => Some(let_in),
+        CellOutcome::Connects => Some(refused),
+        _ => None,
+    }
 }
 
 /// For the back row: the drawing, and the scene in two lines of letters.

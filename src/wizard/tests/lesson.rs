@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::stage::Stage;
 use crate::conninfo::SslMode;
 use crate::engine::Event;
-use crate::engine::demo::{Frame, Middle, Playground, Scene, Side, Start, Told, Yours};
+use crate::engine::demo::{Caller, Frame, Middle, Playground, Scene, Side, Start, Told, Yours};
 use crate::setup::Answers;
 use crate::verify::modes::{Cell, CellOutcome, Meets};
 use crate::wizard::lesson::{self, Auto, Lesson, Message as Happens, Order, Outcome};
@@ -26,6 +26,7 @@ impl Stage {
             "psql 17.10".into(),
             "PostgreSQL 17 on 127.0.0.1 port 5433".into(),
         ));
+        stage.keys("Enter");
         stage
     }
 
@@ -41,8 +42,25 @@ impl Stage {
         self.told(Told::Act {
             title: title.into(),
             command: command.into(),
+            caller: Caller::Ann,
             middle,
         })
+    }
+
+    /// An impostor logs in itself.
+    fn impostor_logs_in(&mut self, title: &str, files: &str) -> &mut Self {
+        self.told(Told::Act {
+            title: title.into(),
+            command: format!("{BASE}require{files}\""),
+            caller: Caller::Impostor,
+            middle: Middle::Nobody,
+        })
+        .wire(&ASKED)
+        .wire(&SEALED[..4])
+    }
+
+    fn server(&mut self, says: &str) -> &mut Self {
+        self.told(Told::Server(says.into()))
     }
 
     fn wire(&mut self, frames: &[(char, &str, &str)]) -> &mut Self {
@@ -91,7 +109,7 @@ impl Stage {
         reason = "one scene after the other, which is how it is read"
     )]
     fn plays(&mut self, scene: Scene) -> &mut Self {
-        let own = || Middle::Impostor("db.bank.example, self-made".into());
+        let own = || Middle::Impostor("self-signed certificate".into());
         let other = || Middle::Impostor("mail.bank.example, your CA".into());
         match scene {
             Scene::Plaintext => {
@@ -101,11 +119,11 @@ impl Stage {
             }
             Scene::Prefer => {
                 let command = format!("{BASE}prefer\"");
-                self.act("The wire left alone", &command, Middle::Nobody)
+                self.act("Nobody but the eavesdropper", &command, Middle::Nobody)
                     .wire(&ASKED)
                     .wire(&SEALED)
                     .client(true, "4217");
-                self.act("Somebody answers no", &command, Middle::Downgrader)
+                self.act("The impostor answers no", &command, Middle::Downgrader)
                     .wire(&[('>', "SSLRequest", "may we speak TLS?"), ('<', "N", "no")])
                     .wire(&PLAIN[..1])
                     .wire(&[
@@ -114,51 +132,51 @@ impl Stage {
                     ])
                     .wire(&PLAIN[4..])
                     .impostor(&THEFT[1..])
-                    .client(true, "13");
+                    .client(true, "13 (the truth is 4217)");
             }
             Scene::Require => {
+                self.act("A self-signed certificate", &format!("{BASE}require\""), own())
+                    .wire(&ASKED)
+                    .wire(&SEALED)
+                    .impostor(&THEFT)
+                    .client(true, "13 (the truth is 4217)");
+                let bound = format!("{BASE}require channel_binding=require\"");
                 self.act(
-                    "A certificate of its own making",
-                    &format!("{BASE}require\""),
+                    "Again, with channel_binding=require: only a login tied to the certificate",
+                    &bound,
                     own(),
                 )
                 .wire(&ASKED)
-                .wire(&SEALED)
-                .impostor(&THEFT)
-                .client(true, "13");
-                let bound = format!("{BASE}require channel_binding=require\"");
-                self.act("The same, with channel_binding=require", &bound, own())
-                    .wire(&ASKED)
-                    .wire(&SEALED[..4])
-                    .impostor(&THEFT[..2])
-                    .client(
-                        false,
-                        "channel binding required but not supported by server's authentication request",
-                    );
+                .wire(&SEALED[..4])
+                .impostor(&THEFT[..2])
+                .client(
+                    false,
+                    "channel binding required but not supported by server's authentication request",
+                );
             }
             Scene::VerifyCa => {
                 let command = format!("{BASE}verify-ca{ROOT}");
-                self.act("A certificate of its own making", &command, own())
+                self.act("A self-signed certificate", &command, own())
                     .wire(&ASKED)
-                    .impostor(&["the client broke the handshake off with TLS alert 48 (unknown_ca)"])
+                    .impostor(&["the client broke the handshake off with TLS alert 48 (unknown_ca): I do not know that CA"])
                     .client(false, "SSL error: certificate verify failed");
                 self.act(
-                    "A certificate of the same CA, for another machine",
+                    "Wrong name: signed by your own CA, for mail.bank.example",
                     &command,
                     other(),
                 )
                 .wire(&ASKED)
                 .wire(&SEALED)
                 .impostor(&THEFT)
-                .client(true, "13");
+                .client(true, "13 (the truth is 4217)");
             }
             Scene::VerifyFull => {
                 let command = format!("{BASE}verify-full{ROOT}");
-                self.act("A certificate of its own making", &command, own())
+                self.act("A self-signed certificate", &command, own())
                     .wire(&ASKED)
-                    .impostor(&["the client broke the handshake off with TLS alert 48 (unknown_ca)"])
+                    .impostor(&["the client broke the handshake off with TLS alert 48 (unknown_ca): I do not know that CA"])
                     .client(false, "SSL error: certificate verify failed");
-                self.act("A certificate of the same CA, for another machine", &command, other())
+                self.act("Wrong name: signed by your own CA, for mail.bank.example", &command, other())
                     .wire(&ASKED)
                     .wire(&SEALED[..2])
                     .impostor(&THEFT[..1])
@@ -166,72 +184,71 @@ impl Stage {
                         false,
                         "server certificate for \"mail.bank.example\" does not match host name \"db.bank.example\"",
                     );
-                self.act("The true server", &command, Middle::Nobody)
-                    .wire(&ASKED)
-                    .wire(&SEALED)
-                    .client(true, "4217");
-            }
-            Scene::MutualTls => {
                 self.act(
-                    "The theft, by the impostor of scene 3",
-                    &format!("{BASE}require\""),
-                    own(),
-                )
-                .wire(&ASKED)
-                .wire(&SEALED)
-                .impostor(&THEFT)
-                .client(true, "13");
-                self.told(Told::Server(
-                    "pg_hba.conf now asks for a certificate too: scram-sha-256 clientcert=verify-full".into(),
-                ));
-                self.act("The stolen password", &format!("{BASE}require\""), Middle::Nobody)
-                    .wire(&ASKED)
-                    .wire(&SEALED[..4])
-                    .client(false, "FATAL: connection requires a valid client certificate");
-                let forged = format!("{BASE}require sslcert=client.crt sslkey=client.key\"");
-                self.act(
-                    "The thief, with a certificate of his own",
-                    &forged,
+                    "The true server, under the name that was dialled",
+                    &command,
                     Middle::Nobody,
                 )
                 .wire(&ASKED)
-                .wire(&SEALED[..4])
-                .client(false, "SSL error: tlsv1 alert unknown ca");
-                let command =
-                    format!("{BASE}verify-full sslrootcert=root.crt sslcert=client.crt sslkey=client.key\"");
-                self.act("Ann, with password and certificate", &command, Middle::Nobody)
+                .wire(&SEALED)
+                .client(true, "4217");
+            }
+            Scene::MutualTls => {
+                self.act("The theft, as in scene 3", &format!("{BASE}require\""), own())
                     .wire(&ASKED)
                     .wire(&SEALED)
-                    .client(true, "4217");
+                    .impostor(&THEFT)
+                    .client(true, "13 (the truth is 4217)");
+                self.act(
+                    "The server's owner now demands a client certificate, too",
+                    "hostssl bank ann 127.0.0.1/32 scram-sha-256 clientcert=verify-full",
+                    Middle::Nobody,
+                )
+                .server("pg_hba.conf has this line now, and was read again.");
+                self.impostor_logs_in("Stolen password alone", "")
+                    .client(false, "FATAL: connection requires a valid client certificate")
+                    .server("says the same to a client without any password: it was not even asked for");
+                self.impostor_logs_in(
+                    "With a certificate of another CA",
+                    " sslcert=other-ca.crt sslkey=other-ca.key",
+                )
+                .client(false, "SSL error: tlsv1 alert unknown ca")
+                .server("broke the handshake off with the alert unknown_ca: I do not know that CA");
+                self.impostor_logs_in("Bob's, of the right CA", " sslcert=bob.crt sslkey=bob.key")
+                    .wire(&SEALED[4..])
+                    .client(false, "FATAL: password authentication failed for user \"ann\"")
+                    .server("refuses in the words for a wrong password, but the password was right");
+                let command =
+                    format!("{BASE}verify-full sslrootcert=root.crt sslcert=client.crt sslkey=client.key\"");
+                self.act(
+                    "Ann, with her password and her certificate",
+                    &command,
+                    Middle::Nobody,
+                )
+                .wire(&ASKED)
+                .wire(&SEALED)
+                .client(true, "4217");
             }
             Scene::Renewal => {
                 let command = format!("{BASE}verify-full{ROOT}");
                 self.act("A session is opened, and stays open", &command, Middle::Nobody);
-                self.told(Told::Server(
-                    "serves certificate 59:8e:51:82… until 2027-11-27".into(),
-                ))
-                .told(Told::Server(
-                    "the open session answers, from server process 812".into(),
-                ));
-                self.told(Told::Server(
-                    "serves certificate 42:6c:28:30…, which ended on 2026-11-24".into(),
-                ));
+                self.server("serves certificate 59:8e:51:82… until 2027-11-27")
+                    .server("the open session answers, from server process 812");
+                let reloaded = "new server.crt and server.key, then a reload (SIGHUP): no restart";
+                let changed = "The server is given a certificate that ended yesterday";
+                self.act(changed, reloaded, Middle::Nobody)
+                    .server("serves certificate 42:6c:28:30… now, which ended on 2026-11-24");
                 self.act("A new client, while it is expired", &command, Middle::Nobody)
                     .wire(&ASKED)
                     .client(false, "SSL error: certificate verify failed")
-                    .told(Told::Server(
-                        "the open session answers, from server process 812".into(),
-                    ));
-                self.told(Told::Server(
-                    "serves certificate 56:53:18:a4… until 2027-02-23, after a reload".into(),
-                ));
+                    .server("the open session answers, from server process 812");
+                self.act("The server is given a new certificate", reloaded, Middle::Nobody)
+                    .server("serves certificate 56:53:18:a4… now, until 2027-02-23");
                 self.act("A new client, after the renewal", &command, Middle::Nobody)
                     .wire(&ASKED)
                     .wire(&SEALED)
                     .client(true, "4217")
-                    .told(Told::Server(
-                        "the open session answers, from server process 812".into(),
-                    ));
+                    .server("the open session answers, from server process 812");
             }
             Scene::Matrix => {
                 self.act(
@@ -345,7 +362,7 @@ const THEFT: [&str; 7] = [
     "logged in to the server with it",
     "read the query SELECT balance FROM accounts WHERE owner = 'ann'",
     "read the answer 4217",
-    "made 13 of 4217",
+    "changed 4217 to 13",
 ];
 
 #[test]
@@ -445,6 +462,7 @@ fn on_a_persons_own(size: (u16, u16)) -> Stage {
         "psql 17.10".into(),
         "PostgreSQL 17 on 127.0.0.1 port 5432, yours".into(),
     ));
+    stage.keys("Enter");
     stage
 }
 
@@ -462,10 +480,114 @@ fn nothing_is_lost_on_a_small_screen_or_without_signs() {
     stage.shot("lesson_ascii");
 }
 
+/// What is said first stays until a key is pressed, and may be read while the stage is set.
+#[test]
+fn what_is_said_first_waits_for_whoever_reads_it() {
+    for size in SIZES {
+        let mut stage = Stage::new(size);
+        let lesson = Lesson::new(true, Scene::ALL.to_vec(), None, Playground::default());
+        lesson::begin(&mut stage.model, lesson);
+        stage.happens(Happens::Progress("made the CA CN=the lesson's CA".into()));
+        stage.keys("Enter Left r 3");
+        assert!(stage.effects.is_empty(), "there is no stage yet");
+        assert!(stage.text().contains("Setting the stage"), "{}", stage.text());
+        let opened = ("psql 17.10".into(), "PostgreSQL 17 on 127.0.0.1 port 5433".into());
+        stage.happens(Happens::Opened(opened.0, opened.1));
+        stage.happens(Happens::Tick(Duration::from_secs(600)));
+        assert!(stage.effects.is_empty(), "{:?}", stage.effects);
+        stage.shot("lesson_intro");
+        stage.keys("Enter");
+        assert!(matches!(
+            stage.effects.as_slice(),
+            [Effect::Lesson(Order::Play(Scene::Plaintext))]
+        ));
+        // The clock is that of the scenes.
+        assert!(stage.text().contains("0:00"), "{}", stage.text());
+    }
+}
+
+/// The end of an act stays until a key is pressed: a hasty one shows it, the next one leaves it.
+#[test]
+fn the_end_of_an_act_waits_too() {
+    let mut stage = Stage::lesson((80, 24), None);
+    stage.keys("5");
+    stage.act("One", "psql", Middle::Nobody).client(true, "4217");
+    assert!(stage.text().contains("Enter end of act"), "{}", stage.text());
+    stage.keys("Enter");
+    assert!(matches!(stage.effects.as_slice(), [Effect::Lesson(Order::Hurry)]));
+    // News of a scene that was left are none.
+    stage.happens(Happens::Rests(Scene::Prefer));
+    assert!(stage.text().contains("Enter end of act"), "{}", stage.text());
+    stage.happens(Happens::Rests(Scene::VerifyFull));
+    stage.happens(Happens::Tick(Duration::from_secs(600)));
+    assert!(stage.effects.is_empty(), "{:?}", stage.effects);
+    assert!(stage.text().contains("Enter next act"), "{}", stage.text());
+    stage.keys("Enter");
+    assert!(matches!(stage.effects.as_slice(), [Effect::Lesson(Order::GoOn)]));
+    stage.act("Two", "psql", Middle::Nobody).client(true, "4217");
+    stage.played(Scene::VerifyFull);
+    assert!(stage.text().contains("Enter next scene"), "{}", stage.text());
+    stage.keys("8");
+    stage.plays(Scene::Matrix);
+    assert!(stage.text().contains("The end. 1 to 8"), "{}", stage.text());
+    assert!(!stage.text().contains("Enter"), "{}", stage.text());
+    stage.keys("Enter");
+    assert!(stage.effects.is_empty(), "{:?}", stage.effects);
+}
+
+/// What can be read on the wire is whole, and so is how one leaves; at every size that the scenes are made for.
+#[test]
+fn nothing_that_matters_is_cut_off() {
+    for size in [(80, 24), (100, 30), (120, 40)] {
+        let mut stage = Stage::lesson(size, None);
+        let words = |stage: &Stage, columns: std::ops::Range<usize>| -> String {
+            let screen = stage.text();
+            let lines = screen.lines().map(|line| -> String {
+                let line: Vec<char> = line.chars().collect();
+                line[columns.start.min(line.len())..columns.end.min(line.len())]
+                    .iter()
+                    .collect()
+            });
+            let all: Vec<String> = lines.collect();
+            all.join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        stage.keys("2");
+        stage.plays(Scene::Prefer);
+        // Columns of the wire's contents, and of what is done in between.
+        let body = usize::from(size.0) - 2;
+        let right = (body * 6 / 13).min(60);
+        let wire = words(&stage, 21..1 + body - right - 2);
+        for says in [
+            "SELECT balance FROM accounts WHERE owner = 'ann'",
+            "the password, in clear: 26 characters",
+        ] {
+            assert!(wire.contains(says), "{size:?}: {says}: {}", stage.text());
+        }
+        let between = words(&stage, 1 + body - right..usize::from(size.0));
+        for says in THEFT[1..].iter() {
+            assert!(between.contains(says), "{size:?}: {says}: {}", stage.text());
+        }
+        for scene in Scene::ALL {
+            stage.keys(&(scene.place() + 1).to_string());
+            assert!(stage.text().contains("q leave"), "{size:?}: {}", stage.text());
+            stage.plays(scene);
+            let screen = words(&stage, 0..usize::from(size.0));
+            for says in ["q leave", "PostgreSQL 17", &scene.text().means] {
+                assert!(screen.contains(says), "{size:?}: {says}: {}", stage.text());
+            }
+            let cut = stage.text().lines().any(|line| {
+                let of_an_act = [" · ", " ✗ ", " ▸ "].iter().any(|sign| line.starts_with(sign));
+                of_an_act && line.ends_with('…')
+            });
+            assert!(!cut, "{size:?}: {}", stage.text());
+        }
+    }
+}
+
 #[test]
 fn a_presenter_goes_where_he_wants() {
     let mut stage = Stage::lesson((80, 24), None);
-    // What is still to be shown comes at once, and only then the next scene.
+    // What is still to be shown of an act comes at once, and only then what follows.
     stage.keys("Enter");
     assert!(matches!(stage.effects.as_slice(), [Effect::Lesson(Order::Hurry)]));
     stage.plays(Scene::Plaintext);
@@ -489,11 +611,26 @@ fn a_presenter_goes_where_he_wants() {
     stage.keys("n");
     assert!(stage.text().contains("stolen for real"), "{}", stage.text());
     stage.keys("Esc ?");
-    for says in ["all of it now", "back", "again", "notes", "to a scene", "leave"] {
+    for says in [
+        "end of act",
+        "scene before",
+        "scene again",
+        "presenter's notes",
+        "to a scene",
+    ] {
         assert!(stage.text().contains(says), "{says}: {}", stage.text());
     }
-    stage.keys("Esc q");
+    assert_eq!(stage.text().matches("leave").count(), 1, "{}", stage.text());
+    // The notes are closed by the key that opens them.
+    stage.keys("Esc n");
+    assert!(stage.text().contains("stolen for real"), "{}", stage.text());
+    stage.keys("n");
+    assert!(!stage.text().contains("stolen for real"), "{}", stage.text());
+    stage.keys("b");
+    assert!(stage.model.lesson.as_ref().unwrap().big);
+    stage.keys("b q");
     assert!(matches!(stage.effects.as_slice(), [Effect::Quit]));
+    assert!(stage.text().contains("Taking the stage down"), "{}", stage.text());
 }
 
 #[test]
@@ -507,7 +644,26 @@ fn it_goes_on_by_itself_where_it_is_told_to() {
     let tick = |stage: &mut Stage, seconds| {
         stage.happens(Happens::Tick(Duration::from_secs(seconds)));
     };
-    let mut stage = Stage::lesson((80, 24), auto(true));
+    let mut stage = Stage::new((80, 24));
+    let lesson = Lesson::new(true, Scene::ALL.to_vec(), auto(true), Playground::default());
+    lesson::begin(&mut stage.model, lesson);
+    tick(&mut stage, 50);
+    assert!(stage.effects.is_empty(), "the stage does not stand");
+    stage.happens(Happens::Opened("psql 17.10".into(), "PostgreSQL 17".into()));
+    tick(&mut stage, 54);
+    assert!(stage.effects.is_empty(), "what is said first is still read");
+    tick(&mut stage, 55);
+    assert!(matches!(
+        stage.effects.as_slice(),
+        [Effect::Lesson(Order::Play(Scene::Plaintext))]
+    ));
+    tick(&mut stage, 90);
+    assert!(stage.effects.is_empty(), "the act is not over");
+    stage.happens(Happens::Rests(Scene::Plaintext));
+    tick(&mut stage, 94);
+    assert!(stage.effects.is_empty(), "its end is still looked at");
+    tick(&mut stage, 95);
+    assert!(matches!(stage.effects.as_slice(), [Effect::Lesson(Order::GoOn)]));
     tick(&mut stage, 100);
     assert!(stage.effects.is_empty(), "the scene is not over");
     stage.plays(Scene::Plaintext);

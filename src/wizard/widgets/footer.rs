@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 use crate::engine::demo::Scene;
 
 use super::super::keymap;
+use super::super::lesson::Part;
 use super::super::model::Model;
 use super::{Canvas, width};
 
@@ -18,6 +19,7 @@ pub fn footer(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
         .position(|at| *at == model.at)
         .map_or(0, |place| place + 1);
     let count = match &model.lesson {
+        Some(lesson) if matches!(lesson.part, Part::Intro | Part::Leaving) => String::new(),
         Some(lesson) => format!("{} of {} ", lesson.scene.place() + 1, Scene::ALL.len()),
         None => format!("{here} of {} ", shown.len()),
     };
@@ -29,11 +31,12 @@ pub fn footer(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
             .map(|(keys, says)| width(keys) + width(says) + 4)
             .sum::<usize>()
     };
-    // How to go on, and where all keys are, are the last to make way.
+    // How to go on, and where all keys are, are the last to make way; in the lesson also how to leave it.
+    let stays = |says: &str| model.lesson.is_some() && says == "leave";
     while wide(&hints) > room + 3 {
         let least = hints
             .iter()
-            .rposition(|(keys, says)| keys != "Enter" && *says != "keys");
+            .rposition(|(keys, says)| keys != "Enter" && *says != "keys" && !stays(says));
         match least {
             Some(least) => _ = hints.remove(least),
             None => break,

@@ -3,7 +3,6 @@
 use time::OffsetDateTime;
 
 use super::super::client::Client;
-use super::super::{Middle, Told};
 use super::{Play, Verdict};
 use crate::conninfo::{Environment, SslMode};
 use crate::engine::modes::modes;
@@ -17,12 +16,10 @@ impl Play<'_> {
             return Ok(());
         }
         let conninfo = self.stage.conninfo(SslMode::VerifyFull);
-        Told::Act {
-            title: self.with_whose_tls("Every mode in every situation"),
-            command: Client::command_in_short(&conninfo),
-            middle: Middle::Nobody,
-        }
-        .to(self.tell);
+        self.begin(
+            self.with_whose_tls("Every mode in every situation"),
+            Client::command_in_short(&conninfo),
+        );
         let means = Means {
             expect: None,
             other: None,
@@ -61,7 +58,7 @@ impl Play<'_> {
             .map(|row| row.sslmode.word())
             .collect();
         self.course.observed = match safe.as_slice() {
-            ["verify-full"] => format!("{}; no other does", matrix.headline),
+            ["verify-full"] => format!("{}; no other mode does both", matrix.headline),
             safe => format!("{}; stops all of them: {}", matrix.headline, safe.join(", ")),
         };
         self.course.holds = match matrix.holds {

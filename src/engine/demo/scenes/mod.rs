@@ -15,7 +15,7 @@ use super::act::{Act, Acted};
 use super::front::Front;
 use super::guest::Guest;
 use super::stage::{OTHER_HOST, QUERY, Stage};
-use super::{Course, Middle, Scene, Told};
+use super::{Caller, Course, Middle, Scene, Told};
 use crate::conninfo::{Conninfo, SslMode};
 use crate::dial::Disguise;
 use crate::engine::{Error, Teller};
@@ -79,11 +79,37 @@ impl Play<'_> {
             title,
             conninfo,
             query: QUERY,
+            caller: Caller::Ann,
             middle,
             disguise,
             forgery: Some(Stage::forgery()),
         };
         Box::pin(act.play(&self.stage.client, &mut self.course, self.tell)).await
+    }
+
+    /// An impostor logs in itself.
+    async fn impostor(&mut self, title: &str, conninfo: Conninfo) -> Result<Acted, Error> {
+        let act = Act {
+            title,
+            conninfo,
+            query: QUERY,
+            caller: Caller::Impostor,
+            middle: Middle::Nobody,
+            disguise: None,
+            forgery: None,
+        };
+        Box::pin(act.play(&self.stage.client, &mut self.course, self.tell)).await
+    }
+
+    /// Begins an act that is no connection through the lesson's wire: something is done to the server, or many are made.
+    fn begin(&self, title: impl Into<String>, command: impl Into<String>) {
+        Told::Act {
+            title: title.into(),
+            command: command.into(),
+            caller: Caller::Ann,
+            middle: Middle::Nobody,
+        }
+        .to(self.tell);
     }
 
     async fn direct(&mut self, title: &str, sslmode: SslMode) -> Result<Acted, Error> {
@@ -114,7 +140,7 @@ impl Play<'_> {
 
     async fn self_signed(&mut self, title: &str, conninfo: Conninfo) -> Result<Acted, Error> {
         let disguise = self.stage.self_signed()?;
-        let middle = Middle::Impostor(format!("{}, self-made", self.stage.host()));
+        let middle = Middle::Impostor("self-signed certificate".to_owned());
         self.act(title, conninfo, middle, Some(disguise)).await
     }
 
@@ -123,20 +149,23 @@ impl Play<'_> {
         // The key of a person's own CA is not ours: the client trusts the lesson's CA beside it.
         let (title, by) = match self.stage.guest().map(Guest::front) {
             Some(Front::Own { .. }) => (
-                "A certificate of a CA that the client trusts, for another machine",
+                format!("Wrong name: signed by a CA that the client trusts, for {OTHER_HOST}"),
                 "trusted",
             ),
-            _ => ("A certificate of the same CA, for another machine", "your CA"),
+            _ => (
+                format!("Wrong name: signed by your own CA, for {OTHER_HOST}"),
+                "your CA",
+            ),
         };
         let middle = Middle::Impostor(format!("{OTHER_HOST}, {by}"));
-        self.act(title, conninfo, middle, Some(disguise)).await
+        self.act(&title, conninfo, middle, Some(disguise)).await
     }
 
     /// Both impostors, one after the other.
     async fn both_impostors(&mut self, sslmode: SslMode) -> Result<[Acted; 2], Error> {
         let conninfo = self.stage.conninfo(sslmode);
         let own = self
-            .self_signed("A certificate of its own making", conninfo.clone())
+            .self_signed("A self-signed certificate", conninfo.clone())
             .await?;
         let other = self.wrong_name(conninfo).await?;
         Ok([own, other])

@@ -30,11 +30,13 @@ impl Play<'_> {
     }
 
     pub(super) async fn prefer(&mut self) -> Verdict {
-        let before = self.true_server("The wire left alone", SslMode::Prefer).await?;
+        let before = self
+            .true_server("Nobody but the eavesdropper", SslMode::Prefer)
+            .await?;
         let conninfo = self.stage.conninfo(SslMode::Prefer);
         let after = self
             .act(
-                "Somebody answers no",
+                "The impostor answers no",
                 conninfo,
                 Middle::Downgrader,
                 Some(Disguise::Plaintext),
@@ -71,11 +73,12 @@ impl Play<'_> {
     pub(super) async fn require(&mut self) -> Verdict {
         let conninfo = self.stage.conninfo(SslMode::Require);
         let bound = conninfo.clone().with(Keyword::ChannelBinding, "require");
-        let acted = self
-            .self_signed("A certificate of its own making", conninfo)
-            .await?;
+        let acted = self.self_signed("A self-signed certificate", conninfo).await?;
         let wall = self
-            .self_signed("The same, with channel_binding=require", bound)
+            .self_signed(
+                "Again, with channel_binding=require: only a login tied to the certificate",
+                bound,
+            )
             .await?;
         let deaf = !acted.was_captured(QUERY) && !acted.was_captured(BALANCE);
         let stolen = acted.stolen().is_some();
@@ -111,7 +114,7 @@ impl Play<'_> {
         self.end(
             refused && changed && deaf,
             format!(
-                "the self-made certificate {}; the one for {OTHER_HOST} {}",
+                "the self-signed certificate {}; the one for {OTHER_HOST} {}",
                 if refused { "was refused" } else { "was not refused" },
                 if changed {
                     format!("got through, and the client printed {FORGED}")
@@ -130,14 +133,14 @@ impl Play<'_> {
             other.refused_with(OTHER_HOST) && other.refused_with(self.stage.host()) && !other.read_anything();
         let refused = in_handshake && by_name && !own.was_captured(QUERY) && !other.was_captured(QUERY);
         let words = format!(
-            "the self-made certificate {}; the one for {OTHER_HOST} {}",
+            "the self-signed certificate {}; the one for {OTHER_HOST} {}",
             match own.alert() {
                 _ if !in_handshake => "was not refused as it should be".to_owned(),
                 Some(alert) => format!("was refused in the handshake, with {alert}"),
                 None => "was refused in the handshake".to_owned(),
             },
             match (by_name, other.shook_hands()) {
-                (true, true) => "right after it, before anything was sent",
+                (true, true) => "right after it; neither got user name, password or query",
                 (true, false) => "in the handshake, too",
                 (false, _) => "was not refused as it should be",
             },
@@ -146,7 +149,12 @@ impl Play<'_> {
             self.not_shown(&format!("{words}; but {why}"));
             return Ok(());
         }
-        let truth = self.true_server("The true server", SslMode::VerifyFull).await?;
+        let truth = self
+            .true_server(
+                "The true server, under the name that was dialled",
+                SslMode::VerifyFull,
+            )
+            .await?;
         let connected = truth.answer() == Some(BALANCE) && !truth.was_captured(QUERY);
         self.end(
             refused && connected,

@@ -1,104 +1,134 @@
 //! Client certificates, and renewal: the scenes for which the server itself is changed, which only the lesson's own is.
 
-use std::path::PathBuf;
-
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::super::client::{Client, Held};
-use super::super::own::{Own, ROLE, Rules};
+use super::super::own::{OTHER_ROLE, Own, ROLE, Rules};
 use super::super::place::{passfile, secret};
 use super::super::stage::{BALANCE, QUERY};
 use super::super::{Middle, Told};
 use super::{Play, Verdict};
 use crate::conninfo::{Conninfo, Keyword, SslMode};
 use crate::engine::Error;
+use crate::pki::Identity;
+
+/// How the server refuses who shows no certificate.
+const NO_CERTIFICATE: &str = "valid client certificate";
+/// What is done to the server for another certificate.
+const RELOADED: &str = "new server.crt and server.key, then a reload (SIGHUP): no restart";
 
 impl Play<'_> {
     pub(super) async fn mutual_tls(&mut self, own: &Own) -> Verdict {
         let conninfo = self.stage.conninfo(SslMode::Require);
-        let theft = self
-            .self_signed("The theft, by the impostor of scene 3", conninfo.clone())
-            .await?;
+        let theft = self.self_signed("The theft, as in scene 3", conninfo).await?;
         let Some(password) = theft.stolen().cloned() else {
             self.end(false, "no password could be stolen".to_owned());
             return Ok(());
         };
+        self.begin(
+            "The server's owner now demands a client certificate, too",
+            own.demand(),
+        );
         own.rules(&self.stage.place, Rules::Certificate).await?;
-        self.server("pg_hba.conf now asks for a certificate too: scram-sha-256 clientcert=verify-full");
-        let (thief, identity) = self.thief(&password)?;
-        let bare = thief.clone().with(Keyword::Sslmode, SslMode::Require.word());
-        let without = self
-            .act("The stolen password", bare, Middle::Nobody, None)
-            .await?;
+        self.server(
+            "pg_hba.conf has this line now, and was read again. Its clientcert=verify-full is the server's check of clients, \
+             and has nothing to do with sslmode.",
+        );
+        let bare = self.stolen(&password)?;
+        let without = self.impostor("Stolen password alone", bare.clone()).await?;
+        // Asked for a password, a client without any would say that it has none.
+        let mute = bare
+            .clone()
+            .with(Keyword::Passfile, self.stage.place.path("impostor/none"));
+        let mute = Box::pin(self.stage.client.ask(&mute, QUERY)).await?;
+        let unasked = mute.complaints.iter().any(|line| line.contains(NO_CERTIFICATE));
+        if unasked {
+            self.server("says the same to a client without any password: it was not even asked for");
+        }
+        let conninfo = self.showing(bare.clone(), "other-ca", &self.stage.foreign_client()?)?;
         let foreign = self
+            .impostor("With a certificate of another CA", conninfo)
+            .await?;
+        let foreigner =
+            !foreign.said.ok && (foreign.refused_with("unknown ca") || foreign.refused_with("unknown_ca"));
+        if foreigner {
+            self.server("broke the handshake off with the alert unknown_ca: I do not know that CA");
+        }
+        let conninfo = self.showing(bare, OTHER_ROLE, &self.stage.other_client()?)?;
+        let other = self.impostor("Bob's, of the right CA", conninfo).await?;
+        let by_role = other.refused_with("authentication failed");
+        if by_role {
+            self.server(
+                "refuses in the words for a wrong password, but the password was right: the certificate is bob's, not ann's",
+            );
+        }
+        let owner = self.stage.conninfo(SslMode::VerifyFull);
+        let owner = self.stage.with_certificate(owner);
+        let owner = self
             .act(
-                "The thief, with a certificate of his own",
-                thief
-                    .with(Keyword::Sslcert, identity.0.to_string_lossy())
-                    .with(Keyword::Sslkey, identity.1.to_string_lossy()),
+                "Ann, with her password and her certificate",
+                owner,
                 Middle::Nobody,
                 None,
             )
             .await?;
-        let owner = self.stage.conninfo(SslMode::VerifyFull);
-        let owner = self.stage.with_certificate(owner);
-        let owner = self
-            .act("Ann, with password and certificate", owner, Middle::Nobody, None)
-            .await?;
-        let refused = without.refused_with("valid client certificate");
-        let foreigner =
-            !foreign.said.ok && (foreign.refused_with("unknown ca") || foreign.refused_with("unknown_ca"));
+        let refused = without.refused_with(NO_CERTIFICATE) && unasked;
         let let_in = owner.answer() == Some(BALANCE);
-        let deaf = [&theft, &without, &foreign, &owner]
+        let deaf = [&theft, &without, &foreign, &other, &owner]
             .iter()
             .all(|acted| !acted.was_captured(QUERY));
         self.end(
-            refused && foreigner && let_in && deaf,
+            refused && foreigner && by_role && let_in && deaf,
             format!(
-                "with the stolen password: {}; with a certificate of his own too: {}; Ann: {}",
+                "with the stolen password and no certificate: {}; with one of another CA: {}; with bob's, of the right CA: {}; \
+                 Ann: {}",
                 without.last_words(),
                 foreign.last_words(),
+                other.last_words(),
                 owner.last_words()
             ),
         );
         Ok(())
     }
 
-    /// How the thief connects: with the password that was stolen, and the files of a certificate that he made.
-    fn thief(&self, password: &SecretString) -> Result<(Conninfo, (PathBuf, PathBuf)), Error> {
-        const FILES: [&str; 3] = ["thief/passfile", "thief/client.crt", "thief/client.key"];
-        let identity = self.stage.foreign_client()?;
-        self.stage.place.put(&[
-            passfile(FILES[0], ROLE, password),
+    /// How an impostor logs in: with the password that was stolen, and no certificate.
+    fn stolen(&self, password: &SecretString) -> Result<Conninfo, Error> {
+        const FILE: &str = "impostor/passfile";
+        let place = &self.stage.place;
+        place.put(&[passfile(FILE, ROLE, password)])?;
+        let conninfo = self.stage.conninfo(SslMode::Require);
+        Ok(conninfo.with(Keyword::Passfile, place.path(FILE)))
+    }
+
+    /// The same with a certificate, whose files have this name.
+    fn showing(&self, conninfo: Conninfo, name: &str, identity: &Identity) -> Result<Conninfo, Error> {
+        let (certificate, key) = (format!("impostor/{name}.crt"), format!("impostor/{name}.key"));
+        let place = &self.stage.place;
+        place.put(&[
             secret(
-                FILES[1],
+                &certificate,
                 identity.chain_pem().into_bytes(),
-                "a thief's certificate",
+                "an impostor's certificate",
             ),
             secret(
-                FILES[2],
+                &key,
                 identity.key().to_pem().as_bytes().to_vec(),
-                "a thief's key",
+                "an impostor's key",
             ),
         ])?;
-        let [passfile, certificate, key] = FILES.map(|file| self.stage.place.path(file));
-        let conninfo = self
-            .stage
-            .conninfo(SslMode::Require)
-            .with(Keyword::Passfile, passfile);
-        Ok((conninfo, (certificate.into(), key.into())))
+        Ok(conninfo
+            .with(Keyword::Sslcert, place.path(&certificate))
+            .with(Keyword::Sslkey, place.path(&key)))
     }
 
     pub(super) async fn renewal(&mut self, own: &Own) -> Verdict {
         let now = OffsetDateTime::now_utc();
         let conninfo = self.stage.conninfo(SslMode::VerifyFull);
-        Told::Act {
-            title: "A session is opened, and stays open".to_owned(),
-            command: Client::command_in_short(&conninfo),
-            middle: Middle::Nobody,
-        }
-        .to(self.tell);
+        self.begin(
+            "A session is opened, and stays open",
+            Client::command_in_short(&conninfo),
+        );
         let first = own.served().await?;
         self.server(format!(
             "serves {} until {}",
@@ -113,10 +143,11 @@ impl Play<'_> {
             }
         };
         let begun = self.held(&mut held).await?;
+        self.begin("The server is given a certificate that ended yesterday", RELOADED);
         let expired = self.stage.certificate(1, now - time::Duration::days(2))?;
         own.show(&self.stage.place, &expired).await?;
         self.server(format!(
-            "serves {}, which ended on {}",
+            "serves {} now, which ended on {}",
             short(&expired.leaf().serial_hex()),
             expired.leaf().not_after().date()
         ));
@@ -124,11 +155,12 @@ impl Play<'_> {
             .direct("A new client, while it is expired", SslMode::VerifyFull)
             .await?;
         let during = self.held(&mut held).await?;
+        self.begin("The server is given a new certificate", RELOADED);
         let renewed = self.stage.certificate(90, now)?;
         own.show(&self.stage.place, &renewed).await?;
         let served = own.served().await?;
         self.server(format!(
-            "serves {} until {}, after a reload",
+            "serves {} now, until {}",
             short(&served.serial_hex()),
             served.not_after().date()
         ));
