@@ -1384,3 +1384,241 @@ fn a_hardened_server_is_renewed_by_the_ca_that_harden_made() {
         assert_eq!(psql(&first), works, "{stage}: the root of before");
     }
 }
+
+/// A server that `harden` was at, and its kit.
+struct Hardened {
+    server: TestServer,
+    kit: PathBuf,
+    account: Account,
+}
+
+impl Hardened {
+    fn new(major: u16, stages: &[&str]) -> Option<Self> {
+        let postgres = Postgres::find(major)?;
+        let server = TestServer::builder(&postgres)
+            .sql("create role app login password 'pw'")
+            .hba("host all all 127.0.0.1/32 scram-sha-256")
+            .start();
+        let account = Account::server();
+        let kit = scratch("kit");
+        account.own(&kit);
+        let it = Self { server, kit, account };
+        for stage in stages {
+            it.run(&["harden", &it.server.socket(), "--yes", "--stage", stage])
+                .expect_status(0);
+        }
+        Some(it)
+    }
+
+    fn run(&self, args: &[&str]) -> Outcome {
+        pgtls(args)
+            .args(["--dir", text(&self.kit)])
+            .account(&self.account)
+            .run()
+    }
+
+    fn psql(&self, root: &Path) -> bool {
+        let conninfo = format!(
+            "host=localhost port={} user=app password=pw dbname=postgres sslmode=verify-full sslrootcert={}",
+            self.server.port,
+            root.display()
+        );
+        psql_as(&self.account, &conninfo, "select 1").ok
+    }
+
+    fn root(&self) -> PathBuf {
+        self.kit.join("clients/postgres/root.crt")
+    }
+
+    /// Content of what the server reads and of what the kit holds, its books apart.
+    fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut files = Vec::new();
+        for dir in [
+            self.server.data.clone(),
+            self.kit.clone(),
+            self.kit.join("ca"),
+            self.kit.join("server"),
+            self.kit.join("clients/postgres"),
+        ] {
+            let plain = fs::read_dir(dir).unwrap().flatten().map(|entry| entry.path());
+            let plain = plain.filter(|path| path.is_file() && !path.ends_with("postmaster.pid"));
+            files.extend(plain.map(|path| (path.clone(), fs::read(path).unwrap())));
+        }
+        files.sort();
+        files
+    }
+
+    #[track_caller]
+    fn refused(&self, args: &[&str], word: &str) {
+        let before = self.files();
+        let refused = self.run(args);
+        assert!(!refused.ok && refused.stderr.contains(word), "{}", refused.stderr);
+        assert!(self.files() == before, "something was written");
+    }
+}
+
+/// `renew` in the kit of a live server is that server's, without being told which; nothing is said to be done that is not.
+#[test]
+fn in_the_kit_of_a_live_server_it_is_that_servers_renewal() {
+    let Some(mut it) = Hardened::new(15, &["on"]) else {
+        return;
+    };
+    // An open request, with its key, is none of it.
+    it.run(&["csr"]).expect_status(0);
+    let request = fs::read(it.kit.join("request/server.key")).unwrap();
+    let serial = serial_served(it.server.port);
+    it.run(&["renew", "--yes"]).expect_status(0);
+    let renewed = serial_served(it.server.port);
+    assert_ne!(renewed, serial);
+    assert_eq!(renewed, serial_of(&it.kit.join("server/server.crt")));
+    assert!(it.psql(&it.root()));
+    assert_eq!(fs::read(it.kit.join("request/server.key")).unwrap(), request);
+    // With a way in, and its files where the server says they are.
+    it.run(&["renew", &it.server.socket(), "--yes"]).expect_status(0);
+    assert_ne!(serial_served(it.server.port), renewed);
+    assert!(it.kit.join("request/server.csr").exists());
+
+    let stage = |stage| ["renew", "--yes", "--ca", "--stage", stage];
+    it.run(&stage("trust")).expect_status(0);
+    let both = scratch("root").join("root.crt");
+    fs::copy(it.root(), &both).unwrap();
+    // Out of reach nothing is put down as done.
+    it.server.stop();
+    it.refused(&stage("issue"), "pgtls renew CONNINFO --config-dir");
+    it.refused(&["renew", "--yes"], "pgtls renew CONNINFO --config-dir");
+    assert!(it.server.restart(), "{}", it.server.log());
+    // Issued, but the server was given its files from before: the old CA is not withdrawn under it.
+    let pair: Vec<_> = ["server.crt", "server.key"]
+        .map(|name| it.server.data.join(name))
+        .into_iter()
+        .map(|path| (fs::read(&path).unwrap(), path))
+        .collect();
+    it.run(&stage("issue")).expect_status(0);
+    assert!(it.psql(&both));
+    let put = |it: &mut Hardened, pair: &[(Vec<u8>, PathBuf)]| {
+        let before: Vec<_> = pair
+            .iter()
+            .map(|(_, path)| (fs::read(path).unwrap(), path.clone()))
+            .collect();
+        for (bytes, path) in pair {
+            fs::write(path, bytes).unwrap();
+        }
+        assert!(it.server.restart(), "{}", it.server.log());
+        before
+    };
+    let new = put(&mut it, &pair);
+    it.refused(&stage("withdraw"), "does not serve the new CA's certificate yet");
+    put(&mut it, &new);
+    it.run(&stage("withdraw")).expect_status(0);
+    assert!(it.psql(&both) && it.psql(&it.root()));
+}
+
+/// Another CA's certificate is put in force: the kit's clients, its answers and the next stages follow.
+#[test]
+fn the_kit_follows_a_certificate_of_another_ca() {
+    let Some(it) = Hardened::new(17, &["on"]) else {
+        return;
+    };
+    let company = Ca::new("company");
+    let leaf = company.server(&["localhost", "127.0.0.1", "::1"]);
+    let given = scratch("given");
+    for (from, to) in [
+        (&leaf.cert, "a.crt"),
+        (&leaf.key, "a.key"),
+        (&company.cert, "root.crt"),
+    ] {
+        fs::copy(from, given.join(to)).unwrap();
+        it.account.own(&given.join(to));
+    }
+    let [cert, key, root] = ["a.crt", "a.key", "root.crt"].map(|name| given.join(name));
+    let old = scratch("root").join("root.crt");
+    fs::copy(it.root(), &old).unwrap();
+    let said = it
+        .run(&[
+            "renew",
+            "--yes",
+            "--cert",
+            text(&cert),
+            "--key",
+            text(&key),
+            "--root",
+            text(&root),
+        ])
+        .expect_status(0)
+        .stderr;
+    assert!(
+        said.contains("root.crt holds") && said.contains("company"),
+        "{said}"
+    );
+    assert!(!it.psql(&old) && it.psql(&root));
+    let both = scratch("root").join("root.crt");
+    fs::copy(it.root(), &both).unwrap();
+    assert!(it.psql(&both), "the kit's root.crt");
+    // The stages go on from there, and leave it in force.
+    let standing = it
+        .run(&["harden", &it.server.socket(), "--json"])
+        .expect_status(0)
+        .json();
+    assert_eq!(standing["stages"][0]["in_files"], true, "{standing:#}");
+    let before = it.files();
+    it.run(&["harden", &it.server.socket(), "--yes", "--stage", "on"])
+        .expect_status(0);
+    assert!(it.files() == before);
+    it.run(&["harden", &it.server.socket(), "--yes", "--stage", "require"])
+        .expect_status(0);
+    assert!(it.psql(&root) && it.psql(&it.root()));
+    // The kit's own CA does not replace it.
+    it.refused(&["renew", "--yes"], "--cert FILE");
+    it.run(&["undo"]).expect_status(0);
+    it.run(&["undo"]).expect_status(0);
+    assert!(
+        it.psql(&both) && it.psql(&old),
+        "as it was, and whoever has both comes in"
+    );
+    assert!(fs::read(it.root()).unwrap() == fs::read(&old).unwrap());
+}
+
+/// Whose clients the server accepts beside the kit's: they are not shut out by a new CA of the kit.
+#[test]
+fn the_cas_of_others_stay_when_the_kits_is_followed_by_another() {
+    let Some(postgres) = Postgres::find(15) else {
+        return;
+    };
+    let company = Ca::new("company");
+    let server = TestServer::builder(&postgres)
+        .tls(&company.server(&["localhost"]))
+        .client_ca(&company.cert)
+        .hba("host all all 127.0.0.1/32 scram-sha-256")
+        .sql("create role app login password 'pw'")
+        .start();
+    let account = Account::server();
+    let kit = scratch("kit");
+    account.own(&kit);
+    let it = Hardened { server, kit, account };
+    let socket = it.server.socket();
+    it.run(&["harden", &socket, "--yes", "--accept-lockout", "--stage", "mtls"])
+        .expect_status(0);
+    let client = company.client("app");
+    for path in [&client.cert, &client.key] {
+        it.account.own(path);
+    }
+    let comes_in = || {
+        let conninfo = format!(
+            "host=localhost port={} user=app password=pw dbname=postgres sslmode=verify-full sslrootcert={} sslcert={} sslkey={}",
+            it.server.port,
+            it.root().display(),
+            client.cert.display(),
+            client.key.display()
+        );
+        psql_as(&it.account, &conninfo, "select 1").ok
+    };
+    assert!(comes_in());
+    for (stage, count) in [("trust", 3), ("issue", 3), ("withdraw", 2)] {
+        it.run(&["renew", "--yes", "--ca", "--stage", stage])
+            .expect_status(0);
+        assert!(comes_in(), "{stage}");
+        let file = it.server.sql("show ssl_ca_file").stdout.trim().to_owned();
+        let cas = fs::read_to_string(it.server.data.join(file)).unwrap();
+        assert_eq!(cas.matches("BEGIN CERTIFICATE").count(), count, "{stage}");
+    }
+}

@@ -118,6 +118,7 @@ impl Case<'_> {
             alteration: None,
             undoes,
             with_previous: false,
+            way: None,
         };
         let trial = Live::of(self.kit).begin(project, &plan).unwrap();
         trial.stage(files).unwrap();

@@ -59,6 +59,8 @@ pub struct Changes {
     pub(super) manifest_before: Option<FileState>,
     /// Whether files of ours that are not among `files` stay ours.
     pub(super) beside: bool,
+    /// A directory whose files stay ours, and there, though the plan has them no more.
+    pub(super) leaves: Option<PathBuf>,
     /// What writes them.
     pub(super) by: Option<String>,
 }
@@ -72,6 +74,15 @@ impl Changes {
 
     pub(super) fn into_files(self) -> Vec<Change> {
         self.files
+    }
+
+    /// Leaves what is in a directory and not planned.
+    #[must_use]
+    pub fn leaving(mut self, directory: &str) -> Self {
+        self.files
+            .retain(|change| change.action != Action::Removed || !change.path.starts_with(directory));
+        self.leaves = Some(PathBuf::from(directory));
+        self
     }
 
     /// Says what writes them, for whoever takes it back: a command, or a stage of one.
@@ -222,6 +233,7 @@ pub fn compare(project: &Project, plan: &[Artifact]) -> Result<Changes> {
         manifest,
         manifest_before,
         beside: false,
+        leaves: None,
         by: None,
     })
 }

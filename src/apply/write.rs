@@ -116,7 +116,15 @@ fn record(tree: &Tree, changes: Changes, left: &BTreeSet<PathBuf>) -> Result<Rec
         .map(|c| c.path.clone())
         .collect();
     if !changes.beside {
-        manifest.files.retain(|path, _| planned.contains(path));
+        let leaves = changes.leaves.clone();
+        let stays = |path: &Path| {
+            leaves
+                .as_ref()
+                .is_some_and(|directory| path.starts_with(directory))
+        };
+        manifest
+            .files
+            .retain(|path, _| planned.contains(path) || stays(path));
     }
     let mut record = Record {
         by: changes.by.clone(),

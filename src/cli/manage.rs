@@ -223,7 +223,7 @@ pub fn renew(global: &Global, args: &RenewArgs, output: Output) -> Result<Exit, 
     if let Some(exit) = super::rotate::is_not_due(global, args, output)? {
         return Ok(exit);
     }
-    if super::rotate::is_elsewhere(args) {
+    if super::rotate::is_elsewhere(args) || engine::belongs_to_a_server(&global.dir)? {
         return super::rotate::renew(global, args, output);
     }
     let prompt = Prompt::new(global);

@@ -251,6 +251,18 @@ pub fn units(global: &Global, args: &RenewArgs, to: &Path, output: Output) -> Re
         .transpose()?;
     let server = match (conninfo, &args.config_dir) {
         (Some(conninfo), Some(config_dir)) => Some((conninfo, config_dir.clone())),
+        (None, None) if engine::belongs_to_a_server(&global.dir)? => {
+            let timeout = super::verify::timeout(args.timeout)?;
+            let tell = output.teller();
+            Some(drive(engine::look_first(
+                &global.dir,
+                None,
+                None,
+                false,
+                timeout,
+                &tell,
+            ))?)
+        }
         (None, None) => None,
         _ => {
             return Err(Error::DoesNotFit {
@@ -271,7 +283,10 @@ pub fn units(global: &Global, args: &RenewArgs, to: &Path, output: Output) -> Re
             arguments.extend([format!("--{name}"), value]);
         }
     };
-    option("config-dir", args.config_dir.as_deref().map(path));
+    option(
+        "config-dir",
+        server.as_ref().map(|(_, directory)| path(directory)),
+    );
     option("dir", Some(path(&global.dir)));
     option("from", args.from.as_deref().map(path));
     option("exec", args.exec.clone());
@@ -343,9 +358,14 @@ pub fn renew(global: &Global, args: &RenewArgs, output: Output) -> Result<Exit, 
     };
     let is_given = given.certificate.is_some() || given.from.is_some() || given.said.is_some();
     let now = OffsetDateTime::now_utc();
+    let (mut conninfo, mut config_dir) = (conninfo, args.config_dir.clone());
     let issued = if is_given || args.crl.is_some() {
         None
     } else {
+        can_issue(global)?;
+        let look = engine::look_first(&global.dir, conninfo, config_dir.as_deref(), true, timeout, &tell);
+        let (found, directory) = drive(look)?;
+        (conninfo, config_dir) = (Some(found), Some(directory));
         let secrets = Secrets {
             key_passphrase: passphrase,
             password: None,
@@ -355,7 +375,7 @@ pub fn renew(global: &Global, args: &RenewArgs, output: Output) -> Result<Exit, 
     let rotation = Rotation {
         dir: global.dir.clone(),
         conninfo,
-        config_dir: args.config_dir.clone(),
+        config_dir,
         given,
         issued,
         list: args.crl.clone(),
@@ -409,6 +429,53 @@ fn issue(
     secrets: &Secrets,
     output: Output,
 ) -> Result<Issued, Error> {
+    let what = super::manage::what(args, prompt)?;
+    let ours = cas(global)?;
+    let renewal = drive(engine::renew(
+        &global.dir,
+        secrets,
+        what,
+        &prompt,
+        super::verify::timeout(args.timeout)?,
+        OffsetDateTime::now_utc(),
+        &output.teller(),
+    ))?;
+    let credentials = &renewal.gathered.credentials;
+    let stay = |one: &Certificate| credentials.client_roots.contains(one);
+    Ok(Issued {
+        withdrawn: ours.into_iter().filter(|one| !stay(one)).collect(),
+        identity: credentials.server.clone(),
+        client_roots: credentials.client_roots.clone(),
+        newcomer: match credentials.client_roots.as_slice() {
+            [] => None,
+            _ => engine::newcomer(&renewal.gathered),
+        },
+        stage: args.stage.map(Stage::from),
+        written: renewal
+            .written
+            .files
+            .iter()
+            .any(|file| file.action != Action::Kept),
+    })
+}
+
+/// The CAs of clients that the project has now.
+fn cas(global: &Global) -> Result<Vec<Certificate>, Error> {
+    let mut all = Vec::new();
+    for name in [
+        Layout::CA_CERT,
+        Layout::NEXT_CERT,
+        Layout::OLD_CERT,
+        Layout::SERVER_ROOT,
+    ] {
+        let bytes = engine::read("the CA", &global.dir.join(name))?.unwrap_or_default();
+        all.extend(Certificate::from_pem(&bytes).unwrap_or_default());
+    }
+    Ok(all)
+}
+
+/// Whether there is a CA here that can issue.
+fn can_issue(global: &Global) -> Result<(), Error> {
     let nothing = |what: &str| Error::DoesNotFit {
         what: what.to_owned(),
         remedy: "give the new certificate with --cert FILE, or where another tool writes it with --from DIR"
@@ -427,31 +494,7 @@ fn issue(
             "the project's certificate was given to it: there is no CA here to issue another",
         ));
     }
-    let what = super::manage::what(args, prompt)?;
-    let renewal = drive(engine::renew(
-        &global.dir,
-        secrets,
-        what,
-        &prompt,
-        super::verify::timeout(args.timeout)?,
-        OffsetDateTime::now_utc(),
-        &output.teller(),
-    ))?;
-    let credentials = &renewal.gathered.credentials;
-    Ok(Issued {
-        identity: credentials.server.clone(),
-        client_roots: credentials.client_roots.clone(),
-        newcomer: match credentials.client_roots.as_slice() {
-            [] => None,
-            _ => engine::newcomer(&renewal.gathered),
-        },
-        stage: args.stage.map(Stage::from),
-        written: renewal
-            .written
-            .files
-            .iter()
-            .any(|file| file.action != Action::Kept),
-    })
+    Ok(())
 }
 
 /// What the program of `--exec` printed, unless what it wrote to `--from` is meant.

@@ -70,15 +70,16 @@ impl std::fmt::Debug for Existing {
 }
 
 impl Existing {
-    /// Logs in, and asks for what stands in its settings about TLS.
+    /// Logs in, and asks for what stands in its settings about TLS. Without `config_dir` its files are looked for where the
+    /// server says they are.
     pub async fn enter(
         mut conninfo: Conninfo,
         env: &Environment,
         means: &Means,
-        config_dir: &Path,
+        config_dir: Option<&Path>,
     ) -> Result<Self, Error> {
-        let config_dir = super::absolute(config_dir);
-        if !config_dir.is_dir() {
+        let named = config_dir.map(super::absolute);
+        if let Some(config_dir) = named.clone().filter(|directory| !directory.is_dir()) {
             return Err(Error::File {
                 what: "the directory of the server's files (--config-dir)",
                 path: config_dir,
@@ -103,10 +104,21 @@ impl Existing {
             in_place_of: account,
             target,
             session,
-            config_dir,
+            config_dir: PathBuf::new(),
             settings,
         };
         live.data_directory = live.setting("data_directory").map(PathBuf::from);
+        live.config_dir = named
+            .or_else(|| {
+                let file = Path::new(live.setting("config_file")?);
+                file.is_file().then(|| file.parent())?.map(super::absolute)
+            })
+            .ok_or_else(|| Error::DoesNotFit {
+                what: "where the server's files are is not known here".to_owned(),
+                remedy: "run this on the server's machine, as root or as the server's account, and name the directory with \
+                         its postgresql.conf: --config-dir DIR"
+                    .to_owned(),
+            })?;
         Ok(live)
     }
 

@@ -144,7 +144,7 @@ pub fn save_answers(request: &Request) -> Result<PathBuf, Error> {
 }
 
 /// Whether the project is kept beside a server that was hardened: that server's own files are none of the project's.
-fn is_beside_a_server(setup: &Setup, dir: &Path) -> bool {
+pub(super) fn is_beside_a_server(setup: &Setup, dir: &Path) -> bool {
     setup.run == Run::None && dir.join(BOOKS).join("live").is_dir()
 }
 
@@ -157,7 +157,17 @@ pub async fn prepare(
     ground: Option<Ground>,
     tell: &Teller,
 ) -> Result<Prepared, Error> {
-    let setup = setup(request)?;
+    prepare_as(setup(request)?, request, project, ground, tell).await
+}
+
+/// The same for answers that are not those of the directory.
+pub(super) async fn prepare_as(
+    setup: Setup,
+    request: &Request,
+    project: &Project,
+    ground: Option<Ground>,
+    tell: &Teller,
+) -> Result<Prepared, Error> {
     let dir = absolute(&request.dir);
     let ground = match ground {
         Some(ground) => ground,
@@ -189,7 +199,8 @@ pub async fn prepare(
     } else {
         Plan::new(&setup, &gathered.credentials, &found)
     };
-    let changes = Some(compare(project, &plan.artifacts)?);
+    // What is asked of a CA goes on beside it.
+    let changes = Some(compare(project, &plan.artifacts)?.leaving(Layout::REQUESTS));
     step.done(match gathered.notes.as_slice() {
         [] => "certificates are as they should be".to_owned(),
         notes => notes.join("; "),

@@ -50,7 +50,13 @@ pub async fn units(wanted: &Units) -> Result<Vec<PathBuf>, Error> {
             now: OffsetDateTime::now_utc(),
         };
         reads.extend(conninfo.get(Keyword::Host).map(PathBuf::from));
-        let live = Existing::enter(conninfo.clone(), &Environment::current(), &means, config_dir).await?;
+        let live = Existing::enter(
+            conninfo.clone(),
+            &Environment::current(),
+            &means,
+            Some(config_dir),
+        )
+        .await?;
         logs_in_as_another = live.is_in_place_of_another();
         key = live.file("ssl_key_file");
         for setting in ["ssl_cert_file", "ssl_key_file", "ssl_ca_file", "ssl_crl_file"] {

@@ -33,6 +33,8 @@ impl Layout {
     pub const HBA: &'static str = "server/pg_hba.conf";
     /// Which certificate name may log in as which role.
     pub const IDENT: &'static str = "server/pg_ident.conf";
+    /// The directory of what is asked of a CA.
+    pub const REQUESTS: &'static str = "request";
     /// The key for which a CA was asked for a server certificate.
     pub const REQUEST_KEY: &'static str = "request/server.key";
     /// That request.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::file;
 use super::obstacle::can_replace;
-use super::record::{Alteration, Item, LiveChange, Moment, Record, Side, Witness};
+use super::record::{Alteration, Item, LiveChange, Moment, Record, Side, WayIn, Witness};
 use crate::apply::error::{Error, Result};
 use crate::apply::project::Locked;
 use crate::apply::{BOOKS, last_number};
@@ -43,6 +43,8 @@ pub struct Plan<'a> {
     pub undoes: Option<u32>,
     /// Whether the last write in the project's journal is a part of it.
     pub with_previous: bool,
+    /// How the server was reached.
+    pub way: Option<&'a WayIn>,
 }
 
 /// The right to decide over a change, which nobody else has meanwhile.
@@ -181,6 +183,7 @@ impl Live {
                 journal,
                 with_previous: plan.with_previous,
                 undoes: plan.undoes,
+                way: plan.way.cloned(),
                 alteration: plan.alteration.cloned(),
                 witness: None,
                 files,
@@ -203,6 +206,16 @@ impl Live {
         };
         self.turn(number, "new", TRY)?;
         Ok(trial)
+    }
+
+    /// How the server was reached at the last change that is known.
+    pub fn way(&self) -> Result<Option<WayIn>> {
+        for state in [TRY, KEPT, BACK] {
+            if let Some(way) = self.newest(state)?.and_then(|trial| trial.record.way) {
+                return Ok(Some(way));
+            }
+        }
+        Ok(None)
     }
 
     /// Finishes what a killed run had decided already.
@@ -689,6 +702,7 @@ mod tests {
                 alteration: None,
                 undoes,
                 with_previous: false,
+                way: None,
             };
             let trial = live.begin(&project, &plan).unwrap();
             trial.stage(changes).unwrap();

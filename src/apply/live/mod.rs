@@ -32,4 +32,4 @@ mod record;
 pub use books::{Decision, Live, Plan, Taken, Trial};
 pub use file::copy_aside;
 pub use obstacle::{MOUNT_ITS_DIRECTORY, can_replace};
-pub use record::{Alteration, AutoSetting, LiveChange, Moment, Record, Wanted, Witness};
+pub use record::{Alteration, AutoSetting, LiveChange, Moment, Record, Wanted, WayIn, Witness};

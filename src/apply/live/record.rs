@@ -56,6 +56,9 @@ pub struct Record {
     /// Whether that write is a part of this change: what a stage puts into the kit.
     #[serde(default)]
     pub with_previous: bool,
+    /// How the server was reached, so that it can be again.
+    #[serde(default)]
+    pub way: Option<WayIn>,
     /// The number of the change that this one takes back.
     #[serde(default)]
     pub undoes: Option<u32>,
@@ -83,6 +86,15 @@ pub struct Witness {
     pub leaf: Option<String>,
     /// Whether TLS 1.2 was turned away.
     pub only_tls13: bool,
+}
+
+/// How a server was reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayIn {
+    /// The admin's connection string, without a password.
+    pub conninfo: String,
+    /// The directory of the server's files on this machine; `None`: they were out of reach.
+    pub config_dir: Option<PathBuf>,
 }
 
 /// Settings of a server whose files are out of reach, changed with `ALTER SYSTEM`.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::apply::live::{Live, Moment, Plan, Trial, Witness};
+use crate::apply::live::{Live, Moment, Plan, Trial, WayIn, Witness};
 use crate::apply::{self, Policy, compare_beside};
 use crate::dial::QueryFailure;
 use crate::engine::complaint::Log;
@@ -69,6 +69,7 @@ pub async fn attempt(
         None => None,
     };
     let data = survey.map.here(&survey.server.data);
+    let way = way_in(hardening, survey);
     let plan = Plan {
         name: proposal.stage.name(),
         data: &data,
@@ -76,6 +77,7 @@ pub async fn attempt(
         alteration: alteration.as_ref(),
         undoes: None,
         with_previous,
+        way: Some(&way),
     };
     let trial = Live::of(dir).begin(&project, &plan)?;
     let started = match &alteration {
@@ -120,6 +122,15 @@ pub async fn attempt(
     )
     .await?;
     Ok(tried)
+}
+
+/// How the server was reached, for whoever comes back to it.
+fn way_in(hardening: &Hardening, survey: &Survey) -> WayIn {
+    let conf = survey.server.conf.parent().filter(|_| survey.reach.is_ok());
+    WayIn {
+        conninfo: hardening.conninfo.to_keyword_value(),
+        config_dir: conf.map(|directory| crate::engine::absolute(&survey.map.here(directory))),
+    }
 }
 
 /// Why it fell, and what to do: SQL says that all is well where TLS was not loaded, and only the log says why not.

@@ -244,6 +244,7 @@ pub fn undo_stage_as(dir: &Path, admin: Option<&Conninfo>, tell: &Teller) -> Res
         alteration: None,
         undoes: Some(last.number()),
         with_previous: false,
+        way: record.way.as_ref(),
     };
     let undo = live.begin(&project, &plan)?;
     let written = undo.stage(&changes).and_then(|()| undo.place());
@@ -320,6 +321,7 @@ fn undo_alteration(
         alteration: Some(&inverse),
         undoes: Some(last.number()),
         with_previous: false,
+        way: record.way.as_ref(),
     };
     let undo = live.begin(project, &plan)?;
     if let Err(error) = over_sql::put_anew(dir, &inverse, admin, Side::After) {

@@ -23,6 +23,10 @@ pub async fn go_back(
 ) -> Error {
     let what = format!("the server did not take its new files: {why}");
     if !changed {
+        if note.with_previous {
+            // What was written to the kit for it.
+            _ = apply::undo(project);
+        }
         return Error::NotInForce {
             what,
             remedy: "nothing was changed by this run; look at the server's log".to_owned(),
@@ -66,7 +70,9 @@ pub async fn take_back(project: &Locked, dir: &Path, tell: &Teller) -> Result<Op
     };
     let means = means(dir, PATIENCE, OffsetDateTime::now_utc());
     let live = match Conninfo::parse(&note.conninfo) {
-        Ok(conninfo) => Existing::enter(conninfo, &Environment::current(), &means, &note.config_dir).await,
+        Ok(conninfo) => {
+            Existing::enter(conninfo, &Environment::current(), &means, Some(&note.config_dir)).await
+        }
         Err(error) => Err(error.into()),
     };
     let mut undone = apply::undo(project)?;

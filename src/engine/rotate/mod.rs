@@ -2,6 +2,7 @@
 //! taken back where they are not. Sessions that are open stay open.
 
 mod back;
+mod follow;
 mod pair;
 
 use std::path::{Path, PathBuf};
@@ -9,12 +10,16 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::apply::{self, Locked, Project};
+use crate::apply::live::Live;
+use crate::apply::{self, Elsewhere, Locked, Project};
 use crate::conninfo::{Conninfo, Environment};
 use crate::pki::{Certificate, HostName, Identity};
+use crate::plan::Layout;
+use crate::setup::CertificateSource;
 
-use super::{Error, Existing, Given, Means, Note, Stage, Step, Teller, prepare, revocation};
+use super::{Error, Existing, Given, Means, Note, Stage, Step, Teller, files, prepare, revocation};
 use back::go_back;
+use follow::follow;
 use pair::{identity, not_in_reach, pair_files, present, public};
 
 pub use back::take_back;
@@ -49,6 +54,8 @@ pub struct Issued {
     pub identity: Identity,
     /// The CAs whose clients the server accepts; empty: none.
     pub client_roots: Vec<Certificate>,
+    /// Those of the project's that it accepts no longer.
+    pub withdrawn: Vec<Certificate>,
     /// Whether the project's files were changed for it.
     pub written: bool,
     /// A client of the newest CA, by which the server is seen to trust it.
@@ -82,10 +89,15 @@ pub async fn rotate(wanted: Rotation, tell: &Teller) -> Result<Rotated, Error> {
     if let Some(recovery) = project.recovery() {
         tell.notice(recovered(recovery));
     }
-    let (conninfo, config_dir) = place(&wanted, &project)?;
+    let (conninfo, config_dir) = place(
+        &wanted.dir,
+        wanted.conninfo.as_ref(),
+        wanted.config_dir.as_deref(),
+        &project,
+    )?;
     let means = means(&wanted.dir, wanted.timeout, wanted.now);
     let kept = conninfo.to_keyword_value();
-    let mut live = Existing::enter(conninfo, &Environment::current(), &means, &config_dir).await?;
+    let mut live = Existing::enter(conninfo, &Environment::current(), &means, config_dir.as_deref()).await?;
     let done = with(&wanted, &project, &mut live, &kept, tell).await;
     live.close().await;
     done
@@ -93,12 +105,13 @@ pub async fn rotate(wanted: Rotation, tell: &Teller) -> Result<Rotated, Error> {
 
 /// [`rotate`] after the project's own files were written for it: where it fails they go back too.
 pub async fn rotate_issued(wanted: Rotation, tell: &Teller) -> Result<Rotated, Error> {
-    let dir = wanted.dir.clone();
+    let (dir, told) = (wanted.dir.clone(), tell.clone());
     let written = wanted.issued.as_ref().is_some_and(|issued| issued.written);
     match Box::pin(rotate(wanted, tell)).await {
         // What was changed and did not hold has been taken back already.
         Err(error) if written && !matches!(error, Error::NotInForce { .. }) => {
             apply::undo(&Project::open(&dir)?)?;
+            told.notice("what was written to the kit for it is taken back");
             Err(error)
         }
         done => done,
@@ -128,8 +141,7 @@ async fn with(
         && let Some(path) = live.file("ssl_ca_file")
         && !issued.client_roots.is_empty()
     {
-        let pem: String = issued.client_roots.iter().map(Certificate::to_pem).collect();
-        changes.push(public(path, pem));
+        changes.extend(client_cas(issued, path)?);
     }
     if let Some(issued) = &wanted.issued {
         former_is_in_force(issued, live, served.first()).await?;
@@ -152,30 +164,69 @@ async fn with(
         (None, None) => return Err(not_in_reach("the certificate that is served")),
     };
     let step = tell.begin(Step::Write);
+    let followed = match &identity {
+        Some(identity) => {
+            let present = if pair.chain.is_empty() {
+                &served
+            } else {
+                &pair.chain
+            };
+            Box::pin(follow(wanted, project, identity, present, &mut notes)).await?
+        }
+        None => false,
+    };
     let note = Note {
         conninfo: conninfo.to_owned(),
         config_dir: live.config_dir.clone(),
-        with_previous: wanted.issued.as_ref().is_some_and(|issued| issued.written),
+        with_previous: followed || wanted.issued.as_ref().is_some_and(|issued| issued.written),
     };
-    let files = apply::switch(project, changes, &note.to_text())?;
-    step.done(match files.len() {
+    let written = match apply::switch(project, changes, &note.to_text()) {
+        Ok(written) => written,
+        Err(error) => {
+            if followed {
+                apply::undo(project)?;
+            }
+            return Err(error.into());
+        }
+    };
+    step.done(match written.len() {
         0 => "every file is as it should be".to_owned(),
         1 => "1 file changed".to_owned(),
         n => format!("{n} files changed, at one instant"),
     });
-    let is_as_it_was = files.is_empty() && served.first() == Some(&expected);
+    let is_as_it_was = written.is_empty() && served.first() == Some(&expected);
     if is_as_it_was {
         tell.notice("it is in force already: nothing was reloaded");
     } else if let Err(why) = prove(live, &expected, list.as_ref(), wanted.issued.as_ref(), tell).await {
-        return Err(go_back(project, live, &note, served.first(), !files.is_empty(), why).await);
+        return Err(go_back(project, live, &note, served.first(), !written.is_empty(), why).await);
     }
     Ok(Rotated {
         dir: prepare::absolute(&wanted.dir),
         host: live.host().to_owned(),
-        files,
+        files: written,
         certificate: expected,
         notes,
     })
+}
+
+/// The CAs of the clients: those that the server trusts beside the project's stay.
+fn client_cas(issued: &Issued, path: PathBuf) -> Result<Option<Elsewhere>, Error> {
+    let bytes = files::must_read("the CAs of the clients (ssl_ca_file)", &path)?;
+    let present = Certificate::from_pem(&bytes).map_err(|error| Error::File {
+        what: "the CAs of the clients (ssl_ca_file)",
+        path: path.clone(),
+        why: error.to_string(),
+        remedy: "mend it first: clients are judged by it".to_owned(),
+    })?;
+    let stay = present.iter().filter(|one| !issued.withdrawn.contains(one));
+    let mut all: Vec<_> = stay.cloned().collect();
+    for one in &issued.client_roots {
+        if !all.contains(one) {
+            all.push(one.clone());
+        }
+    }
+    let pem = || all.iter().map(Certificate::to_pem).collect();
+    Ok((all != present).then(|| public(path, pem())))
 }
 
 /// A stage of a new CA comes only once the one before it is in force on the server.
@@ -205,27 +256,119 @@ async fn former_is_in_force(
     }
 }
 
-/// Where the server is and where its files are: as said, else as at the last change.
-fn place(wanted: &Rotation, project: &Locked) -> Result<(Conninfo, PathBuf), Error> {
+/// Where the server is and where its files are: as said, else as at the last renewal, else as it was hardened from here;
+/// `None` for the files: where the server says they are.
+fn place(
+    dir: &Path,
+    conninfo: Option<&Conninfo>,
+    config_dir: Option<&Path>,
+    project: &Locked,
+) -> Result<(Conninfo, Option<PathBuf>), Error> {
     let last = apply::notes(project)?
         .iter()
-        .find_map(|text| Note::from_text(text));
-    let conninfo = match (&wanted.conninfo, &last) {
-        (Some(conninfo), _) => conninfo.clone(),
-        (None, Some(last)) => Conninfo::parse(&last.conninfo)?,
-        (None, None) => {
-            return Err(Error::DoesNotFit {
-                what: "which server it is for is not known here".to_owned(),
-                remedy: "name it: pgtls renew CONNINFO --config-dir DIR".to_owned(),
-            });
-        }
+        .find_map(|text| Note::from_text(text))
+        .map(|note| (note.conninfo, Some(note.config_dir)));
+    let last = match last {
+        Some(last) => Some(last),
+        None => Live::of(&prepare::absolute(dir))
+            .way()?
+            .map(|way| (way.conninfo, way.config_dir)),
     };
-    let config_dir = wanted.config_dir.clone().or(last.map(|last| last.config_dir));
-    let config_dir = config_dir.ok_or_else(|| Error::DoesNotFit {
-        what: "where the server's files are is not known here".to_owned(),
-        remedy: "name the directory with its postgresql.conf: --config-dir DIR".to_owned(),
-    })?;
-    Ok((conninfo, config_dir))
+    let there = config_dir.map(Path::to_path_buf);
+    match (conninfo, last) {
+        // What is known is of another server, maybe.
+        (Some(conninfo), Some((known, known_dir))) if conninfo.to_keyword_value() == known => {
+            Ok((conninfo.clone(), there.or(known_dir)))
+        }
+        (Some(conninfo), _) => Ok((conninfo.clone(), there)),
+        (None, Some((known, known_dir))) => Ok((Conninfo::parse(&known)?, there.or(known_dir))),
+        (None, None) => Err(Error::DoesNotFit {
+            what: "which server it is for is not known here".to_owned(),
+            remedy: "name it: pgtls renew CONNINFO --config-dir DIR".to_owned(),
+        }),
+    }
+}
+
+/// Whether the directory is the kit of a server that is hardened from here, so that a renewal is that server's.
+pub fn belongs_to_a_server(dir: &Path) -> Result<bool, Error> {
+    match prepare::project(dir) {
+        Ok(setup) => Ok(prepare::is_beside_a_server(&setup, &prepare::absolute(dir))),
+        Err(Error::NoProject(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Looks, before anything is written, whether the server can be reached, where its files are, and, where it `issues`, whether
+/// the project's CA is to; gives both as they were found.
+pub async fn look_first(
+    dir: &Path,
+    conninfo: Option<Conninfo>,
+    config_dir: Option<&Path>,
+    issues: bool,
+    timeout: Duration,
+    tell: &Teller,
+) -> Result<(Conninfo, PathBuf), Error> {
+    super::harden::settle(dir, tell)?;
+    let project = Project::open(dir)?;
+    let was_named = conninfo.is_some();
+    let (conninfo, config_dir) = place(dir, conninfo.as_ref(), config_dir, &project)?;
+    let look = async {
+        let means = means(dir, timeout, OffsetDateTime::now_utc());
+        let env = Environment::current();
+        let mut live = Existing::enter(conninfo.clone(), &env, &means, config_dir.as_deref()).await?;
+        let looked = async {
+            present(&mut live).await?;
+            if issues && belongs_to_a_server(dir)? {
+                is_of_the_kit(dir, &live.presented().await?)?;
+            }
+            Ok(live.config_dir.clone())
+        }
+        .await;
+        live.close().await;
+        looked
+    };
+    match Box::pin(look).await {
+        Ok(config_dir) => Ok((conninfo, config_dir)),
+        Err(error) if was_named || matches!(error, Error::DoesNotFit { .. }) => Err(error),
+        Err(error) => Err(Error::OutOfReach {
+            what: format!(
+                "the server of this kit cannot be reached as it was before ({}): {error}; nothing was written",
+                crate::pki::printable(&conninfo.to_keyword_value())
+            ),
+            remedy: format!(
+                "name the way in: pgtls renew CONNINFO --config-dir {} --dir {}",
+                config_dir.map_or_else(|| "DIR".into(), |directory| directory.display().to_string()),
+                dir.display()
+            ),
+        }),
+    }
+}
+
+/// A certificate of somebody else's CA is not for the kit's to replace.
+fn is_of_the_kit(dir: &Path, served: &[Certificate]) -> Result<(), Error> {
+    let Some(leaf) = served.first() else { return Ok(()) };
+    let mut known = vec![Layout::CA_CERT, Layout::NEXT_CERT, Layout::OLD_CERT]
+        .into_iter()
+        .map(|name| dir.join(name))
+        .collect::<Vec<_>>();
+    if let CertificateSource::Ca { certificate, .. } = prepare::project(dir)?.certificates {
+        known.push(certificate);
+    }
+    for path in known {
+        let bytes = files::read("the CA", &path)?.unwrap_or_default();
+        let cas = Certificate::from_pem(&bytes).unwrap_or_default();
+        if cas.iter().any(|ca| leaf.is_signed_by(ca)) {
+            return Ok(());
+        }
+    }
+    Err(Error::DoesNotFit {
+        what: format!(
+            "the server's certificate is not of this kit's CA, but was issued by {}; nothing was written",
+            crate::pki::printable(leaf.issuer())
+        ),
+        remedy: "give the new one with --cert FILE, or where another tool writes it with --from DIR"
+            .to_owned(),
+    })
 }
 
 fn means(dir: &Path, timeout: Duration, now: OffsetDateTime) -> Means {
