@@ -251,6 +251,101 @@ fn rules_that_are_elsewhere_are_read_there() {
 }
 
 #[test]
+fn rules_that_the_server_has_not_read_are_not_taken_for_those_in_force() {
+    for major in [13, 15, 18] {
+        let Some(postgres) = Postgres::find(major) else {
+            continue;
+        };
+        let ca = Ca::new("ca");
+        let server = TestServer::builder(&postgres)
+            .tls(&ca.server(&["localhost"]))
+            .hba("host all app 10.0.0.0/8 trust")
+            .start();
+        let hba = server.data.join("pg_hba.conf");
+        let directory = server.data.display().to_string();
+        let report = audit(&server, &[]).expect_status(1).json();
+        finding(&report, "trust-remote", ":2");
+        // The server tells times in whole seconds.
+        std::thread::sleep(Duration::from_millis(1500));
+        fs::write(&hba, "local all all trust\nhostnossl all all all reject\n").unwrap();
+        for more in [&[][..], &["--config-dir", &directory]] {
+            let outcome = audit(&server, more).expect_status(4);
+            let report = outcome.json();
+            assert_eq!(report["verdict"], "undetermined", "{report:#}");
+            let found = finding(&report, "rules-not-read", "pg_hba.conf");
+            assert_eq!(found["severity"], "high", "{found:#}");
+            let said = found.to_string();
+            for word in [
+                "last read by the server: 20",
+                "changed, or put there: 20",
+                "pg_reload_conf()",
+            ] {
+                assert!(said.contains(word), "{said}");
+            }
+            assert!(
+                report["unseen"].to_string().contains("the rules in force"),
+                "{report:#}"
+            );
+        }
+        let words = pgtls(["audit", &server.socket()])
+            .account(&Account::server())
+            .run();
+        assert!(
+            !words.stdout.to_lowercase().contains("nothing was found"),
+            "{}",
+            words.stdout
+        );
+        fs::write(
+            server.data.join("postgresql.auto.conf"),
+            "log_disconnections = on\n",
+        )
+        .unwrap();
+        let report = audit(&server, &[]).json();
+        finding(&report, "settings-not-read", "postgresql.auto.conf");
+        server.sql("select pg_reload_conf()");
+        wait_for("it has read them", Duration::from_secs(20), || {
+            let report = audit(&server, &[]).json();
+            (report["verdict"] == "holds" && !ids(&report).contains("settings-not-read")).then_some(())
+        });
+    }
+}
+
+#[test]
+fn the_directory_of_another_server_is_refused() {
+    let Some(postgres) = Postgres::any() else { return };
+    let server = TestServer::builder(&postgres)
+        .hba("host all all 0.0.0.0/0 trust")
+        .sql("create role plain login")
+        .start();
+    let other = TestServer::builder(&postgres)
+        .hba("hostnossl all all all reject")
+        .start();
+    let directory = other.data.display().to_string();
+    let refused = audit(&server, &["--config-dir", &directory]).expect_status(3);
+    assert!(
+        refused
+            .stderr
+            .contains("is not the file that the server reads as")
+            && refused.stderr.contains(&directory),
+        "{}",
+        refused.stderr
+    );
+    // Who may not see which files they are cannot have them compared: nothing is called good by them.
+    let plain = server.socket().replace("user=postgres", "user=plain");
+    let report = pgtls(["audit", &plain, "--json", "--config-dir", &directory])
+        .account(&Account::server())
+        .run()
+        .json();
+    assert_ne!(report["verdict"], "holds", "{report:#}");
+    assert!(
+        report["unseen"]
+            .to_string()
+            .contains("is the directory of this server"),
+        "{report:#}"
+    );
+}
+
+#[test]
 fn the_certificates_own_faults_are_found() {
     let Some(postgres) = Postgres::any() else { return };
     let ca = Ca::new("ca");

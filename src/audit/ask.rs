@@ -1,5 +1,7 @@
 //! The questions to the server, each on its own: what one privilege forbids takes nothing from the others.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -8,11 +10,11 @@ use crate::conf::hba::Rules;
 use crate::conf::ident::Maps;
 use crate::conf::settings::Settings;
 use crate::conf::simulate::Memberships;
-use crate::conf::{Dialect, Files, Unreadable};
+use crate::conf::{Dialect, Files, Noted, Unreadable};
 use crate::dial::{Deadline, Rows, Session};
 use crate::judge::RevocationList;
 use crate::pki::{Bundle, Certificate};
-use crate::verify::{OverSql, TLS_FILES, Unloadable, pair_fault};
+use crate::verify::{OverSql, ServerFile, TLS_FILES, Unloadable, pair_fault, unread};
 
 use super::facts::{Facts, KeyFile, Reading, RoleRow, SessionRow, SettingRow};
 
@@ -64,6 +66,7 @@ pub async fn ask(
     settings(facts, &mut questions).await;
     people(facts, &mut questions).await;
     sessions(facts, &mut questions).await;
+    texts(facts, &mut questions, disk).await;
     files(facts, &mut questions, disk).await;
 }
 
@@ -190,31 +193,46 @@ async fn sessions(facts: &mut Facts, questions: &mut Questions<'_>) {
     }
 }
 
-/// The files: from the disk where it is within reach, else over SQL.
-async fn files(facts: &mut Facts, questions: &mut Questions<'_>, disk: Option<(&dyn Reading, &Path)>) {
+/// The files that are text, and which of them the server has not read: from the disk where it is within reach, else over SQL.
+async fn texts(facts: &mut Facts, questions: &mut Questions<'_>, disk: Option<(&dyn Reading, &Path)>) {
     let dialect = Dialect::of(facts.server.major);
     let disk_files = disk.map(|(files, _)| files);
 
+    let mut asked = BTreeSet::new();
     let path = located(facts, disk, "hba_file", "pg_hba.conf");
-    let rules = read(questions, disk_files, path, |path, files| {
+    let rules = read(questions, disk_files, path, &mut asked, |path, files| {
         Rules::load(path, files, dialect)
     })
     .await;
     facts.hba = seen(facts, "the rules (pg_hba.conf)", rules);
 
     let path = located(facts, disk, "ident_file", "pg_ident.conf");
-    let maps = read(questions, disk_files, path, |path, files| {
+    let maps = read(questions, disk_files, path, &mut asked, |path, files| {
         Maps::load(path, files, dialect)
     })
     .await;
     facts.ident = seen(facts, "the name maps (pg_ident.conf)", maps);
+    facts.unread_rules = unread(&mut questions.0, &theirs(facts, disk, &asked)).await;
+    for file in facts.unread_rules.clone() {
+        let [changed, read] = file.times();
+        facts.miss(
+            "the rules in force",
+            format!(
+                "{} was changed at {changed}, and the server last read its files at {read}: what is said of it here is of the \
+                 file, and so is what pg_hba_file_rules shows",
+                file.path.display()
+            ),
+        );
+    }
+    asked.clear();
 
     let data = facts.setting("data_directory").map(PathBuf::from);
     let path = located(facts, disk, "config_file", "postgresql.conf");
-    let settings = read(questions, disk_files, path, |path, files| {
+    let settings = read(questions, disk_files, path, &mut asked, |path, files| {
         Settings::load(path, data.as_deref(), files)
     })
     .await;
+    facts.unread_settings = unread(&mut questions.0, &theirs(facts, disk, &asked)).await;
     facts.files = seen(facts, "the configuration files (postgresql.conf)", settings).map(|mut settings| {
         for (name, row) in facts
             .settings
@@ -225,7 +243,11 @@ async fn files(facts: &mut Facts, questions: &mut Questions<'_>, disk: Option<(&
         }
         settings
     });
+}
 
+/// The files that TLS needs.
+async fn files(facts: &mut Facts, questions: &mut Questions<'_>, disk: Option<(&dyn Reading, &Path)>) {
+    let disk_files = disk.map(|(files, _)| files);
     let below = |facts: &Facts, setting: &str| -> Option<PathBuf> {
         let path = PathBuf::from(facts.setting(setting).filter(|path| !path.is_empty())?);
         if path.is_absolute() {
@@ -370,18 +392,57 @@ fn nowhere() -> Unreadable {
     Unreadable::Refused("the server tells only superusers and pg_read_all_settings where it is".to_owned())
 }
 
-/// Reads a file and what it includes: from the disk if it is there, else over SQL.
+/// Reads a file and what it includes: from the disk if it is there, else over SQL. Which files those are is added to `asked`.
 async fn read<T>(
     questions: &mut Questions<'_>,
     disk: Option<&dyn Reading>,
     path: Option<PathBuf>,
+    asked: &mut BTreeSet<PathBuf>,
     load: impl Fn(&Path, &dyn Files) -> Result<T, Unreadable>,
 ) -> Result<T, Unreadable> {
     let path = path.ok_or_else(nowhere)?;
+    let all = RefCell::new(asked);
+    let load = |path: &Path, files: &dyn Files| {
+        let noted = Noted::new(files);
+        let loaded = load(path, &noted);
+        all.borrow_mut().extend(noted.asked());
+        loaded
+    };
     if let Some(disk) = disk
         && disk.read(&path).is_ok()
     {
-        return load(&path, disk);
+        return load(&path, &Known(disk));
     }
     questions.0.load(&path, load).await.map(|(loaded, _)| loaded)
+}
+
+/// The disk, as files alone.
+struct Known<'a>(&'a dyn Reading);
+
+impl Files for Known<'_> {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Unreadable> {
+        self.0.read(path)
+    }
+
+    fn list(&self, directory: &Path) -> Result<Vec<Vec<u8>>, Unreadable> {
+        self.0.list(directory)
+    }
+}
+
+/// Files by the names that the server has for them, and where each is on this machine.
+fn theirs(facts: &Facts, disk: Option<(&dyn Reading, &Path)>, asked: &BTreeSet<PathBuf>) -> Vec<ServerFile> {
+    let their_directory = facts
+        .setting("config_file")
+        .and_then(|file| Path::new(file).parent());
+    let each = asked.iter().map(|path| {
+        let within = disk.and_then(|(_, directory)| path.strip_prefix(directory).ok());
+        let theirs = their_directory
+            .zip(within)
+            .map(|(theirs, rest)| theirs.join(rest));
+        ServerFile {
+            theirs: theirs.unwrap_or_else(|| path.clone()),
+            here: disk.is_some().then(|| path.clone()),
+        }
+    });
+    each.collect()
 }

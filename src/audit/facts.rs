@@ -13,7 +13,7 @@ use crate::conf::simulate::Memberships;
 use crate::conf::{Files, Place};
 use crate::judge::RevocationList;
 use crate::pki::Certificate;
-use crate::verify::Unloadable;
+use crate::verify::{Unloadable, Unread};
 
 use super::Unseen;
 
@@ -111,6 +111,12 @@ pub struct Facts {
     /// The configuration files as they are read here.
     pub(super) files: Option<Settings>,
     pub(super) hba: Option<Rules>,
+    /// Files of the rules that were changed since the server last read them: what is in force is not what stands in them.
+    pub(super) unread_rules: Vec<Unread>,
+    /// The same of its settings, of which the server says itself what is in force.
+    pub(super) unread_settings: Vec<Unread>,
+    /// Whether the files that were read here may be another server's.
+    pub(super) files_in_doubt: bool,
     pub(super) ident: Option<Maps>,
     pub(super) roles: Vec<RoleRow>,
     pub(super) memberships: Option<Memberships>,
@@ -148,6 +154,9 @@ impl Facts {
             file_errors: Vec::new(),
             files: None,
             hba: None,
+            unread_rules: Vec::new(),
+            files_in_doubt: false,
+            unread_settings: Vec::new(),
             ident: None,
             roles: Vec::new(),
             memberships: None,
@@ -172,6 +181,15 @@ impl Facts {
         });
     }
 
+    /// Notes that the files in a directory may be another server's: this login may not have them compared.
+    pub fn doubt_files(&mut self, directory: &Path) {
+        self.files_in_doubt = true;
+        self.miss(
+            &format!("whether {} is the directory of this server", directory.display()),
+            "the server tells only superusers and pg_read_all_settings which files it reads: log in as one",
+        );
+    }
+
     /// The value of a setting in force.
     pub(super) fn setting(&self, name: &str) -> Option<&str> {
         self.settings.get(name).map(|row| row.value.as_str())
@@ -180,7 +198,11 @@ impl Facts {
     /// Whether everything was seen that decides over what TLS promises: the settings, the rules, the certificate.
     pub(super) fn decides(&self) -> bool {
         let tls_is_off = self.setting("ssl") == Some("off");
-        !self.settings.is_empty() && self.hba.is_some() && (self.served.is_some() || tls_is_off)
+        !self.settings.is_empty()
+            && self.hba.is_some()
+            && self.unread_rules.is_empty()
+            && !self.files_in_doubt
+            && (self.served.is_some() || tls_is_off)
     }
 }
 

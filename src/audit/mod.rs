@@ -21,6 +21,9 @@ pub use facts::{Facts, KeyFile, Reading, Served, ServerFacts, SessionRow};
 pub use page::{html, markdown};
 pub use tree::{Entry, Tree, grade_tree};
 
+/// The finding that the rules on the disk are not those in force.
+const NOT_READ: &str = "rules-not-read";
+
 /// One thing that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -126,8 +129,11 @@ pub struct Audit {
 impl Audit {
     /// What follows, in one sentence.
     #[must_use]
-    pub const fn sentence(&self) -> &'static str {
+    pub fn sentence(&self) -> &'static str {
         match (self.verdict, self.server.files) {
+            (Verdict::Undetermined, _) if self.findings.iter().any(|finding| finding.id == NOT_READ) => {
+                "It cannot be told: the server's rules were changed since it last read them, and which are in force is not known"
+            }
             (Verdict::Broken, Some(_)) => {
                 "What TLS promises would not hold with these files, or no server would start"
             }
@@ -149,7 +155,10 @@ pub fn grade(facts: Facts, code: Option<&[Hit]>) -> Audit {
         }),
     }
     findings.sort_by_key(|finding| finding.severity);
-    let is_broken = findings.iter().any(|finding| finding.severity.breaks());
+    // That is why it cannot be told, and says nothing else.
+    let is_broken = findings
+        .iter()
+        .any(|finding| finding.severity.breaks() && finding.id != NOT_READ);
     let verdict = match (is_broken, facts.decides()) {
         (true, _) => Verdict::Broken,
         (false, true) => Verdict::Holds,

@@ -304,6 +304,8 @@ struct StandingReport {
     version: String,
     stages: Vec<StandingRow>,
     next: Option<&'static str>,
+    /// Files that were changed since the server last read them, so that what is in force is older.
+    unread: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -311,6 +313,8 @@ struct StandingRow {
     stage: &'static str,
     means: &'static str,
     in_files: bool,
+    /// Whether the server has read them, too.
+    done: bool,
     /// Sessions that were seen and that it would turn away.
     would_refuse: u64,
     /// What keeps it from coming into force until it is mended.
@@ -320,7 +324,7 @@ struct StandingRow {
 /// Without a stage: where the server stands, and what comes next. Nothing is written.
 fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) -> Result<Exit, Error> {
     let mut hardening = hardening(global, args, Stage::On, prompt, output)?;
-    let (report, stages) = drive(async {
+    let (report, stages, unread) = drive(async {
         let survey = Box::pin(harden::survey(&hardening)).await?;
         let stages = harden::standing(&mut hardening, &survey).await?;
         let report = StandingReport {
@@ -335,12 +339,18 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
                     stage: row.stage.name(),
                     means: row.stage.means(),
                     in_files: row.in_files,
+                    done: row.is_done(),
                     would_refuse: row.would_refuse,
                     hindrance: row.hindrance.clone(),
                 })
                 .collect(),
+            unread: survey
+                .unread
+                .iter()
+                .map(|file| file.path.display().to_string())
+                .collect(),
         };
-        Ok((report, stages))
+        Ok((report, stages, survey.unread_note()))
     })?;
     if output.json() {
         object(&report);
@@ -354,10 +364,14 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
         output.remark(note);
     }
     for row in &report.stages {
-        let word = match (row.in_files, &row.hindrance) {
+        let word = match (row.done, &row.hindrance) {
             (true, _) => "done",
             (false, Some(_)) => "stuck",
             (false, None) => "open",
+        };
+        let unread = match (row.in_files, row.done) {
+            (true, false) => "; its files say so, and the server has not read them",
+            _ => "",
         };
         let refused = match row.would_refuse {
             0 => String::new(),
@@ -365,7 +379,7 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
             many => format!("; {many} sessions that were seen would be refused"),
         };
         output.say(format_args!(
-            "  {word:<5} {:<8} {}{refused}",
+            "  {word:<5} {:<8} {}{unread}{refused}",
             row.stage, row.means
         ));
     }
@@ -382,6 +396,11 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
     }
     if let Some(pending) = &report.pending {
         output.remark(pending);
+        return Ok(Exit::Holds);
+    }
+    if let Some((unread, remedy)) = &unread {
+        output.remark(unread);
+        output.remark(format_args!("next: {remedy}"));
         return Ok(Exit::Holds);
     }
     match report.next {

@@ -1,5 +1,6 @@
 //! How the files that a configuration file includes are read: by whoever asks, never by this room.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
@@ -39,6 +40,40 @@ impl Files for BTreeMap<PathBuf, Vec<u8>> {
             return Err(Unreadable::Missing);
         }
         Ok(names.into_iter().collect())
+    }
+}
+
+/// Files that note which of them were asked for.
+pub struct Noted<'a> {
+    files: &'a dyn Files,
+    asked: RefCell<BTreeSet<PathBuf>>,
+}
+
+impl<'a> Noted<'a> {
+    /// None yet.
+    #[must_use]
+    pub fn new(files: &'a dyn Files) -> Self {
+        Self {
+            files,
+            asked: RefCell::default(),
+        }
+    }
+
+    /// Those that were asked for, whether they are there or not.
+    #[must_use]
+    pub fn asked(self) -> BTreeSet<PathBuf> {
+        self.asked.into_inner()
+    }
+}
+
+impl Files for Noted<'_> {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Unreadable> {
+        self.asked.borrow_mut().insert(path.to_owned());
+        self.files.read(path)
+    }
+
+    fn list(&self, directory: &Path) -> Result<Vec<Vec<u8>>, Unreadable> {
+        self.files.list(directory)
     }
 }
 

@@ -24,6 +24,6 @@ pub use address::Net;
 pub use dialect::Dialect;
 pub use edit::{Edit, Edits};
 pub use expand::Place;
-pub use files::{Files, Unreadable};
+pub use files::{Files, Noted, Unreadable};
 pub use lines::{Line, Lines};
 pub use pattern::Pattern;

@@ -12,8 +12,9 @@ use crate::conninfo::{Conninfo, Environment, Keyword};
 use crate::dial::{Address, Deadline, NothingVerified, SslAnswer, TlsSettings, handshake, open, ssl_request};
 use crate::judge::judge_name;
 use crate::pki::Certificate;
-use crate::verify::{self, Entry, Target};
+use crate::verify::{self, Entry, OverSql, Target};
 
+use super::own_files::are_theirs;
 use super::{Error, Means, login, target};
 
 /// What is to be looked at beside the server.
@@ -58,6 +59,12 @@ pub async fn grade(
                 .as_deref()
                 .map(|directory| (&Disk as &dyn Reading, directory));
             let limit = || Deadline::after(means.timeout);
+            if let Some(directory) = &config_dir {
+                let known = are_theirs(&mut OverSql::new(&mut session, &limit), directory).await?;
+                if !known {
+                    facts.doubt_files(directory);
+                }
+            }
             // Of a server of our own the superuser's socket shows all.
             let own = match &target.admin {
                 Some(admin) => verify::superuser(&target, admin).await.ok(),

@@ -14,10 +14,11 @@ use crate::dial::{Address, Deadline, Rows, Session};
 use crate::pki::{Certificate, Identity};
 use crate::plan::literal;
 use crate::server::Diagnosis;
-use crate::verify::{self, Entry, Target};
+use crate::verify::{self, Entry, OverSql, Target};
 
 use super::complaint::Log;
 use super::login::log_in;
+use super::own_files::are_theirs;
 use super::{Error, Means, manage, succession, target};
 
 /// Which server a change of files elsewhere was for: kept with it in the journal, so that it can be told to read them
@@ -92,6 +93,10 @@ impl Existing {
         let target = target(conninfo, env, means).await?;
         let doing = format!("logging in to {}", target.host);
         let Entry { mut session, account } = log_in(&target, &doing).await?;
+        if let Some(directory) = &named {
+            let limit = || Deadline::after(means.timeout);
+            are_theirs(&mut OverSql::new(&mut session, &limit), directory).await?;
+        }
         let settings = ask(
             &mut session,
             "SELECT name, setting, source, coalesce(sourcefile, '') AS file FROM pg_settings \

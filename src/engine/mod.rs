@@ -23,6 +23,7 @@ mod login;
 mod manage;
 mod metrics;
 mod modes;
+mod own_files;
 mod prepare;
 mod request;
 mod revocation;

@@ -79,6 +79,16 @@ impl<'a> OverSql<'a> {
             .map_err(|_| Unreadable::Refused("the server's answer is no base64".to_owned()))
     }
 
+    /// Whether the server reads these bytes at a name of its own; `None` where it may not be asked, or reads nothing there.
+    pub async fn reads(&mut self, path: &Path, bytes: &[u8]) -> Option<bool> {
+        let sql = format!(
+            "SELECT encode(sha256(pg_read_binary_file({})), 'hex') AS digest",
+            literal(&path.to_string_lossy())
+        );
+        let rows = self.query(&sql).await.ok()?;
+        Some(rows.value(0, "digest")? == crate::apply::sha256(bytes))
+    }
+
     /// The names in a directory of the server's.
     pub async fn names(&mut self, path: &Path) -> Result<Vec<Vec<u8>>, Unreadable> {
         let sql = format!(

@@ -67,7 +67,7 @@ fn what_others_changed_and_nobody_had_the_server_read_is_said() {
     let report = live.in_force("floor", &[]);
     let said = notes(&report);
     assert!(
-        said.contains("not in force yet: ") && said.contains("pg_hba.conf;"),
+        said.contains("not in force yet: ") && said.contains("pg_hba.conf (at "),
         "{report:#}"
     );
 }

@@ -16,3 +16,4 @@ mod places;
 mod sessions;
 mod stages;
 mod undo;
+mod unread;

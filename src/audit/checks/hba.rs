@@ -1,5 +1,6 @@
 //! What `pg_hba.conf` lets in, and what in it is never reached.
 
+use super::not_read;
 use crate::audit::Finding;
 use crate::audit::facts::{Facts, shown};
 use crate::conf::hba::{Addresses, ClientCert, Database, Kind, Method, Record, Role, Rule};
@@ -19,6 +20,9 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
                     .evidence(broken.problem.to_string())
             }));
         }
+    }
+    for file in &facts.unread_rules {
+        found.extend(not_read("rules-not-read", file));
     }
     let Some(rules) = &facts.hba else { return found };
     for broken in rules.broken().iter().take(MOST) {

@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 use time::macros::datetime;
 
+use super::not_read;
 use crate::audit::Finding;
 use crate::audit::facts::{Facts, SettingRow, shown};
 use crate::conf::settings::{Origin, boolean};
@@ -85,6 +86,9 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
     for (place, name, error) in &facts.file_errors {
         let finding = Finding::new("settings-not-taken", place.as_str());
         found.extend(finding.map(|finding| finding.evidence(format!("{name}: {error}"))));
+    }
+    for file in &facts.unread_settings {
+        found.extend(not_read("settings-not-read", file));
     }
     found.extend(overridden(facts));
     let ended = ENDS

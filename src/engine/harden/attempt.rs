@@ -57,11 +57,9 @@ pub async fn attempt(
     }
     if proposal.is_empty() {
         step.done("the server's files say so already");
-        let step = tell.begin(Step::Verify);
-        tried.failure = Box::pin(proof(hardening, survey, proposal, &mut tried.probes, tell))
+        tried.failure = as_it_is(hardening, survey, proposal, &mut tried, tell)
             .await
             .err();
-        step.done("proven");
         return Ok(tried);
     }
     let alteration = match &proposal.settings {
@@ -131,6 +129,28 @@ fn way_in(hardening: &Hardening, survey: &Survey) -> WayIn {
         conninfo: hardening.conninfo.to_keyword_value(),
         config_dir: conf.map(|directory| crate::engine::absolute(&survey.map.here(directory))),
     }
+}
+
+/// Proves what the files say already; that is no proof of files that the server has not read.
+async fn as_it_is(
+    hardening: &Hardening,
+    survey: &mut Survey,
+    proposal: &Proposal,
+    tried: &mut Tried,
+    tell: &Teller,
+) -> Result<(), String> {
+    let step = tell.begin(Step::Verify);
+    let proven = Box::pin(proof(hardening, survey, proposal, &mut tried.probes, tell)).await;
+    let Some((unread, remedy)) = survey.unread_note() else {
+        proven?;
+        step.done("proven");
+        return Ok(());
+    };
+    tried.remedies.push(remedy.to_owned());
+    let why = proven.err().map(|why| format!("{why}; ")).unwrap_or_default();
+    Err(format!(
+        "{why}its files say so, and what is in force are older ones: {unread}"
+    ))
 }
 
 /// Why it fell, and what to do: SQL says that all is well where TLS was not loaded, and only the log says why not.

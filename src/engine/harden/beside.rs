@@ -1,16 +1,17 @@
 //! What a reload brings beside a stage's own changes: files that TLS needs and that cannot be loaded, and files that others
 //! changed and nobody had the server read.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::conf::Files;
 use crate::conf::hba::{Rules, shown};
 use crate::conf::settings::{Settings, boolean};
+use crate::conf::{Files, Noted};
 use crate::engine::audit::Disk;
 use crate::engine::{Error, files};
 use crate::harden::Draft;
-use crate::verify::{KeyFault, OverSql, TLS_FILES, Unloadable, pair_fault};
+use crate::verify::{KeyFault, OverSql, ServerFile, TLS_FILES, Unloadable, Unread, pair_fault, unread};
 
 use super::Survey;
 use super::propose::prevented;
@@ -92,51 +93,36 @@ fn key_loads(survey: &Survey, certificate: &Path, key: &Path) -> Result<(), Stri
 }
 
 /// Which of its files somebody changed since the server last read them.
-pub async fn unread(survey: &mut Survey) -> Vec<PathBuf> {
-    /// When a file was written and when it was read are told by two clocks.
-    const MARGIN: f64 = 1.0;
-    const READ: &str = "SELECT ceil(extract(epoch FROM pg_conf_load_time()))::bigint AS at";
-    if survey.reach.is_err() {
-        return Vec::new();
-    }
-    let Ok(rows) = survey.ask("asking when the files were read", READ).await else {
-        return Vec::new();
-    };
-    let Some(read) = rows.value(0, "at").and_then(|at| at.parse::<f64>().ok()) else {
-        return Vec::new();
-    };
-    let is_newer = |path: &PathBuf| {
-        let written = std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
-        written
-            .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok())
-            .is_some_and(|at| at.as_secs_f64() > read + MARGIN)
-    };
-    let mut all: Vec<PathBuf> = files_read(survey)
+pub async fn not_read(survey: &mut Survey) -> Vec<Unread> {
+    let is_here = survey.reach.is_ok();
+    let files: Vec<_> = files_read(survey)
         .into_iter()
-        .map(|path| survey.map.here(&path))
+        .map(|theirs| ServerFile {
+            here: is_here.then(|| survey.map.here(&theirs)),
+            theirs,
+        })
         .collect();
-    all.sort();
-    all.dedup();
-    all.retain(is_newer);
-    all
+    let limit = survey.limit();
+    unread(&mut OverSql::new(&mut survey.session, &limit), &files).await
 }
 
 /// The files that the server reads its settings and rules from, includes among them.
-fn files_read(survey: &Survey) -> Vec<PathBuf> {
+fn files_read(survey: &Survey) -> BTreeSet<PathBuf> {
     let server = &survey.server;
-    let mut all = vec![server.conf.clone(), server.hba.clone(), server.ident.clone()];
-    if let Ok(settings) = Settings::load(&server.conf, Some(&server.data), &*server.files) {
-        let places = settings.all().iter().filter_map(|setting| setting.place.as_ref());
-        all.extend(places.map(|place| place.file.to_path_buf()));
-    }
-    // A hundred thousand lines that include nothing need not be read for it.
-    let includes = |bytes: &Vec<u8>| bytes.windows(7).any(|word| word == b"include");
-    if server.files.read(&server.hba).is_ok_and(|bytes| includes(&bytes))
-        && let Ok(rules) = Rules::load(&server.hba, &*server.files, server.dialect)
+    let noted = Noted::new(&*server.files);
+    let mut all = BTreeSet::from([server.conf.clone(), server.hba.clone(), server.ident.clone()]);
+    let _ = Settings::load(&server.conf, Some(&server.data), &noted);
+    // A hundred thousand lines that name no other file need not be read for it.
+    let names_others =
+        |bytes: &Vec<u8>| bytes.contains(&b'@') || bytes.windows(7).any(|word| word == b"include");
+    if server
+        .files
+        .read(&server.hba)
+        .is_ok_and(|bytes| names_others(&bytes))
     {
-        let places = rules.rules().iter().map(|rule| &rule.place);
-        all.extend(places.map(|place| place.file.to_path_buf()));
+        let _ = Rules::load(&server.hba, &noted, server.dialect);
     }
+    all.extend(noted.asked());
     all
 }
 
@@ -175,19 +161,34 @@ pub fn loads(survey: &Survey, draft: &Draft<'_>) -> Result<(), Error> {
     })
 }
 
+/// What others changed and nobody had the server read, in a sentence.
+pub fn unread_words(unread: &[Unread]) -> Option<String> {
+    let [_, read] = unread.first()?.times();
+    let files: Vec<_> = unread
+        .iter()
+        .map(|file| {
+            let [changed, _] = file.times();
+            format!(
+                "{} (at {changed})",
+                shown(file.path.as_os_str().as_encoded_bytes())
+            )
+        })
+        .collect();
+    Some(format!(
+        "changed since the server last read its files (at {read}), and not in force yet: {}",
+        files.join(", ")
+    ))
+}
+
+/// What to do about that.
+pub const READ_THEM: &str =
+    "read it over; where it is meant to be so, have the server read it: SELECT pg_reload_conf()";
+
 /// What others changed and nobody had the server read comes into force as well.
 pub fn notes(survey: &Survey) -> Vec<String> {
-    if survey.unread.is_empty() {
-        return Vec::new();
-    }
-    let files: Vec<_> = survey
-        .unread
-        .iter()
-        .map(|path| shown(path.as_os_str().as_encoded_bytes()))
-        .collect();
-    vec![format!(
-        "changed since the server last read its files, and not in force yet: {}; what stands there comes into force with this stage, \
-         and stays so when it is undone",
-        files.join(", ")
-    )]
+    let words = unread_words(&survey.unread);
+    let note = words.map(|words| {
+        format!("{words}; what stands there comes into force with this stage, and stays so when it is undone")
+    });
+    note.into_iter().collect()
 }

@@ -10,6 +10,7 @@ use crate::conf::settings::Settings;
 use crate::conf::{Dialect, Files, Unreadable};
 use crate::engine::Error;
 use crate::engine::audit::Disk;
+use crate::engine::own_files::{not_here, not_theirs};
 use crate::harden::{ServerFiles, patroni};
 use crate::verify::{Fetched, OverSql};
 
@@ -95,7 +96,7 @@ pub(super) async fn look(survey: &mut Survey, data_is_here: bool, is_named: bool
     survey.client_ca = named(survey, "ssl_ca_file").await;
     survey.client_lists = named(survey, "ssl_crl_file").await;
     survey.unloadable = beside::unloadable(survey).await;
-    survey.unread = beside::unread(survey).await;
+    survey.unread = beside::not_read(survey).await;
     if survey.reach.is_err() {
         survey.pair = pair(survey).await;
     }
@@ -220,21 +221,11 @@ async fn within_reach(survey: &mut Survey, data_is_here: bool) -> Result<(), Rea
     }
     for path in [survey.server.conf.clone(), survey.server.hba.clone()] {
         let here = survey.map.here(&path);
-        let bytes = Disk.read(&here).map_err(|why| {
-            Reach::NotHere(refused(
-                format!("the server's {} cannot be read here: {why}", here.display()),
-                HERE,
-            ))
-        })?;
+        let bytes = Disk
+            .read(&here)
+            .map_err(|why| Reach::NotHere(not_here(&here, &why)))?;
         if !survey.reads(&path, &bytes).await.map_err(Reach::Never)? {
-            return Err(Reach::NotHere(refused(
-                format!(
-                    "{} is not the file that the server reads as {}",
-                    here.display(),
-                    path.display()
-                ),
-                "name the directory of this very server's postgresql.conf with --config-dir",
-            )));
+            return Err(Reach::NotHere(not_theirs(&here, &path)));
         }
     }
     if !data_is_here || !crate::server::can_reload(&data) {

@@ -15,6 +15,8 @@ pub struct Standing {
     pub stage: Stage,
     /// Whether the server's files say all of it already.
     pub in_files: bool,
+    /// Whether the server has read them as they are.
+    pub is_read: bool,
     /// Sessions that were seen and that it would turn away.
     pub would_refuse: u64,
     /// What keeps it from coming into force until it is mended.
@@ -49,6 +51,7 @@ pub async fn standing(hardening: &mut Hardening, survey: &Survey) -> Result<Vec<
         all.push(Standing {
             stage,
             in_files: proposal.as_ref().is_some_and(Proposal::is_empty),
+            is_read: survey.unread.is_empty(),
             would_refuse: proposal.as_ref().map_or(0, Proposal::would_refuse),
             hindrance: hindrance.map(|why| Hindrance {
                 what: why.to_string(),
@@ -73,10 +76,21 @@ pub fn hindrances(standing: &[Standing]) -> Vec<(Vec<Stage>, &Hindrance)> {
     all
 }
 
+impl Standing {
+    /// Whether nothing is left to do of it.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.in_files && self.is_read
+    }
+}
+
 /// What comes next: the first stage that is open, but to watch before somebody would be turned away. `None`: nothing is
-/// left to do.
+/// left to do, or the server has to read its files first.
 #[must_use]
 pub fn next_stage(standing: &[Standing]) -> Option<Stage> {
+    if standing.iter().any(|row| !row.is_read) {
+        return None;
+    }
     let open = standing.iter().find(|row| !row.in_files)?;
     let wait = open.stage == Stage::Require && open.would_refuse > 0;
     Some(if wait { Stage::Watch } else { open.stage })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::conf::simulate::{Memberships, World};
 use crate::dial::{Address, Deadline, Rows, Session};
@@ -12,9 +12,10 @@ use crate::engine::login::log_in;
 use crate::engine::{Error, target};
 use crate::harden::{Managed, Seen, ServerFiles, Sightings, TlsSeen, Watched, is_garbled, managed};
 
-use crate::verify::{Target, Unloadable, literal};
+use crate::verify::{Target, Unloadable, Unread, literal};
 
 use super::Hardening;
+use super::beside;
 use super::over_sql;
 use super::reach::{PathMap, files, look};
 
@@ -109,7 +110,7 @@ pub struct Survey {
     /// Files that TLS needs and that the server cannot load.
     pub(super) unloadable: Vec<Unloadable>,
     /// Files that were changed since the server last read them: what stands in them comes into force with any reload.
-    pub(super) unread: Vec<PathBuf>,
+    pub unread: Vec<Unread>,
     /// What is in `ssl_cert_file`, where the files are out of reach and there is a key beside it.
     pub(super) pair: Option<Vec<u8>>,
 }
@@ -140,6 +141,12 @@ impl Survey {
         Some(format!(
             "logged in as the account {account}: over its socket the server goes by accounts (peer)"
         ))
+    }
+
+    /// Which files the server has not read since they were changed, in a sentence, and what to do about it.
+    #[must_use]
+    pub fn unread_note(&self) -> Option<(String, &'static str)> {
+        Some((beside::unread_words(&self.unread)?, beside::READ_THEM))
     }
 
     /// Asks over the held session.

@@ -53,6 +53,8 @@ pub struct Found {
     pub tls: bool,
     /// Why its files cannot be written from here, where they cannot.
     pub out_of_reach: Option<String>,
+    /// What was changed in them since the server last read them, and what to do, in sentences.
+    pub unread: Option<String>,
     /// How many kinds of sessions there are, the administrator's apart.
     pub sessions: usize,
     /// Who is in without TLS now.

@@ -1,6 +1,6 @@
 //! What is said on the way to a hardened server. Pure.
 
-use crate::engine::harden::{hindrances, promises};
+use crate::engine::harden::{Standing, hindrances, promises};
 use crate::harden::Stage;
 use crate::pki::printable;
 
@@ -28,7 +28,7 @@ pub(super) fn stages(model: &Model) -> Vec<String> {
     says.push(String::new());
     for (at, stage) in Stage::ALL.into_iter().enumerate() {
         let standing = model.harden.standing(stage);
-        let done = if standing.is_some_and(|row| row.in_files) {
+        let done = if standing.is_some_and(Standing::is_done) {
             " It is in the server's files already."
         } else {
             ""
@@ -82,6 +82,7 @@ fn survey(found: &Found) -> Vec<String> {
             .iter()
             .map(|why| format!("They are out of reach: {why}.")),
     );
+    says.extend(found.unread.clone());
     if found.plaintext.is_empty() {
         says.push("Nobody is in without TLS now.".to_owned());
     }

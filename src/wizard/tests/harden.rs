@@ -135,6 +135,7 @@ fn found(done: &[Stage], next: Option<Stage>) -> Found {
     let standing = [Stage::On, Stage::Require, Stage::Mtls, Stage::Floor].map(|stage| Standing {
         stage,
         in_files: done.contains(&stage),
+        is_read: true,
         would_refuse: match stage {
             Stage::Require => 3,
             Stage::Mtls => 4,
@@ -151,6 +152,7 @@ fn found(done: &[Stage], next: Option<Stage>) -> Found {
         ],
         tls: !done.is_empty(),
         out_of_reach: None,
+        unread: None,
         sessions: 4,
         plaintext: vec![
             "3 sessions of app on shop from 10.0.0.5 (shop-web)".into(),

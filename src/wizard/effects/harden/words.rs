@@ -21,6 +21,13 @@ pub fn found(wish: &Wish, survey: &Survey, standing: Vec<engine::Standing>) -> F
         account: survey.in_place_of.as_ref().map(|account| printable(account)),
         tls: survey.setting("ssl") == Some("on"),
         out_of_reach: survey.reach.as_ref().err().map(|why| printable(why)),
+        unread: survey.unread_note().map(|(says, remedy)| {
+            let sentence = |text: &str| {
+                let (first, rest) = text.split_at(1);
+                format!("{}{rest}.", first.to_uppercase())
+            };
+            format!("{} {}", sentence(&says), sentence(remedy))
+        }),
         sessions: survey.watched.iter().count(),
         plaintext: plaintext(&survey.watched),
         next: engine::next_stage(&standing),

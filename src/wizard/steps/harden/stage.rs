@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use crate::engine::harden::hindrances;
+use crate::engine::harden::{Standing, hindrances};
 use crate::harden::Stage;
 
 use super::super::super::harden::{Found, LENGTHS, Looked, Order, WatchState, ask, look, watch};
@@ -151,6 +151,9 @@ fn survey(model: &Model, found: &Found, columns: usize) -> Page {
         );
         page.pair("Out of reach", &says, columns, 13, (theme.warn(), theme.warn()));
     }
+    if let Some(unread) = &found.unread {
+        page.pair("Not read", unread, columns, 13, (theme.warn(), theme.warn()));
+    }
     let without = match &found.plaintext[..] {
         [] => "nobody is in without TLS now".to_owned(),
         [first] => first.clone(),
@@ -167,7 +170,7 @@ fn stages(model: &Model, found: &Found, columns: usize) -> Page {
     let mut page = Page::default();
     for (place, stage) in Stage::ALL.into_iter().enumerate() {
         let standing = harden.standing(stage);
-        let done = standing.is_some_and(|row| row.in_files);
+        let done = standing.is_some_and(Standing::is_done);
         let is_next = found.next == Some(stage);
         let refused = standing.map_or(0, |row| row.would_refuse);
         let is_stuck = standing.is_some_and(|row| row.hindrance.is_some());
