@@ -54,9 +54,10 @@ mod tests {
     use crate::cli::args::{Cli, Command};
     use crate::cli::request::answers;
     use crate::conninfo::{Conninfo, Keyword};
+    use crate::harden::Stage;
     use crate::setup::Answers;
     use crate::wizard::field::{Field, Kind};
-    use crate::wizard::harden::look;
+    use crate::wizard::harden::{look, wish};
     use crate::wizard::model::Model;
     use crate::wizard::steps::{command, harden_command};
     use crate::wizard::theme::Theme;
@@ -76,6 +77,7 @@ mod tests {
         #[test]
         fn the_equivalent_command_says_the_same(
             picks in prop::collection::vec((0_usize..Field::ALL.len(), 0_usize..6, "[a-z0-9' $\\-./=]{1,9}"), 0..12),
+            at_mtls: bool,
         ) {
             let mut model = Model::new("a dir".into(), "", Answers::default(), Theme::FULL, (80, 24));
             for (field, pick, text) in picks {
@@ -99,7 +101,16 @@ mod tests {
                 model.answer(field, rows);
             }
             // Files that belong to what was chosen are named before anything can be carried out.
-            for field in [Field::CaCert, Field::CaKey, Field::ServerCert, Field::ServerKey, Field::Root] {
+            for field in [
+                Field::CaCert,
+                Field::CaKey,
+                Field::ServerCert,
+                Field::ServerKey,
+                Field::Root,
+                Field::ClientCa,
+                Field::ClientCert,
+                Field::ClientKey,
+            ] {
                 if model.form.asks(field) && model.form.given(field).is_empty() {
                     model.answer(field, vec!["it's here.pem".to_owned()]);
                 }
@@ -108,12 +119,14 @@ mod tests {
             if model.form.hardens() {
                 // What the step does when it is entered: from these answers the server is looked at.
                 look(&mut model, true);
+                model.harden.stage = if at_mtls { Stage::Mtls } else { Stage::Floor };
                 let cli = Cli::try_parse_from(words(&harden_command(&model))).unwrap();
                 let Some(Command::Harden(harden)) = cli.command else { panic!("it is no `harden`") };
-                let wish = model.harden.wish.clone().unwrap();
+                let wish = wish(&model, model.harden.stage).unwrap();
                 prop_assert_eq!(&cli.global.dir, &wish.kit);
                 prop_assert_eq!(&harden.config_dir, &wish.config_dir);
                 prop_assert_eq!(&harden.setup.passphrase_file, &wish.passphrase_file);
+                prop_assert_eq!(harden.client_cert.clone().zip(harden.client_key.clone()), wish.client);
                 prop_assert_eq!(answers(&harden.setup).unwrap_or_default(), wish.flags);
                 let conninfo = Conninfo::parse(harden.conninfo.as_deref().unwrap_or_default()).unwrap();
                 prop_assert_eq!(conninfo, wish.conninfo);

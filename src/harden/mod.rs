@@ -58,7 +58,7 @@ impl Stage {
     pub const fn means(self) -> &'static str {
         match self {
             Self::On => "TLS is offered, not required",
-            Self::Watch => "who still comes in without TLS is seen",
+            Self::Watch => "who still comes without TLS is seen",
             Self::Require => "nobody comes in without TLS",
             Self::Mtls => "nobody comes in without a client certificate",
             Self::Floor => "no old TLS, no weak cipher",

@@ -2,7 +2,7 @@
 
 use crate::setup::{Auth, Mode, Run};
 
-use super::form::{CA, CHECK, Form, GIVEN, HARDEN, OWN, REQUEST};
+use super::form::{CA, CHECK, Form, GIVEN, HARDEN, OURS, OWN, REQUEST, THEIRS};
 
 /// A question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +61,14 @@ pub enum Field {
     Days,
     /// Lifetime of a new CA.
     CaDays,
+    /// Whose CA issues the certificates of the clients of a server that is there.
+    ClientSource,
+    /// That CA, whose key is elsewhere.
+    ClientCa,
+    /// A client's certificate of it, which the proof shows.
+    ClientCert,
+    /// Its key.
+    ClientKey,
     /// Client certificates.
     Client,
 }
@@ -168,15 +176,15 @@ const MODES: &[Choice] = &[
 
 const AUTHS: &[Choice] = &[
     Choice {
-        possible: |form| !form.is_mtls(),
+        possible: |form| !form.proves_clients(),
         ..choice(Auth::Scram.name(), "Password", "SCRAM: proven without being sent")
     },
     Choice {
-        possible: Form::is_mtls,
+        possible: Form::proves_clients,
         ..choice(Auth::Cert.name(), "Certificate", "the certificate is the login")
     },
     Choice {
-        possible: Form::is_mtls,
+        possible: Form::proves_clients,
         ..choice(Auth::ScramCert.name(), "Both", "one thing stolen opens nothing")
     },
 ];
@@ -196,6 +204,14 @@ const SOURCES: &[Choice] = &[
             "it gets a request; the key stays here",
         )
     },
+];
+
+const CLIENT_SOURCES: &[Choice] = &[
+    Choice {
+        possible: |form| form.default_rows(Field::ClientSource) == [OURS],
+        ..choice(OURS, "Made here", "a kit for every role, to hand out")
+    },
+    choice(THEIRS, "Your CA's", "handed out by whoever keeps its key"),
 ];
 
 const ALGORITHMS: &[Choice] = &[
@@ -243,6 +259,11 @@ fn given(form: &Form) -> bool {
     issues(form) && form.text(Field::Source) == GIVEN
 }
 
+/// Certificates of a CA whose key is elsewhere are shown to a server that is there.
+fn client_ca(form: &Form) -> bool {
+    form.hardens() && form.text(Field::ClientSource) == THEIRS
+}
+
 fn makes_ca(form: &Form) -> bool {
     issues(form) && (form.text(Field::Source) == OWN || (given(form) && form.is_mtls()))
 }
@@ -253,7 +274,7 @@ fn makes_keys(form: &Form) -> bool {
 
 impl Field {
     /// Every question, in the order in which they are asked.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 32] = [
         Self::Run,
         Self::Conninfo,
         Self::Admin,
@@ -281,6 +302,20 @@ impl Field {
         Self::Algorithm,
         Self::Days,
         Self::CaDays,
+        Self::ClientSource,
+        Self::ClientCa,
+        Self::ClientCert,
+        Self::ClientKey,
+        Self::Client,
+    ];
+
+    /// What is asked of the clients of a server that is there, where they are to prove themselves.
+    pub const OF_CLIENTS: &[Self] = &[
+        Self::ClientSource,
+        Self::ClientCa,
+        Self::ClientCert,
+        Self::ClientKey,
+        Self::Auth,
         Self::Client,
     ];
 
@@ -306,6 +341,32 @@ impl Field {
                 "where the server says",
             ),
             _ => spec("Books kept in", "--dir", "kit", "this directory"),
+        }
+    }
+
+    /// The same of a question about that server's clients.
+    fn of_its_clients(self) -> Spec {
+        let file = |label, flag, key| Spec {
+            asked: client_ca,
+            without: "that of your login, if it has one",
+            ..spec(label, flag, key, Kind::Text)
+        };
+        match self {
+            Self::ClientCa => Spec {
+                without: "nothing",
+                ..file("That CA", "--client-ca", "client-ca")
+            },
+            Self::ClientCert => file("A client's", "--client-cert", "client-cert"),
+            Self::ClientKey => file("Its key", "--client-key", "client-key"),
+            _ => Spec {
+                asked: Form::hardens,
+                ..spec(
+                    "Whose client certificates?",
+                    "",
+                    "client-source",
+                    Kind::Choice(CLIENT_SOURCES),
+                )
+            },
         }
     }
 
@@ -341,7 +402,7 @@ impl Field {
             },
             Self::Mode => spec("Who has to prove who they are?", "--mode", "mode", Choice(MODES)),
             Self::Auth => Spec {
-                asked: |form| makes(form) && form.is_mtls(),
+                asked: Form::proves_clients,
                 ..spec("How do people log in?", "--auth", "auth", Choice(AUTHS))
             },
             Self::Host => Spec {
@@ -407,8 +468,9 @@ impl Field {
                 asked: makes_ca,
                 ..spec("The CA for days", "--ca-days", "ca-days", Text)
             },
+            Self::ClientSource | Self::ClientCa | Self::ClientCert | Self::ClientKey => self.of_its_clients(),
             Self::Client => Spec {
-                asked: |form| makes(form) && form.is_mtls(),
+                asked: Form::proves_clients,
                 ..spec("Clients", "--client", "client", List)
             },
         }

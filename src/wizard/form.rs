@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use crate::conninfo::Conninfo;
+use crate::conninfo::{Conninfo, Keyword};
 use crate::pki::{Algorithm, printable};
 use crate::setup::{Answers, Auth, ClientAnswer, Mode, Problem, Run, Setup, whole_number};
 
@@ -92,7 +92,8 @@ impl Form {
     }
 
     /// What was answered and can still be: a choice that another answer has taken away does not stand.
-    fn standing(&self, field: Field) -> &[String] {
+    #[must_use]
+    pub fn standing(&self, field: Field) -> &[String] {
         let rows = self.given(field);
         let Kind::Choice(choices) = field.spec().kind else {
             return rows;
@@ -168,8 +169,11 @@ impl Form {
             ),
             Field::Client => or(
                 saved.clients.iter().map(client_text).collect(),
-                Some(vec![self.text(Field::User)]),
+                // On a server that is there every role may be meant.
+                self.makes().then(|| vec![self.text(Field::User)]),
             ),
+            Field::ClientSource => vec![if saved.client_ca.is_some() { THEIRS } else { OURS }.to_owned()],
+            Field::ClientCa => path(&saved.client_ca),
             Field::Algorithm => {
                 vec![
                     saved
@@ -195,6 +199,8 @@ impl Form {
             Field::ServerKey => path(&saved.server_key),
             Field::Root => path(&saved.root),
             Field::Signed
+            | Field::ClientCert
+            | Field::ClientKey
             | Field::PasswordFile
             | Field::PassphraseFile
             | Field::Conninfo
@@ -216,7 +222,12 @@ impl Form {
             return chosen.map_or_else(String::new, |choice| choice.label.to_owned());
         }
         if rows.iter().all(String::is_empty) {
-            return spec.without.to_owned();
+            let without = match field {
+                Field::Client if self.has_client_ca() => "each is called like its role",
+                Field::Client => "every role that may log in",
+                _ => spec.without,
+            };
+            return without.to_owned();
         }
         let rows: Vec<_> = rows.iter().map(|row| printable(row)).collect();
         rows.join(", ")
@@ -276,6 +287,18 @@ impl Form {
         self.text(Field::Mode) == Mode::Mtls.name()
     }
 
+    /// Whether clients prove themselves: here, or at a later stage of a server that is there.
+    #[must_use]
+    pub fn proves_clients(&self) -> bool {
+        self.hardens() || (self.makes() && self.is_mtls())
+    }
+
+    /// Whether a CA whose key is elsewhere issues to the clients of a server that is there.
+    #[must_use]
+    pub fn has_client_ca(&self) -> bool {
+        self.asks(Field::ClientCa)
+    }
+
     /// Whether anybody logs in with a password.
     #[must_use]
     pub fn wants_password(&self) -> bool {
@@ -289,13 +312,19 @@ impl Form {
         self.read(&mut Vec::new())
     }
 
-    /// The same for a server that is there: what is not answered follows from that server.
+    /// The same for a server that is there: what is not answered follows from that server. What is said of its clients
+    /// waits for the stage that asks for them.
     #[must_use]
-    pub fn live_flags(&self) -> Answers {
-        Answers {
+    pub fn live_flags(&self, with_clients: bool) -> Answers {
+        let flags = Answers {
             mode: None,
             run: None,
             ..self.flags()
+        };
+        if with_clients {
+            flags
+        } else {
+            without_clients(flags)
         }
     }
 
@@ -370,7 +399,7 @@ impl Form {
             server_cert: must(Field::ServerCert),
             server_key: must(Field::ServerKey),
             root: must(Field::Root).filter(|_| !self.is_requested()),
-            client_ca: None,
+            client_ca: must(Field::ClientCa),
             password_file: file(Field::PasswordFile),
         }
     }
@@ -379,7 +408,11 @@ impl Form {
     #[must_use]
     pub fn check(&self) -> Checked {
         let mut problems = Vec::new();
-        let flags = self.read(&mut problems);
+        let mut flags = self.read(&mut problems);
+        if self.hardens() {
+            problems.extend(self.client_problems(&flags));
+            flags = without_clients(flags);
+        }
         let judged = Setup::from_answers(&self.saved.clone().overlay(flags));
         let setup = match judged {
             Ok(setup) => problems.is_empty().then_some(setup),
@@ -392,6 +425,54 @@ impl Form {
         faults.extend(self.conninfo_fault(Field::Conninfo));
         faults.extend(self.conninfo_fault(Field::Admin));
         Checked { setup, faults }
+    }
+
+    /// What setup says of the clients of a server that is there; that their roles may come in is for that server to say.
+    fn client_problems(&self, flags: &Answers) -> Vec<Problem> {
+        let alone = Answers {
+            mode: Some(Mode::Mtls.name().to_owned()),
+            run: Some(Run::None.name().to_owned()),
+            auth: Some(self.text(Field::Auth)),
+            clients: flags.clients.clone(),
+            client_ca: flags.client_ca.clone(),
+            ..Answers::default()
+        };
+        let mut problems = Setup::from_answers(&alone).err().unwrap_or_default();
+        if !self.has_client_ca() {
+            return problems;
+        }
+        let missing = |field: Field, reason: &str, remedy: &str| Problem {
+            flag: field.spec().flag,
+            key: field.spec().key.to_owned(),
+            value: None,
+            reason: reason.to_owned(),
+            remedy: remedy.to_owned(),
+        };
+        if self.text(Field::ClientCa).trim().is_empty() {
+            problems.retain(|problem| problem.flag != Field::ClientCa.spec().flag);
+            problems.push(missing(
+                Field::ClientCa,
+                "the server judges clients by it",
+                "name the file of its certificate",
+            ));
+        }
+        let login = Conninfo::parse(&self.text(Field::Admin)).unwrap_or_default();
+        let names_one = [Keyword::Sslcert, Keyword::Sslkey]
+            .iter()
+            .all(|keyword| login.get(*keyword).is_some());
+        let pair = [Field::ClientCert, Field::ClientKey];
+        let named = pair.map(|field| !self.text(field).trim().is_empty());
+        if names_one && named == [false, false] {
+            return problems;
+        }
+        if let Some(at) = named.iter().position(|is_named| !is_named) {
+            problems.push(missing(
+                pair[at],
+                "it is needed to prove that whoever has one comes in",
+                "name a client's certificate of that CA and its key, such as your own",
+            ));
+        }
+        problems
     }
 
     /// What libpq's rules say of the connection string.
@@ -441,10 +522,11 @@ impl Form {
 
     fn usual_auth(&self) -> &'static str {
         let saved = self.saved.auth.as_deref();
-        match (self.is_mtls(), saved) {
-            (true, Some("scram+cert")) => Auth::ScramCert.name(),
-            (true, _) => Auth::Cert.name(),
-            (false, _) => Auth::Scram.name(),
+        match (self.hardens(), self.is_mtls(), saved) {
+            (true, _, Some("cert")) => Auth::Cert.name(),
+            (true, ..) | (_, true, Some("scram+cert")) => Auth::ScramCert.name(),
+            (_, true, _) => Auth::Cert.name(),
+            _ => Auth::Scram.name(),
         }
     }
 
@@ -473,6 +555,11 @@ pub const GIVEN: &str = "given";
 /// `Field::Source`: a CA of the person's, elsewhere, which answers a request.
 pub const REQUEST: &str = "request";
 
+/// `Field::ClientSource`: client certificates are made here.
+pub const OURS: &str = "ours";
+/// `Field::ClientSource`: they are those of a CA whose key is elsewhere.
+pub const THEIRS: &str = "theirs";
+
 /// What setup takes where nothing is said but the mode.
 fn usual() -> Option<&'static Setup> {
     static USUAL: OnceLock<Option<Setup>> = OnceLock::new();
@@ -485,6 +572,15 @@ fn usual() -> Option<&'static Setup> {
             Setup::from_answers(&answers).ok()
         })
         .as_ref()
+}
+
+fn without_clients(flags: Answers) -> Answers {
+    Answers {
+        auth: None,
+        clients: Vec::new(),
+        client_ca: None,
+        ..flags
+    }
 }
 
 fn client_text(client: &ClientAnswer) -> String {

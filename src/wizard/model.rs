@@ -294,11 +294,10 @@ impl Model {
     /// Whether an answer of that step is wrong.
     #[must_use]
     pub fn has_fault(&self, at: usize) -> bool {
-        let fields = STEPS[at].fields();
         self.checked
             .faults
             .iter()
-            .any(|fault| fields.contains(&fault.field))
+            .any(|fault| STEPS[at].owns(self, fault.field))
     }
 
     /// The questions that this step asks now.
@@ -308,7 +307,7 @@ impl Model {
             .fields()
             .iter()
             .copied()
-            .filter(|field| self.form.asks(*field))
+            .filter(|field| self.step().owns(self, *field) && self.form.asks(*field))
             .collect()
     }
 

@@ -213,7 +213,8 @@ fn complete(answers: &mut Answers, hardening: &Hardening, survey: &Survey, port:
 }
 
 /// The roles that may log in; where they are very many, those that were seen.
-fn roles(survey: &Survey) -> Vec<String> {
+#[must_use]
+pub fn roles(survey: &Survey) -> Vec<String> {
     const MOST: usize = 200;
     let own: Vec<_> = survey
         .logins

@@ -38,7 +38,7 @@ pub use books::{
 pub use bundle::bundle;
 pub use confirm::{Kept, confirm};
 pub use keeper::keep_watch;
-pub use kit::hosts;
+pub use kit::{hosts, roles};
 pub use proof::promises;
 pub use propose::{Proposal, propose};
 pub use standing::{Hindrance, Standing, hindrances, next_stage, standing};

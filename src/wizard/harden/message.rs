@@ -65,6 +65,8 @@ pub struct Found {
     pub next: Option<Stage>,
     /// The directory of the books, absolute.
     pub kit: String,
+    /// Who may log in, and gets a certificate unless others are named.
+    pub roles: Vec<String>,
 }
 
 /// A request for a CA elsewhere.

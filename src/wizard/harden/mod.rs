@@ -22,6 +22,7 @@ use super::steps::place;
 pub use message::{Ended, Facts, Found, Message, Met, Requested, Tried};
 pub use orders::{
     LENGTHS, Order, WITHIN, Wish, answer, ask, begin, leave_try, look, no_password, propose, request, watch,
+    wish,
 };
 
 /// How far the look at the server is.

@@ -16,6 +16,7 @@ use super::super::field::Field;
 use super::super::message::{Effect, Failure};
 use super::super::model::{Journey, JourneyState, Model};
 use super::super::review::{Review, State};
+use super::super::steps::place;
 use super::{Attempt, AttemptState, Looked, Plan, RequestState, Watch, WatchState};
 
 /// How long a watch may be: in words, and in seconds.
@@ -49,6 +50,8 @@ pub struct Wish {
     pub flags: Answers,
     /// A file with the passphrase of an encrypted key.
     pub passphrase_file: Option<PathBuf>,
+    /// A client's certificate of a CA elsewhere, and its key, which the proof shows.
+    pub client: Option<(PathBuf, PathBuf)>,
 }
 
 /// What is to be done.
@@ -64,8 +67,8 @@ pub enum Order {
     Answer(PathBuf, Vec<HostName>, [PathBuf; 2]),
     /// Look for a while at who comes in.
     Watch(Duration),
-    /// Work this stage out.
-    Propose(Stage),
+    /// Work this stage out, with what is answered by now.
+    Propose(Stage, Box<Wish>),
     /// Try what was worked out; there are so many seconds to keep it.
     Try(u64),
     /// Keep what was tried.
@@ -78,8 +81,9 @@ pub enum Order {
     Close,
 }
 
-/// What the answers say of the server.
-fn wish(model: &Model) -> Option<Wish> {
+/// What the answers say of the server; of its clients only for the stage that asks for them.
+#[must_use]
+pub fn wish(model: &Model, stage: Stage) -> Option<Wish> {
     let form = &model.form;
     let path = |field| {
         Some(form.text(field))
@@ -87,7 +91,8 @@ fn wish(model: &Model) -> Option<Wish> {
             .map(PathBuf::from)
     };
     let kit = kit(model);
-    let mut flags = form.live_flags();
+    let asks_clients = stage == Stage::Mtls;
+    let mut flags = form.live_flags(asks_clients);
     if form.is_requested() {
         // What the CA answered is filed among the books, once it was checked.
         flags.server_cert = Some(kit.join(Layout::ANSWER));
@@ -100,6 +105,9 @@ fn wish(model: &Model) -> Option<Wish> {
         kit,
         flags,
         passphrase_file: path(Field::PassphraseFile).filter(|_| form.asks(Field::PassphraseFile)),
+        client: path(Field::ClientCert)
+            .zip(path(Field::ClientKey))
+            .filter(|_| asks_clients && form.has_client_ca()),
     })
 }
 
@@ -118,7 +126,7 @@ pub fn ask(model: &Model, order: Order) -> Vec<Effect> {
 
 /// Looks at the server, where that was not done yet with these answers; `again`: in any case.
 pub fn look(model: &mut Model, again: bool) -> Vec<Effect> {
-    let Some(wish) = wish(model) else {
+    let Some(wish) = wish(model, Stage::On) else {
         return Vec::new();
     };
     let same = model.harden.wish.as_ref() == Some(&wish);
@@ -176,8 +184,15 @@ pub fn watch(model: &mut Model) -> Vec<Effect> {
     order(model, Order::Watch(Duration::from_secs(seconds)))
 }
 
-/// Works the chosen stage out.
+/// Works the chosen stage out. A server that was not looked at with these answers is looked at first.
 pub fn propose(model: &mut Model) -> Vec<Effect> {
+    let stage = model.harden.stage;
+    let Some(wish) = wish(model, stage) else {
+        return Vec::new();
+    };
+    if model.harden.wish != self::wish(model, Stage::On) {
+        return super::super::update::enter(model, place("stage"));
+    }
     model.harden.plan = Plan {
         review: Review {
             state: State::Pending,
@@ -187,8 +202,7 @@ pub fn propose(model: &mut Model) -> Vec<Effect> {
         ..Plan::default()
     };
     model.harden.attempt = Attempt::default();
-    let stage = model.harden.stage;
-    order(model, Order::Propose(stage))
+    order(model, Order::Propose(stage, Box::new(wish)))
 }
 
 /// Tries what was worked out.

@@ -42,6 +42,16 @@ impl Step for Certificates {
         ]
     }
 
+    /// On the way to a hardened server clients, and what a CA elsewhere answers, have steps of their own.
+    fn owns(&self, model: &Model, field: Field) -> bool {
+        let is_elsewhere = match field {
+            Field::Client => model.form.hardens(),
+            Field::Root => model.form.is_requested(),
+            _ => false,
+        };
+        self.fields().contains(&field) && !is_elsewhere
+    }
+
     fn picture(&self, model: &Model, columns: usize) -> Page {
         let theme = model.theme;
         let form = &model.form;

@@ -44,6 +44,11 @@ pub trait Step: Sync {
         &[]
     }
 
+    /// Whether this is the step that asks it, where it is asked at all.
+    fn owns(&self, _: &Model, field: Field) -> bool {
+        self.fields().contains(&field)
+    }
+
     /// What happens when one comes to it.
     fn enter(&self, _: &mut Model) -> Vec<Effect> {
         Vec::new()
@@ -103,6 +108,7 @@ pub const STEPS: &[&dyn Step] = &[
     &certificates::Certificates,
     &harden::Request,
     &harden::Stages,
+    &harden::Clients,
     &harden::Plan,
     &harden::Attempt,
     &review::Review,

@@ -161,6 +161,7 @@ fn found(done: &[Stage], next: Option<Stage>) -> Found {
         standing: standing.to_vec(),
         next,
         kit: "/root/shop-db".into(),
+        roles: vec!["app".into(), "backup".into(), "postgres".into()],
     }
 }
 
@@ -240,7 +241,7 @@ fn a_stage_is_looked_at_planned_tried_and_kept() {
         assert!(matches!(stage.ordered(), Order::Look(_)));
         stage.server_says(Happens::Looked(Ok(found(&[Stage::On], Some(Stage::Watch)))));
         stage.keys("Down Enter").shot("harden_plan_pending");
-        assert!(matches!(stage.ordered(), Order::Propose(Stage::Require)));
+        assert!(matches!(stage.ordered(), Order::Propose(Stage::Require, _)));
         stage
             .server_says(Happens::Proposed(Ok(proposed())))
             .shot("harden_plan");
@@ -348,6 +349,100 @@ fn what_does_not_hold_is_said_and_out_of_reach_it_is_written() {
         ))));
         stage.shot("harden_bundled");
     });
+}
+
+/// At the stage that asks clients for certificates: whose they are, and who gets one.
+#[test]
+fn whose_certificates_clients_show_is_asked_before_it_is_planned() {
+    play(|stage| {
+        stage.server_says(Happens::Looked(Ok(found(
+            &[Stage::On, Stage::Require],
+            Some(Stage::Mtls),
+        ))));
+        stage.shot("harden_stage_mtls");
+        stage.keys("Enter");
+        assert_eq!(stage.model.at, place("clients"));
+        stage.shot("harden_clients_ours");
+        // Enter alone: a kit for everybody.
+        let Order::Propose(Stage::Mtls, wish) = stage.clone().keys("Enter").ordered().clone() else {
+            panic!("not planned")
+        };
+        assert_eq!((&wish.flags.client_ca, &wish.client), (&None, &None));
+        assert!(wish.flags.clients.is_empty());
+
+        // Of a CA of one's own nothing goes on without what proves it.
+        stage.keys("Down").shot("harden_clients_theirs_missing");
+        stage.keys("Enter");
+        assert_eq!(stage.model.at, place("clients"));
+        stage
+            .type_in("company.crt")
+            .keys("Tab")
+            .type_in("me.crt")
+            .keys("Tab");
+        assert!(stage.model.has_fault(place("clients")), "its key is missing");
+        stage.type_in("me.key").keys("Tab Tab").type_in("laptop=app");
+        // A name that differs from its role goes only where the certificate is the login.
+        stage.shot("harden_clients_theirs_wrong");
+        stage.keys("Enter");
+        assert_eq!(stage.model.at, place("clients"));
+        stage.keys("Up Up").shot("harden_clients_theirs");
+        stage.keys("Enter");
+        let Order::Propose(Stage::Mtls, wish) = stage.ordered() else {
+            panic!("{:?}", stage.effects)
+        };
+        assert_eq!(wish.flags.client_ca, Some("company.crt".into()));
+        assert_eq!(wish.client, Some(("me.crt".into(), "me.key".into())));
+        assert_eq!(wish.flags.auth.as_deref(), Some("cert"));
+        assert_eq!(wish.flags.clients[0].role.as_deref(), Some("app"));
+        assert_eq!(
+            harden_command(&stage.model),
+            "pgtls harden 'host=/run/postgresql user=postgres' --auth cert --client-ca company.crt --client-cert me.crt \
+             --client-key me.key --client 'laptop=app' --stage mtls --confirm-within 60"
+        );
+        // What is wrong with those files leads back to them.
+        let fault = Failure {
+            step: Some("clients"),
+            ..super::stage::fault()
+        };
+        stage.server_says(Happens::Proposed(Err(fault)));
+        stage.keys("g");
+        assert_eq!(stage.model.at, place("clients"));
+        // Another stage asks nothing of it, and says nothing of it.
+        stage.keys("Esc Up Enter");
+        let Order::Propose(Stage::Require, wish) = stage.ordered() else {
+            panic!("{:?}", stage.effects)
+        };
+        assert_eq!((&wish.flags.client_ca, &wish.client), (&None, &None));
+        assert!(!harden_command(&stage.model).contains("client"));
+    });
+}
+
+/// Where the login shows a certificate of that CA, it is the one that proves it.
+#[test]
+fn a_certificate_of_the_login_itself_is_enough() {
+    let mut stage = Scene::new((80, 24));
+    stage
+        .keys("Down Down Down Enter")
+        .type_in("host=db user=postgres sslcert=me.crt sslkey=me.key")
+        .keys("Enter Enter");
+    stage.server_says(Happens::Looked(Ok(found(&[Stage::On], Some(Stage::Mtls)))));
+    stage.keys("Enter Down Tab").type_in("company.crt").keys("Enter");
+    assert!(matches!(stage.ordered(), Order::Propose(Stage::Mtls, wish) if wish.client.is_none()));
+}
+
+/// A server that was not looked at with these answers is looked at before anything is planned for it.
+#[test]
+fn nothing_is_planned_for_another_server_than_was_looked_at() {
+    let mut stage = Scene::harden((80, 24));
+    stage.server_says(Happens::Looked(Ok(found(&[], Some(Stage::On)))));
+    stage.keys("Enter");
+    stage.server_says(Happens::Proposed(Ok(proposed())));
+    stage.keys("Esc Esc Esc").type_in(" port=5433");
+    stage.send(Message::Click(crate::wizard::message::Target::Step(place(
+        "plan",
+    ))));
+    assert_eq!(stage.model.at, place("stage"));
+    assert!(matches!(stage.ordered(), Order::Look(_)));
 }
 
 /// A try of a command line, or of a terminal that was lost, is decided over here.

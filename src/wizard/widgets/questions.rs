@@ -114,6 +114,7 @@ fn list(model: &Model, page: &mut Page, place: usize, field: Field, columns: usi
     let suggestion = model.suggestion(field);
     let placeholder = match &suggestion {
         Some(suggestion) if focused => takes(suggestion),
+        _ if rows.is_empty() => model.form.default_in_words(field),
         _ => "+ another".to_owned(),
     };
     let line = Typed {

@@ -133,7 +133,7 @@ impl Work {
                     None
                 }
                 Order::Watch(length) => self.watch(length).await,
-                Order::Propose(stage) => self.propose(stage).await,
+                Order::Propose(stage, wish) => self.propose(stage, *wish).await,
                 Order::Try(seconds) => self.attempt(seconds).await,
                 // What they are about is decided already.
                 Order::Keep | Order::Back | Order::Stop => None,
@@ -237,13 +237,15 @@ impl Work {
         next
     }
 
-    async fn propose(&mut self, stage: Stage) -> Overtaken {
+    async fn propose(&mut self, stage: Stage, wish: Wish) -> Overtaken {
         self.proposal = None;
         let Some(held) = &mut self.held else {
             self.tell.say(Happens::Proposed(Err(gone())));
             return None;
         };
         held.hardening.stage = stage;
+        held.hardening.request.flags = wish.flags.clone();
+        held.hardening.client.clone_from(&wish.client);
         let work = engine::propose(&held.hardening, &held.survey);
         match or_order(&mut self.orders, &self.tell, work).await {
             Err(order) => return order,
@@ -253,7 +255,9 @@ impl Work {
                 self.tell.say(Happens::Proposed(Ok((preview, facts))));
                 self.proposal = Some(proposal);
             }
-            Ok(Err(error)) => self.tell.say(Happens::Proposed(Err(failure(&error)))),
+            Ok(Err(error)) => self
+                .tell
+                .say(Happens::Proposed(Err(words::of_a_stage(&wish, &error)))),
         }
         None
     }

@@ -32,6 +32,7 @@ pub fn found(wish: &Wish, survey: &Survey, standing: Vec<engine::Standing>) -> F
         plaintext: plaintext(&survey.watched),
         next: engine::next_stage(&standing),
         standing,
+        roles: engine::roles(survey).iter().map(|role| printable(role)).collect(),
         kit: printable(&journeys::absolute(&wish.kit).to_string_lossy()),
     }
 }
@@ -106,6 +107,30 @@ pub fn failure(error: &Error) -> Failure {
         Some("start" | "names") => Some("server"),
         step => step,
     };
+    failure
+}
+
+/// The same of working out a stage: what is answered of clients is answered in a step of its own.
+pub fn of_a_stage(wish: &Wish, error: &Error) -> Failure {
+    let mut failure = failure(error);
+    let is_asked = wish.flags.client_ca.is_some() || wish.client.is_some();
+    let shown = wish
+        .client
+        .iter()
+        .flat_map(|(certificate, key)| [certificate, key]);
+    let is_about_clients = match error {
+        Error::File { path, .. } => shown
+            .chain(&wish.flags.client_ca)
+            .any(|file| journeys::absolute(file) == journeys::absolute(path)),
+        Error::DoesNotFit { .. } => is_asked,
+        Error::Answers(problems) => problems
+            .iter()
+            .any(|problem| matches!(problem.flag, "--client" | "--client-ca" | "--auth")),
+        _ => false,
+    };
+    if is_about_clients {
+        failure.step = Some("clients");
+    }
     failure
 }
 

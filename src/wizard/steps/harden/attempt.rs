@@ -79,6 +79,11 @@ impl Step for Attempt {
 /// What to do about client certificates.
 const KITS: &str = "clients/ beside the books holds a certificate for every role: hand them out.";
 
+/// Whether client certificates are made here, for this stage.
+fn makes_kits(model: &Model) -> bool {
+    model.harden.stage == Stage::Mtls && !model.form.has_client_ca()
+}
+
 /// The command line that tries the same.
 #[must_use]
 pub fn command(model: &Model) -> String {
@@ -93,12 +98,13 @@ pub fn command(model: &Model) -> String {
     words.push(shell(&conninfo));
     for field in Field::ALL.into_iter().filter(|field| form.asks(*field)) {
         let spec = field.spec();
-        let is_choice = spec.kind.is_choice() && field != Field::Algorithm;
+        let is_choice = spec.kind.is_choice() && !matches!(field, Field::Algorithm | Field::Auth);
+        let waits = Field::OF_CLIENTS.contains(&field) && model.harden.stage != Stage::Mtls;
         let is_elsewhere = form.is_requested() && field == Field::Root;
-        if spec.flag.is_empty() || is_choice || is_elsewhere || field == Field::Kit {
+        if spec.flag.is_empty() || is_choice || waits || is_elsewhere || field == Field::Kit {
             continue;
         }
-        for row in form.given(field).iter().filter(|row| !row.trim().is_empty()) {
+        for row in form.standing(field).iter().filter(|row| !row.trim().is_empty()) {
             words.extend([spec.flag.to_owned(), shell(row)]);
         }
     }
@@ -171,7 +177,7 @@ fn page(model: &Model, columns: usize) -> Page {
         State::Back(says) => {
             page.blank();
             page.words(&visible(says), columns, 2, Style::new());
-            if stage == Stage::Mtls {
+            if makes_kits(model) {
                 page.words(KITS, columns, 2, Style::new());
             }
         }
@@ -311,7 +317,7 @@ fn after(page: &mut Page, model: &Model, columns: usize) {
     let mut say = |name: &str, says: &str| {
         page.pair(name, says, columns, 10, (theme.bold(), Style::new()));
     };
-    if model.harden.stage == Stage::Mtls {
+    if makes_kits(model) {
         say("Kits", KITS);
     }
     if model.harden.attempt.state == State::Kept {

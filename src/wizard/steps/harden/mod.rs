@@ -1,12 +1,14 @@
 //! The steps of hardening a server that is there: which server, which stage, what it would change, the try.
 
 mod attempt;
+mod clients;
 mod plan;
 mod request;
 mod server;
 mod stage;
 
 pub use attempt::{Attempt, after_a_fall, command};
+pub use clients::Clients;
 pub use plan::Plan;
 pub use request::Request;
 pub use server::Server;
@@ -31,8 +33,8 @@ pub const fn about(stage: Stage) -> &'static str {
              rejected. Sessions that are open stay open."
         }
         Stage::Mtls => {
-            "Every role gets a client certificate, in a kit to hand out, and the server wants one from everybody. A first try makes \
-             the kits; they stay when it goes back."
+            "The server wants a certificate from everybody who logs in. The next step asks whose: of a kit that is made here for \
+             every role, or of a CA of yours. Kits are made by the first try, and stay when it goes back."
         }
         Stage::Floor => {
             "TLS before 1.2 and weak ciphers are turned away; TLS 1.2 too, where everybody who was seen speaks 1.3."
@@ -45,9 +47,7 @@ pub const fn about(stage: Stage) -> &'static str {
 pub const fn why_next(stage: Stage) -> &'static str {
     match stage {
         Stage::On => "TLS is not on yet, or not with a certificate that holds.",
-        Stage::Watch => {
-            "Somebody who was seen still comes without TLS: find them before they are turned away."
-        }
+        Stage::Watch => "Somebody still comes without TLS: find them first.",
         Stage::Require => "TLS is offered, and nobody who was seen comes without it any more.",
         Stage::Mtls => "Everybody comes with TLS; next they prove who they are.",
         Stage::Floor => "What is left is old TLS and weak ciphers.",

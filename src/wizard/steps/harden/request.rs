@@ -35,6 +35,10 @@ impl Step for Request {
         &[Field::Signed, Field::Root]
     }
 
+    fn owns(&self, model: &Model, field: Field) -> bool {
+        self.fields().contains(&field) && model.form.is_requested()
+    }
+
     fn enter(&self, model: &mut Model) -> Vec<Effect> {
         request(model)
     }

@@ -11,7 +11,7 @@ use super::super::super::harden::{Found, LENGTHS, Looked, Order, WatchState, ask
 use super::super::super::keymap::Action;
 use super::super::super::message::{Effect, Target};
 use super::super::super::model::Model;
-use super::super::super::widgets::{Canvas, Page, Row, brief, brief_clock, clip, pad, visible, width};
+use super::super::super::widgets::{Canvas, Page, Row, brief, brief_clock, clip, pad, visible, width, wrap};
 use super::super::Step;
 use super::super::write::fault_page;
 use super::{about, why_next};
@@ -192,21 +192,24 @@ fn stages(model: &Model, found: &Found, columns: usize) -> Page {
         let done = if done { "✓ " } else { "○ " };
         let room = columns.saturating_sub(13 + width(&says) + 2);
         let text = if here { theme.accent() } else { Style::new() };
+        let dim = if here { Style::new() } else { theme.dim() };
+        let mut means = wrap(stage.means(), room).into_iter();
         page.row(
             Row::new(vec![
                 Span::styled(sign, theme.accent()),
                 Span::styled(done, if done == "✓ " { theme.good() } else { theme.dim() }),
                 Span::styled(pad(stage.name(), 9), text),
-                Span::styled(
-                    pad(&clip(stage.means(), room), room),
-                    if here { Style::new() } else { theme.dim() },
-                ),
+                Span::styled(pad(&means.next().unwrap_or_default(), room), dim),
                 Span::raw("  "),
                 Span::styled(says, style),
             ])
             .hit(Target::Item(place))
             .focus(here),
         );
+        for rest in means {
+            let row = Row::new(vec![Span::raw(" ".repeat(13)), Span::styled(rest, dim)]);
+            page.row(row.hit(Target::Item(place)));
+        }
     }
     for (stages, hindrance) in hindrances(&found.standing) {
         let stages: Vec<_> = stages.into_iter().map(Stage::name).collect();
