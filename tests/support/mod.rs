@@ -41,7 +41,7 @@ pub use account::Account;
 pub use disk::{Tree, differences, tree};
 pub use docker::{Alone, Contained, Docker, Using};
 pub use fault::{Mount, has_strace};
-pub use pki::{Ca, Leaf};
+pub use pki::{Ca, Leaf, request};
 pub use postgres::{Postgres, cache, psql, psql_as, psql_job, psycopg};
 pub use process::{Job, Outcome, Running, pgtls, pgtls_bin, spawn_tied};
 pub use project::Project;

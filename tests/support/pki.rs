@@ -139,12 +139,7 @@ impl Ca {
             .run()
             .expect_ok("openssl genpkey");
         fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        openssl(&dir, &["req", "-new", "-key", "key", "-out", "csr"])
-            .args(["-subj", "/CN=weak", "-addext"])
-            .arg(format!("subjectAltName={}", san(names)))
-            .run()
-            .expect_ok("openssl req");
-        let cert = self.sign(&dir.join("csr"));
+        let cert = self.sign(&request(&key, names));
         Leaf { cert, key }
     }
 
@@ -171,6 +166,11 @@ impl Ca {
 
     /// The certificate for a request, with the names and uses that it asks for, as a CA answers.
     pub fn sign(&self, request: &Path) -> PathBuf {
+        self.sign_between(request, -1, 90)
+    }
+
+    /// The same, valid between two moments, in days from now.
+    pub fn sign_between(&self, request: &Path, from: i64, to: i64) -> PathBuf {
         let dir = scratch("signed");
         let config = "[ca]\ndefault_ca=ours\n[ours]\ndatabase=index\nnew_certs_dir=.\nrand_serial=yes\ndefault_md=sha256\n\
                       policy=any\nunique_subject=no\ncopy_extensions=copy\n[any]\ncommonName=optional\n\
@@ -186,8 +186,10 @@ impl Ca {
             "-extensions",
             "leaf",
             "-utf8",
-            "-days",
-            "90",
+            "-startdate",
+            &moment(from),
+            "-enddate",
+            &moment(to),
             "-out",
             "crt",
         ];
@@ -292,6 +294,19 @@ impl Ca {
         .expect_ok("openssl ca");
         leaf
     }
+}
+
+/// A request of this key for these names.
+pub fn request(key: &Path, names: &[&str]) -> PathBuf {
+    let dir = scratch("request");
+    openssl(&dir, &["req", "-new", "-out", "csr"])
+        .arg("-key")
+        .arg(key)
+        .args(["-subj", &format!("/CN={}", names[0]), "-addext"])
+        .arg(format!("subjectAltName={}", san(names)))
+        .run()
+        .expect_ok("openssl req");
+    dir.join("csr")
 }
 
 /// `openssl` in that directory.

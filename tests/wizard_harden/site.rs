@@ -86,6 +86,15 @@ pub fn try_it(pty: &mut Pty, stage: &str, within: &str) {
     pty.expect("Keep it?");
 }
 
+/// Line by line: waits for the prompt, which must not be the one that was answered last, and answers it.
+#[track_caller]
+pub fn answer(pty: &mut Pty, prompt: &str, line: &str) {
+    pty.until(prompt, |screen| {
+        screen.trim_end().ends_with(':') && screen.lines().last().unwrap_or_default().contains(prompt)
+    });
+    pty.send(&format!("{line}\r"));
+}
+
 /// From the first step of this wizard to the stages.
 #[track_caller]
 pub fn lead(mut pty: Pty, admin: &str) -> Pty {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::site::{EVERYBODY, MINUTE, SHORT, SLOW, Site, try_it};
+use crate::site::{self, EVERYBODY, MINUTE, SHORT, SLOW, Site, try_it};
 use crate::support::{Account, Job, Postgres, Pty, pgtls, wait_for};
 
 #[test]
@@ -235,12 +235,7 @@ fn line_by_line_it_is_the_same() {
     };
     let site = Site::new(&postgres, EVERYBODY);
     let mut pty = Pty::pgtls(&["--accessible"], &site.kit, (200, 400), &[]);
-    let mut answer = |prompt: &str, line: &str| {
-        pty.until(prompt, |screen| {
-            screen.trim_end().ends_with(':') && screen.lines().last().unwrap_or_default().contains(prompt)
-        });
-        pty.send(&format!("{line}\r"));
-    };
+    let mut answer = |prompt: &str, line: &str| site::answer(&mut pty, prompt, line);
     answer("A number, or Enter for", "harden");
     let admin = format!(
         "host=localhost port={} user=postgres dbname=postgres",
