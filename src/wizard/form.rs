@@ -8,12 +8,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use crate::conninfo::{Conninfo, Keyword};
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use crate::conninfo::{Conninfo, Error as ConninfoError, Keyword};
 use crate::pki::{Algorithm, printable};
 use crate::setup::{Answers, Auth, ClientAnswer, Mode, Problem, Run, Setup, whole_number};
 
 use super::field::{Choice, Field, Kind};
 use super::look::Seen;
+use super::secret::{Typed, hide, revealed};
 
 /// Everything that is answered, over what the project's `pgtls.toml` says.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +27,8 @@ pub struct Form {
     /// What was found on this machine, once it was looked up.
     pub seen: Option<Seen>,
     given: BTreeMap<Field, Vec<String>>,
+    /// Passwords of connection strings: in their text a sign stands for each of their characters.
+    hidden: BTreeMap<Field, Typed>,
 }
 
 /// What [`crate::setup`] says of the answers.
@@ -75,11 +81,63 @@ impl Form {
 
     /// Answers a question; no rows at all take the answer back.
     pub fn give(&mut self, field: Field, rows: Vec<String>) {
+        if let (true, Some(text)) = (field.is_conninfo(), rows.first()) {
+            let real = revealed(text, self.hidden.get(&field));
+            self.give_unseen(field, &real);
+            return drop(Zeroizing::new(rows));
+        }
+        self.hidden.remove(&field);
         if rows.is_empty() || (field.spec().kind == Kind::Text && rows == [""]) {
             self.given.remove(&field);
         } else {
             self.given.insert(field, rows);
         }
+    }
+
+    /// Answers a question with a connection string, whose password is put apart.
+    pub fn give_unseen(&mut self, field: Field, real: &[char]) {
+        let (text, secret) = hide(real);
+        if secret.is_empty() {
+            self.hidden.remove(&field);
+        } else {
+            self.hidden.insert(field, secret);
+        }
+        if text.is_empty() {
+            self.given.remove(&field);
+        } else {
+            self.given.insert(field, vec![text]);
+        }
+    }
+
+    /// A connection string that was answered, with its password.
+    #[must_use]
+    pub fn revealed(&self, field: Field) -> Zeroizing<Vec<char>> {
+        let text = self.given(field).first().map_or("", String::as_str);
+        revealed(text, self.hidden.get(&field))
+    }
+
+    /// The same as one text; `None` where nothing was answered.
+    #[must_use]
+    pub fn conninfo_text(&self, field: Field) -> Option<SecretString> {
+        let real = self.revealed(field);
+        let mut text = Zeroizing::new(String::with_capacity(4 * real.len()));
+        text.extend(real.iter());
+        (!text.trim().is_empty()).then(|| SecretString::from(text.as_str()))
+    }
+
+    /// The connection string that was answered; the empty one where nothing was.
+    ///
+    /// # Errors
+    /// What libpq's rules say against it.
+    pub fn conninfo(&self, field: Field) -> Result<Conninfo, ConninfoError> {
+        let text = self.conninfo_text(field);
+        Conninfo::parse(text.as_ref().map_or("", ExposeSecret::expose_secret))
+    }
+
+    /// Whether a password is part of it.
+    #[must_use]
+    pub fn has_password(&self, field: Field) -> bool {
+        self.hidden.contains_key(&field)
     }
 
     /// The rows that hold: what was answered, else what holds without an answer.
@@ -330,7 +388,7 @@ impl Form {
 
     /// The names of a server that is there, as far as the way its administrator takes gives them away.
     fn dialled_by_the_admin(&self) -> Option<Vec<String>> {
-        let conninfo = Conninfo::parse(&self.text(Field::Admin)).unwrap_or_default();
+        let conninfo = self.conninfo(Field::Admin).unwrap_or_default();
         self.hardens().then(|| crate::engine::harden::hosts(&conninfo))
     }
 
@@ -456,7 +514,7 @@ impl Form {
                 "name the file of its certificate",
             ));
         }
-        let login = Conninfo::parse(&self.text(Field::Admin)).unwrap_or_default();
+        let login = self.conninfo(Field::Admin).unwrap_or_default();
         let names_one = [Keyword::Sslcert, Keyword::Sslkey]
             .iter()
             .all(|keyword| login.get(*keyword).is_some());
@@ -477,8 +535,7 @@ impl Form {
 
     /// What libpq's rules say of the connection string.
     fn conninfo_fault(&self, field: Field) -> Option<Fault> {
-        let text = self.given(field).first().filter(|_| self.asks(field))?;
-        let error = Conninfo::parse(text).err()?;
+        let error = self.conninfo(field).err().filter(|_| self.asks(field))?;
         Some(Fault {
             field,
             row: None,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crossterm::event::KeyEvent;
+use secrecy::SecretString;
 
 use crate::engine::{Error, Event};
 use crate::server::ServerError;
@@ -74,9 +75,9 @@ pub enum Effect {
     /// Answer the question that the journey waits on.
     Answer(Reply),
     /// Prove a server: this conninfo, or the project's own.
-    Prove(Option<String>),
+    Prove(Option<SecretString>),
     /// Connect to it under each `sslmode`, with impostors in front; the number of the run, and the conninfo as above.
-    Modes(u64, Option<String>),
+    Modes(u64, Option<SecretString>),
     /// Put text on the clipboard.
     Copy(String),
     /// Keep the answers for the next time, or forget them.

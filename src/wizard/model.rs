@@ -380,6 +380,16 @@ impl Model {
     /// Answers a question, and has the answers judged.
     pub fn answer(&mut self, field: Field, rows: Vec<String>) {
         self.form.give(field, rows);
+        self.answered(field);
+    }
+
+    /// The same with a connection string, whose password is put apart.
+    pub fn answer_unseen(&mut self, field: Field, real: &[char]) {
+        self.form.give_unseen(field, real);
+        self.answered(field);
+    }
+
+    fn answered(&mut self, field: Field) {
         if matches!(field, Field::Run | Field::Conninfo) {
             self.proof = Proof::default();
             self.forget_modes();

@@ -1,4 +1,5 @@
-//! A password on its way from the keyboard to the server: never drawn, never kept, wiped when it has gone.
+//! A password on its way from the keyboard to the server: never drawn, never kept, wiped when it has gone. In a connection
+//! string that is typed, a sign stands in the place of each of its characters, and those are apart, in memory that is wiped.
 
 use secrecy::SecretString;
 use zeroize::Zeroizing;
@@ -43,6 +44,11 @@ impl Typed {
         self.0.is_empty()
     }
 
+    /// Its characters.
+    pub fn chars(&self) -> impl Iterator<Item = char> {
+        self.0.chars()
+    }
+
     /// As a secret.
     #[must_use]
     pub fn reveal(&self) -> SecretString {
@@ -50,14 +56,49 @@ impl Typed {
     }
 }
 
-/// A connection string as it may be shown while it is typed: a sign in the place of every character of a password.
+/// In the place of a character of a password: nobody's text has it (it is of a private area of Unicode).
+pub const HIDDEN: char = '\u{F8FE}';
+
+/// A connection string without the characters of its passwords, a sign in the place of each; and those characters.
 #[must_use]
-pub fn masked(text: &str) -> String {
-    let mut chars: Vec<char> = text.chars().collect();
-    for range in in_keywords(&chars).into_iter().chain(in_uri(&chars)) {
-        chars[range].fill('•');
+pub fn hide(real: &[char]) -> (String, Typed) {
+    let ranges: Vec<_> = in_keywords(real).into_iter().chain(in_uri(real)).collect();
+    let mut secret = Typed::default();
+    let mut text = String::with_capacity(4 * real.len());
+    for (at, c) in real.iter().enumerate() {
+        if ranges.iter().any(|range| range.contains(&at)) {
+            if secret.is_empty() {
+                // All the memory from the start: no copy is left behind by growing.
+                secret = Typed(Zeroizing::new(String::with_capacity(4 * real.len())));
+            }
+            secret.0.push(*c);
+            text.push(HIDDEN);
+        } else {
+            text.push(*c);
+        }
     }
-    chars.into_iter().collect()
+    (text, secret)
+}
+
+/// The whole of a connection string again.
+#[must_use]
+pub fn revealed(text: &str, secret: Option<&Typed>) -> Zeroizing<Vec<char>> {
+    let mut real = Zeroizing::new(Vec::with_capacity(text.len()));
+    let mut apart = secret.into_iter().flat_map(Typed::chars);
+    for c in text.chars() {
+        if c == HIDDEN {
+            real.extend(apart.next());
+        } else {
+            real.push(c);
+        }
+    }
+    real
+}
+
+/// Such a text as it is shown.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    text.replace(HIDDEN, "•")
 }
 
 /// The values of secret keywords (`password = 'x'`, or `password=x` in the query of a URI), closed or not yet.
@@ -154,8 +195,11 @@ mod tests {
                 "postgresql://db/shop?password=••&x=y",
             ),
         ] {
-            assert_eq!(masked(text), shown);
-            assert_eq!(masked(text).chars().count(), text.chars().count());
+            let real: Vec<char> = text.chars().collect();
+            let (hidden, secret) = hide(&real);
+            assert_eq!(super::shown(&hidden), shown);
+            assert_eq!(hidden.chars().count(), real.len());
+            assert_eq!(*revealed(&hidden, Some(&secret)), real);
         }
         assert_eq!(format!("{:?}", Typed(Zeroizing::new("pw".to_owned()))), "Typed");
     }

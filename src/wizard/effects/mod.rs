@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
 
@@ -224,7 +224,7 @@ impl Runner {
         );
     }
 
-    fn modes(&self, number: u64, conninfo: Option<String>) {
+    fn modes(&self, number: u64, conninfo: Option<SecretString>) {
         let (dir, messages) = (self.dir.clone(), self.messages.clone());
         let lost = Message::Matrix(number, Err(defect()));
         spawn(&self.messages, lost, move || async move {
@@ -256,7 +256,7 @@ impl Runner {
         });
     }
 
-    fn prove(&self, conninfo: Option<String>) {
+    fn prove(&self, conninfo: Option<SecretString>) {
         let (dir, messages) = (self.dir.clone(), self.messages.clone());
         spawn(&self.messages, Message::Proven(Err(defect())), || async move {
             let proof = async {
@@ -274,9 +274,9 @@ impl Runner {
 }
 
 /// What is dialled, and with which means.
-async fn dialled(dir: &std::path::Path, conninfo: Option<String>) -> Result<(Conninfo, Means), Error> {
+async fn dialled(dir: &std::path::Path, conninfo: Option<SecretString>) -> Result<(Conninfo, Means), Error> {
     let conninfo = match conninfo {
-        Some(text) => Conninfo::parse(&text)?,
+        Some(text) => Conninfo::parse(text.expose_secret())?,
         None => engine::project_conninfo(dir, PROBE, &Teller::silent()).await?,
     };
     let means = Means {

@@ -100,7 +100,7 @@ pub fn wish(model: &Model, stage: Stage) -> Option<Wish> {
         flags.root = Some(kit.join(Layout::ANSWER_ROOT));
     }
     Some(Wish {
-        conninfo: Conninfo::parse(&form.text(Field::Admin)).ok()?,
+        conninfo: form.conninfo(Field::Admin).ok()?,
         config_dir: path(Field::ConfigDir),
         kit,
         flags,

@@ -19,7 +19,7 @@ pub(super) enum Taken {
 
 /// Takes a line as the answer to this question. An answer that is not right does not stand.
 pub(super) fn take(model: &mut Model, field: Field, line: &str) -> Taken {
-    let before = model.form.given(field).to_vec();
+    let before = model.form.clone();
     let kind = field.spec().kind;
     match line {
         "" => {}
@@ -58,7 +58,8 @@ pub(super) fn take(model: &mut Model, field: Field, line: &str) -> Taken {
     if wrong.is_empty() {
         return Taken::Answered;
     }
-    model.answer(field, before);
+    model.form = before;
+    model.checked = model.form.check();
     Taken::Wrong(wrong)
 }
 

@@ -10,6 +10,7 @@ use super::super::field::{Field, Kind};
 use super::super::message::{Failure, Message, Question};
 use super::super::model::{JourneyState, Model, ModesState, ProofState};
 use super::super::review::State;
+use super::super::secret::shown;
 use super::super::steps::{STEPS, change_word, connect_page, mode_lines, place, ways};
 use super::super::teach;
 use super::super::theme::Theme;
@@ -80,7 +81,11 @@ pub(super) fn question(model: &Model, field: Field) -> (Vec<String>, String) {
         return (above, prompt);
     }
     let holds = if answered {
-        let rows: Vec<_> = form.rows(field).iter().map(|row| printable(row)).collect();
+        let rows: Vec<_> = form
+            .rows(field)
+            .iter()
+            .map(|row| printable(&shown(row)))
+            .collect();
         format!("Enter keeps {}", rows.join(", "))
     } else {
         format!("Enter for {}", form.default_in_words(field))

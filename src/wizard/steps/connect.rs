@@ -11,6 +11,7 @@ use super::super::form::CHECK;
 use super::super::keymap::Action;
 use super::super::message::{Effect, Target, Way};
 use super::super::model::{JourneyState, Model};
+use super::super::secret::shown;
 use super::super::view::room;
 use super::super::widgets::{Canvas, Page, visible, width};
 use super::Step;
@@ -216,7 +217,12 @@ pub fn command(model: &Model) -> String {
     let dir = dir_flag(model);
     if form.only_checks() {
         words.push(format!("verify{dir}"));
-        words.extend(form.given(Field::Conninfo).iter().map(|text| shell(text)));
+        // A password is for no command line: it is asked for, or comes from a passfile.
+        let typed = match form.conninfo(Field::Conninfo) {
+            Ok(conninfo) if form.has_password(Field::Conninfo) => vec![conninfo.to_keyword_value()],
+            _ => form.given(Field::Conninfo).to_vec(),
+        };
+        words.extend(typed.iter().map(|text| shell(&shown(text))));
         return words.join(" ");
     }
     words.push(format!("up{dir}"));

@@ -1,6 +1,7 @@
 //! Storyboards: each test reads as a film of the screen.
 
 use ratatui::style::{Color, Modifier};
+use secrecy::ExposeSecret;
 
 use super::stage::{Stage, cells, fault, landed, matrix, preview, report, told};
 use crate::engine::Step as Part;
@@ -368,7 +369,7 @@ fn a_broken_promise_shows_evidence_and_remedy() {
             .type_in("host=localhost dbname=app")
             .shot("start_check");
         stage.keys("Enter");
-        let asked = |effects: &[Effect]| matches!(effects, [Effect::Prove(Some(text)), _] if text == "host=localhost dbname=app");
+        let asked = |effects: &[Effect]| matches!(effects, [Effect::Prove(Some(text)), _] if text.expose_secret() == "host=localhost dbname=app");
         assert!(asked(&stage.effects), "{:?}", stage.effects);
         stage.send(Message::Proven(Ok(report(Some((
             ProbeId::HostName,

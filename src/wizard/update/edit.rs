@@ -1,10 +1,12 @@
 //! Answering: typing, pasting, choosing, and moving among the questions.
 
-use tui_input::InputRequest;
+use tui_input::{Input, InputRequest};
+use zeroize::Zeroizing;
 
 use super::super::field::{Field, Kind};
 use super::super::message::Effect;
 use super::super::model::{Focus, Model, Popup};
+use super::super::secret::HIDDEN;
 
 /// Characters of a paste that are taken: more than any answer is long.
 const LONGEST_PASTE: usize = 4096;
@@ -46,6 +48,9 @@ pub(super) fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
 }
 
 pub(super) fn type_in(model: &mut Model, text: &str) {
+    if let Some(field) = model.focused().filter(|field| field.is_conninfo()) {
+        return type_unseen(model, field, text);
+    }
     for c in text.chars() {
         model.editor.handle(InputRequest::InsertChar(c));
     }
@@ -53,9 +58,66 @@ pub(super) fn type_in(model: &mut Model, text: &str) {
 }
 
 pub(super) fn edit(model: &mut Model, request: InputRequest) {
+    if let Some(field) = model.focused().filter(|field| field.is_conninfo()) {
+        return match request {
+            InputRequest::InsertChar(c) => type_unseen(model, field, c.encode_utf8(&mut [0; 4])),
+            request => edit_unseen(model, field, request),
+        };
+    }
     let changed = model.editor.handle(request);
     if changed.is_some_and(|changed| changed.value) {
         write_back(model);
+    }
+}
+
+/// Types into a connection string: what is a password there is put apart before the editor has it.
+fn type_unseen(model: &mut Model, field: Field, text: &str) {
+    let real = model.form.revealed(field);
+    let at = model.editor.cursor().min(real.len());
+    let typed = text.chars().filter(|c| *c != HIDDEN);
+    let more = spliced(&real, at..at, typed);
+    let cursor = at + more.len() - real.len();
+    store_unseen(model, field, &more, cursor);
+}
+
+/// Any other change of one. What was cut away comes back without the characters of a password.
+fn edit_unseen(model: &mut Model, field: Field, request: InputRequest) {
+    let real = model.form.revealed(field);
+    if !model.editor.handle(request).is_some_and(|changed| changed.value) {
+        return;
+    }
+    let after: Vec<char> = model.editor.value().chars().collect();
+    let cursor = model.editor.cursor();
+    let changed = if let Some(fewer) = real.len().checked_sub(after.len()) {
+        spliced(&real, cursor..cursor + fewer, std::iter::empty())
+    } else {
+        let at = cursor - (after.len() - real.len());
+        let typed = after[at..cursor].iter().copied().filter(|c| *c != HIDDEN);
+        spliced(&real, at..at, typed)
+    };
+    let cursor = cursor.min(changed.len());
+    store_unseen(model, field, &changed, cursor);
+}
+
+fn spliced(
+    real: &[char],
+    range: std::ops::Range<usize>,
+    with: impl Iterator<Item = char>,
+) -> Zeroizing<Vec<char>> {
+    // All the memory from the start: no copy is left behind by growing.
+    let mut all = Zeroizing::new(Vec::with_capacity(real.len() + LONGEST_PASTE));
+    let range = range.start.min(real.len())..range.end.min(real.len());
+    all.extend_from_slice(&real[..range.start]);
+    all.extend(with.take(LONGEST_PASTE));
+    all.extend_from_slice(&real[range.end..]);
+    all
+}
+
+fn store_unseen(model: &mut Model, field: Field, real: &[char], cursor: usize) {
+    model.answer_unseen(field, real);
+    let text = model.form.given(field).first().map_or("", String::as_str);
+    if model.editor.value() != text || model.editor.cursor() != cursor {
+        model.editor = Input::new(text.to_owned()).with_cursor(cursor);
     }
 }
 

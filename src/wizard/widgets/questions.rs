@@ -6,7 +6,7 @@ use ratatui::text::Span;
 use super::super::field::{Field, Kind};
 use super::super::message::Target;
 use super::super::model::Model;
-use super::super::secret::masked;
+use super::super::secret::shown;
 use super::{Page, Row, pad, visible, width};
 
 /// Columns of the labels of fields.
@@ -87,7 +87,6 @@ fn text(model: &Model, page: &mut Page, place: usize, field: Field, columns: usi
         label: field.spec().label,
         text: &given,
         placeholder: &placeholder,
-        masked: field.is_conninfo(),
         columns,
         focused,
     };
@@ -104,7 +103,6 @@ fn list(model: &Model, page: &mut Page, place: usize, field: Field, columns: usi
             label: if row == 0 { field.spec().label } else { "" },
             text,
             placeholder: "",
-            masked: false,
             columns,
             focused: focused && model.focus.row == row,
         };
@@ -122,7 +120,6 @@ fn list(model: &Model, page: &mut Page, place: usize, field: Field, columns: usi
         label: if rows.is_empty() { field.spec().label } else { "" },
         text: "",
         placeholder: &placeholder,
-        masked: false,
         columns,
         focused: focused && model.focus.row >= rows.len(),
     };
@@ -141,21 +138,11 @@ struct Typed<'a> {
     label: &'a str,
     text: &'a str,
     placeholder: &'a str,
-    /// Whether a password may be in it, which is not shown.
-    masked: bool,
     columns: usize,
     focused: bool,
 }
 
 impl Typed<'_> {
-    fn shown(&self, text: &str) -> String {
-        if self.masked {
-            masked(text)
-        } else {
-            text.to_owned()
-        }
-    }
-
     fn row(&self) -> Row {
         let theme = self.model.theme;
         let label = Span::styled(
@@ -171,12 +158,12 @@ impl Typed<'_> {
             let (text, style) = if self.text.is_empty() {
                 (self.placeholder.to_owned(), theme.dim())
             } else {
-                (visible(&self.shown(self.text)), Style::new())
+                (visible(&shown(self.text)), Style::new())
             };
             return Row::new(vec![label, Span::styled(super::clip(&text, room), style)]);
         }
         let editor = &self.model.editor;
-        let text = self.shown(editor.value());
+        let text = shown(editor.value());
         if editor.value().is_empty() {
             let placeholder = super::clip(self.placeholder, room);
             let rest = room.saturating_sub(width(&placeholder));
@@ -188,8 +175,8 @@ impl Typed<'_> {
             .cursor(LABEL + 3)
             .focus(true);
         }
-        let (shown, cursor) = window(&text, editor.cursor(), room);
-        Row::new(vec![label, Span::styled(pad(&shown, room), theme.field())])
+        let (part, cursor) = window(&text, editor.cursor(), room);
+        Row::new(vec![label, Span::styled(pad(&part, room), theme.field())])
             .cursor(LABEL + 3 + cursor)
             .focus(true)
     }

@@ -5,6 +5,7 @@ mod modes;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
+use secrecy::SecretString;
 
 use crate::setup::Run;
 use crate::verify::{Group, Outcome, Probe, ProbeId, Verdict};
@@ -191,9 +192,9 @@ fn begin(model: &mut Model) -> Vec<Effect> {
 }
 
 /// The connection string that is checked; `None`: the project's own.
-fn dialled(model: &Model) -> Option<String> {
-    let conninfo = model.form.only_checks().then(|| model.form.text(Field::Conninfo));
-    conninfo.filter(|text| !text.trim().is_empty())
+fn dialled(model: &Model) -> Option<SecretString> {
+    let form = &model.form;
+    form.conninfo_text(Field::Conninfo).filter(|_| form.only_checks())
 }
 
 /// Whether something is being tried.
