@@ -140,7 +140,7 @@ impl Found {
             place = Some(directory.clone());
         }
         if let Some(path) = &given.certificate {
-            let bytes = files::must_read("the certificate (--cert)", path)?;
+            let bytes = files::must_read(CERTIFICATE, path)?;
             self.file(
                 &bytes,
                 &path.display().to_string(),
@@ -149,7 +149,7 @@ impl Found {
             )
             .map_err(|why| {
                 fault(
-                    "the certificate (--cert)",
+                    CERTIFICATE,
                     path,
                     why,
                     "give what the CA answered: PEM, DER or PKCS#7 (.p7b)",
@@ -264,7 +264,7 @@ fn closed(path: &Path) -> Result<(), String> {
 }
 
 fn read_key(path: &Path, passphrase: Option<&SecretString>) -> Result<PrivateKey, Error> {
-    const WHAT: &str = "the key (--key)";
+    const WHAT: &str = KEY;
     let bytes = files::must_read(WHAT, path)?;
     let key = PrivateKey::from_file(&bytes, passphrase).map_err(|error| {
         let remedy = match error {
@@ -339,7 +339,7 @@ fn trust(
     delivery: &Delivery,
     present: &[Certificate],
 ) -> Result<(TrustStore, String), Error> {
-    const WHAT: &str = "the root (--root)";
+    const WHAT: &str = "the root";
     if let Some(path) = &given.root {
         let bytes = files::must_read(WHAT, path)?;
         let mut roots = Delivery::default();
@@ -442,7 +442,7 @@ fn names(identity: &Identity, names: &[String], place: &Path) -> Result<(), Erro
                 carried.join(", ")
             }
         ),
-        "have it issued with these names too, as the request of `pgtls csr` asks for; where nobody dials them any more, say with \
-         --host which names it must carry",
+        "have it issued with these names too, as the request asks for; where nobody dials them any more, take them off the names \
+         (--host)",
     ))
 }

@@ -294,9 +294,9 @@ pub fn file_server_answer(
     // It was read a moment ago, in any of the forms that CAs give it.
     let mut roots = Delivery::default();
     roots
-        .add(&files::must_read("the root (--root)", root)?)
+        .add(&files::must_read("the root", root)?)
         .map_err(|error| Error::File {
-            what: "the root (--root)",
+            what: "the root",
             path: root.to_path_buf(),
             why: error.to_string(),
             remedy: "give the CA's certificate, as clients have it".to_owned(),

@@ -6,7 +6,7 @@ use ratatui::text::Span;
 use super::super::field::Field;
 use super::super::form::{CA, GIVEN, REQUEST};
 use super::super::model::Model;
-use super::super::widgets::{Page, Row, clip, visible};
+use super::super::widgets::{Page, Row, visible, width, wrap};
 use super::Step;
 
 /// The step.
@@ -63,17 +63,16 @@ impl Step for Certificates {
         };
         page.text(title, theme.bold());
         let mut say = |branch: &str, name: &str, says: String| {
-            page.row(Row::new(vec![
-                Span::styled(format!("   {branch}"), theme.dim()),
-                Span::styled(name.to_owned(), Style::new()),
-                Span::styled(
-                    clip(
-                        &format!("  {says}"),
-                        columns.saturating_sub(branch.len() + name.len() + 3),
-                    ),
-                    theme.dim(),
-                ),
-            ]));
+            let at = 3 + width(branch) + width(name) + 2;
+            for (index, says) in wrap(&says, columns.saturating_sub(at)).into_iter().enumerate() {
+                let (branch, name) = if index == 0 { (branch, name) } else { ("", "") };
+                let gap = at - 3 - width(branch) - width(name);
+                page.row(Row::new(vec![
+                    Span::styled(format!("   {branch}"), theme.dim()),
+                    Span::styled(name.to_owned(), Style::new()),
+                    Span::styled(format!("{}{says}", " ".repeat(gap)), theme.dim()),
+                ]));
+            }
         };
         let key = form.text(Field::Algorithm);
         let days = form.text(Field::Days);

@@ -72,7 +72,12 @@ impl Step for Attempt {
     }
 
     fn draw(&self, model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
-        page(model, usize::from(area.width)).paint(canvas, area);
+        let columns = usize::from(area.width);
+        let whole = page(model, columns, true);
+        if whole.height() <= usize::from(area.height) {
+            return whole.paint(canvas, area);
+        }
+        page(model, columns, false).paint(canvas, area);
     }
 }
 
@@ -142,7 +147,8 @@ fn kit(model: &Model) -> String {
     }
 }
 
-fn page(model: &Model, columns: usize) -> Page {
+/// What the step shows; not `whole`: without how a stage that is kept came to be in force.
+fn page(model: &Model, columns: usize, whole: bool) -> Page {
     let theme = model.theme;
     let attempt = &model.harden.attempt;
     let stage = model.harden.stage;
@@ -199,12 +205,17 @@ fn page(model: &Model, columns: usize) -> Page {
         return page;
     }
     page.blank();
-    parts(&mut page, theme, &attempt.journey, columns);
+    let is_over = matches!(attempt.state, State::Kept | State::WasInForce);
+    if whole || !is_over {
+        parts(&mut page, theme, &attempt.journey, columns);
+    }
     for note in &attempt.journey.notes {
         page.pair(" !", &visible(note), columns, 3, (theme.warn(), theme.warn()));
     }
-    proven(&mut page, model, columns);
-    if matches!(attempt.state, State::Kept | State::WasInForce) {
+    if whole || !is_over {
+        proven(&mut page, model, columns);
+    }
+    if is_over {
         after(&mut page, model, columns);
     }
     page
@@ -323,10 +334,10 @@ fn after(page: &mut Page, model: &Model, columns: usize) {
     if model.harden.attempt.state == State::Kept {
         say("Undo", &format!("pgtls undo{kit}"));
     }
-    say("The same", &visible(&command(model)));
     let next = Stage::ALL.into_iter().find(|stage| *stage > model.harden.stage);
     match next {
         Some(next) => say("Next", &format!("{next}: {}", next.means())),
         None => say("Next", "nothing is left to do"),
     }
+    say("The same", &visible(&command(model)));
 }

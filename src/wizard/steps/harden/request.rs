@@ -110,8 +110,11 @@ impl Step for Request {
                 (theme.dim(), Style::new()),
             );
         }
-        page.blank();
-        page.words(LATER, columns, 3, theme.dim());
+        // Once there is an answer, it is what is read.
+        if !matches!(request.state, State::Failed(_)) {
+            page.blank();
+            page.words(LATER, columns, 3, theme.dim());
+        }
         page
     }
 }

@@ -121,6 +121,10 @@ impl Step for Stages {
                     page.append(watching(model, columns));
                 } else {
                     page.words(about(model.harden.stage), columns, 0, theme.dim());
+                    if matches!(model.harden.watch.state, WatchState::Done) {
+                        page.blank();
+                        page.append(watching(model, columns));
+                    }
                 }
             }
         }
