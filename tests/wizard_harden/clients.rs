@@ -78,7 +78,13 @@ fn a_companys_ca_is_named_with_what_proves_it() {
     pty.send("g");
     pty.expect("Whose client certificates?");
     name(&mut pty, &app);
+    pty.expect("Goes back unless kept within");
+    pty.send("w");
     pty.expect("for the role app");
+    pty.send("\x1b");
+    pty.until("the window is closed", |screen| {
+        !screen.contains("for the role app")
+    });
     assert_eq!(site.rules(), before);
     pty.send("\r");
     pty.expect("Keep it?");
