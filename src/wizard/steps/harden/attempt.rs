@@ -82,7 +82,7 @@ impl Step for Attempt {
 }
 
 /// What to do about client certificates.
-const KITS: &str = "clients/ beside the books holds a certificate for every role: hand them out.";
+const KITS: &str = "The kits are in clients/ beside the books: hand them out.";
 
 /// Whether client certificates are made here, for this stage.
 fn makes_kits(model: &Model) -> bool {

@@ -11,7 +11,7 @@ use super::super::super::keymap::Action;
 use super::super::super::message::Effect;
 use super::super::super::model::{Model, Popup};
 use super::super::super::review::{Preview, State};
-use super::super::super::widgets::{Canvas, Page, Row, clip, visible, width, wrap};
+use super::super::super::widgets::{Canvas, Page, Row, visible, width, wrap};
 use super::super::Step;
 use super::super::review::{files, walk};
 use super::super::write::fault_page;
@@ -177,8 +177,9 @@ fn begun(note: &str, columns: usize) -> String {
     let lines = wrap(note, columns);
     match lines.as_slice() {
         [first, second, _, ..] => {
-            let second = clip(second, columns.saturating_sub(width(END)));
-            format!("{first} {}{END}", second.trim_end_matches('…').trim_end())
+            // As many of its words as there is room for.
+            let second = wrap(second, columns.saturating_sub(width(END))).swap_remove(0);
+            format!("{first} {second}{END}")
         }
         _ => note.to_owned(),
     }

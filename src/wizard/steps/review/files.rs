@@ -78,7 +78,7 @@ pub fn files(review: &Review, below: &dyn Fn(usize) -> Page, canvas: &mut Canvas
     let wide = match area.width {
         90.. => 36,
         70.. => 28,
-        narrow => 25.min(narrow / 2),
+        narrow => 28.min(narrow / 2),
     };
     let left = Rect { width: wide, ..area };
     tree(review, preview, canvas.theme, usize::from(wide)).paint(canvas, left);
@@ -136,11 +136,17 @@ fn content(review: &Review, below: &dyn Fn(usize) -> Page, canvas: &mut Canvas<'
         0 => String::new(),
         mode => format!(" · {mode:04o}"),
     };
-    let state = format!("{}{mode}", word(file.action));
-    let room = columns.saturating_sub(state.chars().count() + 1);
-    let name = match file.path.rsplit_once('/') {
-        Some((_, name)) if width(&file.path) > room => name,
-        _ => &file.path,
+    let last = file.path.rsplit_once('/').map_or(&*file.path, |(_, name)| name);
+    let mut state = format!("{}{mode}", word(file.action));
+    if width(last) + 1 + width(&state) > columns {
+        // Where there is not room for both, the name is read first.
+        state.truncate(word(file.action).len());
+    }
+    let room = columns.saturating_sub(width(&state) + 1);
+    let name = if width(&file.path) > room {
+        last
+    } else {
+        &file.path
     };
     let head = pad(&visible(name), room);
     canvas.line(
@@ -177,8 +183,9 @@ fn listing(review: &Review, file: &File, theme: Theme, columns: usize) -> Page {
     for (index, line) in shown.iter().enumerate() {
         let here = review.inside && index == review.line;
         let room = columns.saturating_sub(number + 3);
-        // A narrow glance shows how each line begins; walking through the file shows all of it.
-        let shown = if columns < 60 && !review.inside {
+        // A narrow glance shows how each line begins, and all of one that changes; walking through the file shows all of it.
+        let changes = review.diff && line.starts_with(['+', '-']);
+        let shown = if columns < 60 && !review.inside && !changes {
             vec![clip(line, room)]
         } else {
             pieces(line, room)
