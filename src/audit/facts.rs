@@ -1,6 +1,7 @@
 //! What is known of a server.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -90,6 +91,18 @@ pub struct SessionRow {
     pub ssl: Option<bool>,
     /// The version of TLS.
     pub version: Option<String>,
+}
+
+impl SessionRow {
+    /// Where from; `None`: over the server's socket, or not known.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        let address = self
+            .client
+            .rsplit_once(':')
+            .map_or(self.client.as_str(), |(address, _)| address);
+        address.trim_matches(['[', ']']).parse().ok()
+    }
 }
 
 /// A role that may log in.

@@ -9,6 +9,7 @@ mod catalogue;
 mod checks;
 mod clients;
 mod facts;
+mod group;
 mod page;
 mod tree;
 
@@ -18,6 +19,7 @@ pub use ask::ask;
 pub use catalogue::Severity;
 pub use clients::{Hit, scan};
 pub use facts::{Facts, KeyFile, Reading, Served, ServerFacts, SessionRow};
+pub use group::{Group, groups};
 pub use page::{html, markdown};
 pub use tree::{Entry, Tree, grade_tree};
 

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::{Audit, Finding, Severity, Verdict};
+use super::{Audit, Group, Severity, Verdict, groups};
 
 /// As Markdown.
 #[must_use]
@@ -20,15 +20,20 @@ fn write_markdown(out: &mut String, audit: &Audit) -> std::fmt::Result {
     writeln!(out, "**{}.**\n", audit.sentence())?;
     writeln!(out, "{}\n", md(&about(audit)))?;
     writeln!(out, "{}\n", counts(audit))?;
-    for finding in &audit.findings {
-        writeln!(out, "## {}: {}\n", finding.severity.word(), md(finding.title))?;
-        writeln!(out, "- Where: {} (`{}`)", md(&finding.place), finding.id)?;
-        for line in &finding.evidence {
-            writeln!(out, "- Evidence: {}", md(line))?;
+    for group in groups(&audit.findings) {
+        let first = group.first();
+        writeln!(out, "## {}: {}\n", first.severity.word(), md(first.title))?;
+        for finding in &group.findings {
+            writeln!(out, "- Where: {} (`{}`)", md(&finding.place), finding.id)?;
+            for line in &finding.evidence {
+                writeln!(out, "- Evidence: {}", md(line))?;
+            }
         }
-        writeln!(out, "- Why: {}", md(finding.why))?;
-        writeln!(out, "- Remedy: {}", md(&finding.remedy))?;
-        if let Some(cis) = finding.cis {
+        writeln!(out, "- Why: {}", md(first.why))?;
+        for remedy in &group.remedies {
+            writeln!(out, "- Remedy: {}", md(remedy))?;
+        }
+        if let Some(cis) = first.cis {
             writeln!(out, "- CIS PostgreSQL 17 Benchmark v1.0.0: {cis}")?;
         }
         writeln!(out)?;
@@ -156,8 +161,8 @@ fn write_html(out: &mut String, audit: &Audit) -> std::fmt::Result {
     };
     writeln!(out, "<p class=\"verdict {class}\">{}.</p>", audit.sentence())?;
     writeln!(out, "<p>{}</p>\n<p>{}</p>", escape(&about(audit)), counts(audit))?;
-    for finding in &audit.findings {
-        article(out, finding)?;
+    for group in groups(&audit.findings) {
+        article(out, &group)?;
     }
     if !audit.sessions.is_empty() {
         writeln!(
@@ -192,25 +197,29 @@ fn write_html(out: &mut String, audit: &Audit) -> std::fmt::Result {
     writeln!(out, "</body>\n</html>")
 }
 
-fn article(out: &mut String, finding: &Finding) -> std::fmt::Result {
-    let severity = finding.severity.word();
+fn article(out: &mut String, group: &Group<'_>) -> std::fmt::Result {
+    let first = group.first();
+    let severity = first.severity.word();
     writeln!(
         out,
-        "<article class=\"{severity}\">\n<span class=\"tag\">{severity}</span>\n<h2>{}</h2>\n<dl>\n\
-         <dt>where</dt><dd><code>{}</code></dd>",
-        escape(finding.title),
-        escape(&finding.place)
+        "<article class=\"{severity}\">\n<span class=\"tag\">{severity}</span>\n<h2>{}</h2>\n<dl>",
+        escape(first.title)
     )?;
-    for line in &finding.evidence {
-        writeln!(out, "<dt>evidence</dt><dd><code>{}</code></dd>", escape(line))?;
+    for finding in &group.findings {
+        writeln!(
+            out,
+            "<dt>where</dt><dd><code>{}</code></dd>",
+            escape(&finding.place)
+        )?;
+        for line in &finding.evidence {
+            writeln!(out, "<dt>evidence</dt><dd><code>{}</code></dd>", escape(line))?;
+        }
     }
-    writeln!(
-        out,
-        "<dt>why</dt><dd>{}</dd>\n<dt>remedy</dt><dd>{}</dd>",
-        escape(finding.why),
-        escape(&finding.remedy)
-    )?;
-    if let Some(cis) = finding.cis {
+    writeln!(out, "<dt>why</dt><dd>{}</dd>", escape(first.why))?;
+    for remedy in &group.remedies {
+        writeln!(out, "<dt>remedy</dt><dd>{}</dd>", escape(remedy))?;
+    }
+    if let Some(cis) = first.cis {
         writeln!(
             out,
             "<dt>CIS</dt><dd>PostgreSQL 17 Benchmark v1.0.0, {}</dd>",

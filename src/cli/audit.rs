@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::audit::{Audit, Finding, Severity, Verdict, html, markdown};
+use crate::audit::{Audit, Group, Severity, Verdict, groups, html, markdown};
 use crate::conninfo::Environment;
 use crate::engine::{self, Beside, Error, Means};
 use crate::pki::printable;
@@ -92,25 +92,30 @@ fn tell(audit: &Audit, output: Output) {
         Verdict::Undetermined => None,
     };
     output.promise(holds, audit.sentence());
+    let groups = groups(&audit.findings);
     for severity in Severity::ALL {
-        let findings: Vec<&Finding> = audit
-            .findings
+        let findings: Vec<&Group<'_>> = groups
             .iter()
-            .filter(|finding| finding.severity == severity)
+            .filter(|group| group.first().severity == severity)
             .collect();
         if findings.is_empty() {
             continue;
         }
         output.heading(severity.word());
-        for finding in findings {
-            output.say(format_args!("  {} ({})", finding.title, finding.id));
-            output.say(format_args!("    where     {}", finding.place));
-            for line in &finding.evidence {
-                output.say(format_args!("    evidence  {line}"));
+        for group in findings {
+            let first = group.first();
+            output.say(format_args!("  {} ({})", first.title, first.id));
+            for finding in &group.findings {
+                output.say(format_args!("    where     {}", finding.place));
+                for line in &finding.evidence {
+                    output.say(format_args!("    evidence  {line}"));
+                }
             }
-            output.say(format_args!("    why       {}", finding.why));
-            output.say(format_args!("    remedy    {}", finding.remedy));
-            if let Some(cis) = finding.cis {
+            output.say(format_args!("    why       {}", first.why));
+            for remedy in &group.remedies {
+                output.say(format_args!("    remedy    {remedy}"));
+            }
+            if let Some(cis) = first.cis {
                 output.say(format_args!(
                     "    CIS       PostgreSQL 17 Benchmark v1.0.0, {cis}"
                 ));

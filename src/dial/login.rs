@@ -78,7 +78,7 @@ pub enum LoginFailure {
     #[error(transparent)]
     Wire(WireError),
     /// The server wants a password and there is none.
-    #[error("the server asks for {0}, and no password is at hand")]
+    #[error("the server asks for {0}, and none is at hand")]
     PasswordNeeded(AuthMethod),
     /// The server wants a proof that pgtls cannot give.
     #[error("the server asks for {0}, which pgtls does not speak")]

@@ -186,7 +186,11 @@ impl std::fmt::Display for AuthMethod {
         match self {
             Self::Cleartext => f.write_str("a password in clear"),
             Self::Md5 => f.write_str("an MD5 password"),
-            Self::Sasl(names) => write!(f, "SASL ({})", names.join(", ")),
+            // Of the offers that differ in channel binding alone, one name says it.
+            Self::Sasl(names) if names.iter().any(|name| name == "SCRAM-SHA-256") => {
+                f.write_str("a password (SCRAM-SHA-256)")
+            }
+            Self::Sasl(names) => write!(f, "a SASL login ({})", names.join(", ")),
             Self::Gss => f.write_str("GSSAPI"),
             Self::Sspi => f.write_str("SSPI"),
             Self::Other(code) => write!(f, "authentication method {code}"),

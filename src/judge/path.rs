@@ -265,8 +265,7 @@ fn unfinished(chain: &Chain<'_>, presented: &[Certificate]) -> Box<Refusal> {
         None => (
             Cause::UntrustedIssuer,
             format!(
-                "the issuer \"{}\" of {named} is not in the trust file; {}. If that issuer is an intermediate CA \
-                 below one of these, the peer must send it too",
+                "the issuer \"{}\" of {named} is not in the trust file; {}",
                 last.issuer,
                 holds(chain.trust)
             ),

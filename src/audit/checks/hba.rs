@@ -2,9 +2,9 @@
 
 use super::not_read;
 use crate::audit::Finding;
-use crate::audit::facts::{Facts, shown};
+use crate::audit::facts::{Facts, SessionRow, shown};
 use crate::conf::hba::{Addresses, ClientCert, Database, Kind, Method, Record, Role, Rule};
-use crate::conf::simulate::{Simulator, World};
+use crate::conf::simulate::{Channel, Connection, Simulator, World};
 
 /// Of one kind of finding, no more than this: a file may have a hundred thousand lines.
 const MOST: usize = 50;
@@ -128,6 +128,7 @@ fn is_everywhere(addresses: &Addresses) -> bool {
 
 /// Who comes in over TCP without TLS.
 fn plaintext(facts: &Facts, simulator: &Simulator<'_>) -> Vec<Finding> {
+    let plain: Vec<_> = facts.sessions.iter().filter_map(without_tls).collect();
     let mut found = Vec::new();
     for way in simulator.ways_in_without_tls() {
         let rule = &simulator.rules()[way.record];
@@ -149,17 +150,30 @@ fn plaintext(facts: &Facts, simulator: &Simulator<'_>) -> Vec<Finding> {
             } else {
                 finding
             };
-            let now = facts
-                .sessions
+            let now = plain
                 .iter()
-                .filter(|session| session.ssl == Some(false) && session.client != "[local]");
+                .filter(|connection| simulator.decide(connection).record == Some(way.record));
             match now.count() {
                 0 => finding,
-                count => finding.evidence(format!("{count} sessions are in plaintext over TCP right now")),
+                1 => finding.evidence("a session that is open without TLS came by this line"),
+                count => finding.evidence(format!(
+                    "{count} sessions that are open without TLS came by this line"
+                )),
             }
         }));
     }
     found
+}
+
+/// A session over TCP without TLS, as rules see it.
+fn without_tls(session: &SessionRow) -> Option<Connection> {
+    (session.ssl == Some(false)).then_some(())?;
+    Some(Connection {
+        channel: Channel::Plain(session.address()?),
+        user: session.user.clone(),
+        database: session.database.clone(),
+        replication: session.database.is_empty(),
+    })
 }
 
 /// What one record is by itself.

@@ -1,7 +1,5 @@
 //! Roles and their passwords, and who is connected right now.
 
-use std::net::IpAddr;
-
 use crate::audit::Finding;
 use crate::audit::facts::{Facts, SessionRow};
 
@@ -55,14 +53,7 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
 }
 
 fn is_loopback(session: &SessionRow) -> bool {
-    let address = session
-        .client
-        .rsplit_once(':')
-        .map_or(session.client.as_str(), |(address, _)| address);
-    address
-        .trim_matches(['[', ']'])
-        .parse()
-        .is_ok_and(|ip: IpAddr| ip.is_loopback())
+    session.address().is_some_and(|ip| ip.is_loopback())
 }
 
 /// On 13, values of `clientcert` that the next version refuses.
