@@ -325,7 +325,7 @@ pub struct UndoArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Stages, over days: on (TLS is offered) · watch (who still comes in without TLS) · require (nobody comes in \
-        without TLS) · mtls (nor without a client certificate) · floor (no old TLS, no weak cipher).\n\n\
+        without TLS) · mtls --ask (client certificates are asked for) · mtls (and demanded) · floor (no old TLS, no weak cipher).\n\n\
         Each shows the difference of the server's own files and every session that would be turned away, then tries it under \
         a watchdog: reload, probes, a new login of the admin; whatever fails is taken back at once. `pgtls undo --dir DIR` \
         takes the last stage back.\n\n\
@@ -334,6 +334,7 @@ pub struct UndoArgs {
         Exit status: 0 the stage is in force and proven · 1 it is not, and everything is as it was · 3 this machine or this \
         server does not allow it"
 )]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct HardenArgs {
     /// A libpq connection string or URI of a superuser. Over a socket whose line says peer, root logs in as the account that the
     /// socket belongs to.
@@ -345,6 +346,10 @@ pub struct HardenArgs {
     /// Which stage; without it: where the server stands, and which comes next.
     #[arg(long, value_name = "on|watch|require|mtls|floor")]
     pub stage: Option<HardenStage>,
+    /// With --stage mtls, before it is demanded: write the client kits, and have the server ask for certificates; whoever has
+    /// none comes in as before.
+    #[arg(long, requires = "stage")]
+    pub ask: bool,
     /// Return once it is proven, and go back unless `pgtls harden --confirm` comes within so many seconds.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub confirm_within: Option<u32>,

@@ -76,6 +76,16 @@ pub fn run(global: &Global, args: &HardenArgs, output: Output) -> Result<Exit, E
     let Some(stage) = args.stage.map(Stage::from) else {
         return standing(global, args, prompt, output);
     };
+    let stage = match stage {
+        Stage::Mtls if args.ask => Stage::Ask,
+        _ if args.ask => {
+            return Err(Error::DoesNotFit {
+                what: format!("--ask is about client certificates, and the stage {stage} is not"),
+                remedy: "say --stage mtls --ask".to_owned(),
+            });
+        }
+        stage => stage,
+    };
     let hardening = hardening(global, args, stage, prompt, output)?;
     let tell = output.teller();
     harden::settle(&global.dir, &tell)?;
@@ -219,6 +229,9 @@ fn tell_end(proposal: &Proposal, tried: &Tried, output: Output) {
         output.remark(note);
     }
     let dir = proposal.project_dir().display();
+    if let (None, Some(what)) = (&tried.failure, proposal.to_hand_out()) {
+        output.remark(what);
+    }
     match (&tried.failure, tried.confirm_within) {
         (Some(why), _) => {
             output.promise(
@@ -303,6 +316,10 @@ struct StandingReport {
     login: Option<String>,
     version: String,
     stages: Vec<StandingRow>,
+    /// Whether clients are asked for certificates of the kit's CA.
+    asks_for_certificates: bool,
+    /// What goes with the next stage.
+    next_option: Option<&'static str>,
     next: Option<&'static str>,
     /// Files that were changed since the server last read them, so that what is in force is older.
     unread: Vec<String>,
@@ -327,12 +344,16 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
     let (report, stages, unread) = drive(async {
         let survey = Box::pin(harden::survey(&hardening)).await?;
         let stages = harden::standing(&mut hardening, &survey).await?;
+        let asks = Box::pin(harden::is_asked(&mut hardening, &survey)).await;
+        let (next, next_option) = next(&stages, asks);
         let report = StandingReport {
             dir: engine::absolute(&global.dir).display().to_string(),
             pending: harden::pending(&global.dir),
             login: survey.login_note(),
             version: survey.version.clone(),
-            next: harden::next_stage(&stages).map(Stage::name),
+            next: next.map(Stage::name),
+            next_option,
+            asks_for_certificates: asks,
             stages: stages
                 .iter()
                 .map(|row| StandingRow {
@@ -364,24 +385,7 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
         output.remark(note);
     }
     for row in &report.stages {
-        let word = match (row.done, &row.hindrance) {
-            (true, _) => "done",
-            (false, Some(_)) => "stuck",
-            (false, None) => "open",
-        };
-        let unread = match (row.in_files, row.done) {
-            (true, false) => "; its files say so, and the server has not read them",
-            _ => "",
-        };
-        let refused = match row.would_refuse {
-            0 => String::new(),
-            1 => "; 1 session that was seen would be refused".to_owned(),
-            many => format!("; {many} sessions that were seen would be refused"),
-        };
-        output.say(format_args!(
-            "  {word:<5} {:<8} {}{unread}{refused}",
-            row.stage, row.means
-        ));
+        say_row(row, report.asks_for_certificates, output);
     }
     let hindrances = harden::hindrances(&stages);
     if !hindrances.is_empty() {
@@ -404,10 +408,59 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
         return Ok(Exit::Holds);
     }
     match report.next {
-        Some(next) => output.remark(format_args!("next: pgtls {} --stage {next}", engine::typed())),
+        Some(next) => {
+            let option = report
+                .next_option
+                .map_or_else(String::new, |option| format!(" {option}"));
+            output.remark(format_args!(
+                "next: pgtls {} --stage {next}{option}",
+                engine::typed()
+            ));
+        }
         None => output.remark("nothing is left to do"),
     }
     Ok(Exit::Holds)
+}
+
+fn say_row(row: &StandingRow, asks: bool, output: Output) {
+    let word = match (row.done, &row.hindrance) {
+        (true, _) => "done",
+        (false, Some(_)) => "stuck",
+        (false, None) => "open",
+    };
+    let unread = match (row.in_files, row.done) {
+        (true, false) => "; its files say so, and the server has not read them",
+        _ => "",
+    };
+    let refused = match row.would_refuse {
+        0 => String::new(),
+        1 => "; 1 session that was seen would be refused".to_owned(),
+        many => format!("; {many} sessions that were seen would be refused"),
+    };
+    let asked = if row.stage == Stage::Mtls.name() && !row.in_files && asks {
+        "; certificates are asked for already"
+    } else {
+        ""
+    };
+    output.say(format_args!(
+        "  {word:<5} {:<8} {}{asked}{unread}{refused}",
+        row.stage, row.means
+    ));
+}
+
+/// What comes next, and its option: certificates are asked for before they are demanded, and who has none is watched.
+fn next(stages: &[harden::Standing], asks: bool) -> (Option<Stage>, Option<&'static str>) {
+    match harden::next_stage(stages) {
+        Some(Stage::Mtls) if !asks => (Some(Stage::Mtls), Some("--ask")),
+        Some(Stage::Mtls)
+            if stages
+                .iter()
+                .any(|row| row.stage == Stage::Mtls && row.would_refuse > 0) =>
+        {
+            (Some(Stage::Watch), None)
+        }
+        next => (next, None),
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -419,23 +472,28 @@ struct WatchReport<'a> {
     by_log: bool,
     missed: Option<u64>,
     plaintext: u64,
+    /// Sessions over TLS without a client certificate, where the server asks for one.
+    without_certificate: Option<u64>,
     seen: &'a crate::harden::Watched,
 }
 
 fn watch(global: &Global, args: &HardenArgs, hardening: &Hardening, output: Output) -> Result<Exit, Error> {
-    let look = drive(async {
+    let (look, asks) = drive(async {
         let mut survey = Box::pin(harden::survey(hardening)).await?;
         if args.afresh {
             harden::forget(&global.dir)?;
         }
-        harden::watch(
+        let asks = survey.setting("ssl_ca_file").is_some_and(|file| !file.is_empty());
+        let look = harden::watch(
             &mut survey,
             &global.dir,
             Duration::from_secs(args.watch_for.into()),
             &|_, _| ControlFlow::Continue(()),
         )
-        .await
+        .await?;
+        Ok((look, asks))
     })?;
+    let bare = look.all.without_certificate();
     let plain: Vec<_> = look.all.iter().filter(|(seen, _)| seen.is_plaintext()).collect();
     if output.json() {
         object(&WatchReport {
@@ -446,23 +504,31 @@ fn watch(global: &Global, args: &HardenArgs, hardening: &Hardening, output: Outp
             by_log: look.by_log,
             missed: look.missed,
             plaintext: plain.iter().map(|(_, sightings)| sightings.sessions).sum(),
+            without_certificate: asks.then(|| bare.iter().map(|(_, sightings)| sightings.sessions).sum()),
             seen: &look.all,
         });
         return Ok(Exit::Holds);
     }
-    output.heading("Seen without TLS, now and before");
-    for (seen, sightings) in &plain {
+    say_seen("Seen without TLS, now and before", &plain, output);
+    if asks {
+        say_seen("Seen with TLS, but without a client certificate", &bare, output);
+    }
+    output.say(look.reach());
+    Ok(Exit::Holds)
+}
+
+fn say_seen(heading: &str, seen: &[(&crate::harden::Seen, crate::harden::Sightings)], output: Output) {
+    output.heading(heading);
+    for (seen, sightings) in seen {
         let last = crate::harden::moment(sightings.last);
         output.say(format_args!(
             "  {}, last seen {last}",
             seen.words(sightings.sessions)
         ));
     }
-    if plain.is_empty() {
+    if seen.is_empty() {
         output.say("  nobody");
     }
-    output.say(look.reach());
-    Ok(Exit::Holds)
 }
 
 #[derive(Debug, Serialize)]

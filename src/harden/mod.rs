@@ -31,6 +31,8 @@ pub enum Stage {
     Watch,
     /// Nobody comes in without TLS.
     Require,
+    /// Clients are asked for a certificate, and come in without one too.
+    Ask,
     /// Nobody comes in without a client certificate.
     Mtls,
     /// No old version of TLS, no weak cipher.
@@ -38,7 +40,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// All of them, in order.
+    /// All of them, in order; to ask for certificates is the first half of demanding them.
     pub const ALL: [Self; 5] = [Self::On, Self::Watch, Self::Require, Self::Mtls, Self::Floor];
 
     /// Its name on the command line.
@@ -48,6 +50,7 @@ impl Stage {
             Self::On => "on",
             Self::Watch => "watch",
             Self::Require => "require",
+            Self::Ask => "mtls --ask",
             Self::Mtls => "mtls",
             Self::Floor => "floor",
         }
@@ -60,6 +63,7 @@ impl Stage {
             Self::On => "TLS is offered, not required",
             Self::Watch => "who still comes without TLS is seen",
             Self::Require => "nobody comes in without TLS",
+            Self::Ask => "client certificates are asked for, not demanded",
             Self::Mtls => "nobody comes in without a client certificate",
             Self::Floor => "no old TLS, no weak cipher",
         }
@@ -74,6 +78,7 @@ impl Stage {
             }
             Self::Watch => "nothing changes",
             Self::Require => "plaintext will be let in again",
+            Self::Ask => "clients are asked for no certificate any more, and none that is shown is looked at",
             Self::Mtls => "clients without a certificate will be let in again",
             Self::Floor => "old TLS and weak ciphers will be accepted again",
         }
@@ -82,7 +87,14 @@ impl Stage {
     /// The stage of a change, by the name under which it was written down.
     #[must_use]
     pub fn of_change(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|stage| stage.name() == name)
+        let all = Self::ALL.into_iter().chain([Self::Ask]);
+        all.into_iter().find(|stage| stage.name() == name)
+    }
+
+    /// Whether it is about client certificates.
+    #[must_use]
+    pub const fn is_about_clients(self) -> bool {
+        matches!(self, Self::Ask | Self::Mtls)
     }
 
     const fn requires_tls(self) -> bool {

@@ -117,6 +117,26 @@ impl Watched {
         self.seen.iter().map(|(seen, sightings)| (seen, *sightings))
     }
 
+    /// Those who came over TLS without a client certificate, and have not come with one since.
+    #[must_use]
+    pub fn without_certificate(&self) -> Vec<(&Seen, Sightings)> {
+        let shows = |seen: &Seen| seen.tls.as_ref().is_some_and(|tls| tls.cn.is_some());
+        let mut last_with = BTreeMap::new();
+        for (seen, sightings) in self.iter().filter(|(seen, _)| shows(seen)) {
+            let last = last_with.entry(seen.client()).or_insert(sightings.last);
+            *last = sightings.last.max(*last);
+        }
+        let is_without = |seen: &Seen| seen.address.is_some() && seen.tls.is_some() && !shows(seen);
+        self.iter()
+            .filter(|(seen, sightings)| {
+                is_without(seen)
+                    && last_with
+                        .get(&seen.client())
+                        .is_none_or(|last| *last <= sightings.last)
+            })
+            .collect()
+    }
+
     /// Whether nobody was seen.
     #[must_use]
     pub fn is_empty(&self) -> bool {

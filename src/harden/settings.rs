@@ -1,6 +1,6 @@
 //! `postgresql.conf`: a setting is changed where the line stands that decides over it.
 
-use super::{Draft, Prevented, Stage, Wish};
+use super::{Draft, Prevented, Wish};
 use crate::conf::settings::{Document, Origin, boolean};
 use crate::conf::{Edits, Files, Unreadable};
 
@@ -10,10 +10,14 @@ pub fn turn_on(draft: &mut Draft<'_>, wish: &Wish) -> Result<(), Prevented> {
         set(draft, "ssl_cert_file", certificate)?;
         set(draft, "ssl_key_file", key)?;
     }
-    if let Some(ca) = wish.client_ca.as_ref().filter(|_| wish.stage == Stage::Mtls) {
+    if let Some(ca) = wish.client_ca.as_ref().filter(|_| wish.stage.is_about_clients()) {
         set(draft, "ssl_ca_file", ca)?;
     }
-    if let Some(lists) = wish.client_lists.as_ref().filter(|_| wish.stage == Stage::Mtls) {
+    if let Some(lists) = wish
+        .client_lists
+        .as_ref()
+        .filter(|_| wish.stage.is_about_clients())
+    {
         set(draft, "ssl_crl_file", lists)?;
     }
     set(draft, "ssl", "on")

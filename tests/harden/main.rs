@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod ask;
 mod broken;
 mod clients_of_a_ca;
 mod drills;

@@ -222,22 +222,28 @@ fn where_it_stands_is_told_and_nothing_is_written() {
     assert_eq!(stands(), (2, "mtls".into()));
     // What is said to come next can be typed so, and shows no password.
     let conninfo = format!("{} password='hunter2 of old'", live.server.socket());
-    let run = pgtls(["harden", &conninfo, "--dir"])
-        .arg(&live.kit)
-        .arg("--config-dir")
-        .arg(&live.server.data)
-        .account(&live.account)
-        .run()
-        .expect_status(0);
-    assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
-    let (_, next) = run.stderr.split_once("next: pgtls ").unwrap();
-    let command = format!("exec \"$0\" {} --yes", next.lines().next().unwrap());
-    Job::new("sh")
-        .args(["-c", &command])
-        .arg(pgtls(["harden"]).program())
-        .account(&live.account)
-        .run()
-        .expect_status(0);
+    let go_on = || {
+        let run = pgtls(["harden", &conninfo, "--dir"])
+            .arg(&live.kit)
+            .arg("--config-dir")
+            .arg(&live.server.data)
+            .account(&live.account)
+            .run()
+            .expect_status(0);
+        assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
+        let (_, next) = run.stderr.split_once("next: pgtls ").unwrap();
+        let command = format!("exec \"$0\" {} --yes", next.lines().next().unwrap());
+        Job::new("sh")
+            .args(["-c", &command])
+            .arg(pgtls(["harden"]).program())
+            .account(&live.account)
+            .run()
+            .expect_status(0);
+        command
+    };
+    assert!(go_on().contains("--stage mtls --ask"));
+    assert_eq!(stands(), (2, "mtls".into()), "asked for, not demanded");
+    assert!(!go_on().contains("--ask"));
     assert_eq!(stands(), (3, "floor".into()));
 }
 

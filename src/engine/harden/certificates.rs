@@ -87,7 +87,7 @@ pub async fn certificates(stage: Stage, survey: &Survey, project: &Project) -> R
         (put(&names[0], chain, 0o644), put(&names[1], key, 0o600))
     });
     let client_ca = match stage {
-        Stage::Mtls => client_ca(survey, &credentials.client_roots)?.map(|bundle| {
+        Stage::Ask | Stage::Mtls => client_ca(survey, &credentials.client_roots)?.map(|bundle| {
             let name = free_name(survey, "root.crt", &bundle);
             put(&name, bundle, 0o644)
         }),
@@ -98,7 +98,7 @@ pub async fn certificates(stage: Stage, survey: &Survey, project: &Project) -> R
         notes.push(pinned(leaf, survey));
     }
     let lists = match stage {
-        Stage::Mtls => lists::needed(survey, project)?,
+        Stage::Ask | Stage::Mtls => lists::needed(survey, project)?,
         _ => None,
     };
     let mut client_lists = None;

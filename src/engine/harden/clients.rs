@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use crate::conninfo::{Conninfo, Keyword};
 use crate::engine::incoming::{Against, Given, check};
 use crate::engine::{Error, absolute};
-use crate::harden::Stage;
 use crate::judge::{Purpose, TrustStore};
 use crate::pki::{Bundle, Certificate, printable};
 
@@ -139,7 +138,7 @@ fn others(survey: &Survey, wanted: &[Certificate]) -> Option<String> {
 
 /// Without a certificate to show nothing is put in force: that its holders come in would be no more than hoped.
 pub fn can_be_proven(proposal: &Proposal) -> Result<(), Error> {
-    let is_elsewhere = proposal.stage == Stage::Mtls && proposal.project.setup.client_ca.is_some();
+    let is_elsewhere = proposal.stage.is_about_clients() && proposal.project.setup.client_ca.is_some();
     if is_elsewhere && proposal.client.is_none() {
         return Err(Error::DoesNotFit {
             what: "that a client of that CA comes in cannot be proven without a certificate of one"

@@ -107,7 +107,7 @@ async fn is_in_force(dir: &Path, trial: &Trial, notes: &mut Vec<String>) -> Resu
         });
         return Err(each.collect::<Vec<_>>().join("; "));
     }
-    let stage = Stage::ALL.into_iter().find(|stage| stage.name() == record.name);
+    let stage = Stage::of_change(&record.name);
     // An earlier version wrote down no more.
     let (Some(witness), Some(stage)) = (&record.witness, stage) else {
         return Ok(());

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use crate::conninfo::{Conninfo, Keyword};
 use crate::engine::credentials::{Gathered, Renew, gather_for};
 use crate::engine::{Error, files, prepare};
-use crate::harden::{ClientProof, Stage};
+use crate::harden::{ClientProof, Watched};
 use crate::pki::Certificate;
 use crate::plan::{Found, Kit, Layout, Plan};
 use crate::setup::{AccessAnswer, Answers, Auth, ClientAnswer, Mode, Setup, is_database, is_role};
 
-use super::{Hardening, Survey, survey::tcp_address};
+use super::{Hardening, Survey, survey::tcp_address, watch};
 
 /// The project's side of a stage.
 pub struct Project {
@@ -76,7 +76,9 @@ pub fn project(hardening: &Hardening, survey: &Survey) -> Result<Project, Error>
     }
     let (_, port) = tcp_address(survey)?;
     let mut answers = prepare::answers(request)?;
-    complete(&mut answers, hardening, survey, port);
+    let mut seen = watch::kept(&dir)?;
+    seen.merge(&survey.watched);
+    complete(&mut answers, hardening, survey, &seen, port);
     let setup = Setup::from_answers(&answers).map_err(Error::Answers)?;
     let mut kits = Kit::all(&setup);
     for kit in &mut kits {
@@ -91,7 +93,7 @@ pub fn project(hardening: &Hardening, survey: &Survey) -> Result<Project, Error>
         request.now,
         kits.clone(),
     )?;
-    if hardening.stage == Stage::Mtls && kits.len() > 1 {
+    if hardening.stage.is_about_clients() && kits.len() > 1 {
         let without = survey.logins.iter().filter(|role| !is_role(role));
         gathered
             .notes
@@ -127,7 +129,7 @@ pub fn project(hardening: &Hardening, survey: &Survey) -> Result<Project, Error>
 }
 
 /// What nobody answered follows from the server.
-fn complete(answers: &mut Answers, hardening: &Hardening, survey: &Survey, port: u16) {
+fn complete(answers: &mut Answers, hardening: &Hardening, survey: &Survey, watched: &Watched, port: u16) {
     answers.run = Some("none".to_owned());
     answers.port.get_or_insert(port.into());
     if answers.hosts.is_empty() {
@@ -142,7 +144,7 @@ fn complete(answers: &mut Answers, hardening: &Hardening, survey: &Survey, port:
         answers.user.get_or_insert_with(|| own.user.clone());
         answers.database.get_or_insert_with(|| own_database.clone());
     }
-    if hardening.stage != Stage::Mtls {
+    if !hardening.stage.is_about_clients() {
         if answers.mode.as_deref() != Some("mtls") {
             answers.client_ca = None;
         }
@@ -182,8 +184,7 @@ fn complete(answers: &mut Answers, hardening: &Hardening, survey: &Survey, port:
         });
     }
     let database = |role: &str| {
-        survey
-            .watched
+        watched
             .iter()
             .find(|(seen, _)| seen.user == role && is_database(&seen.database))
             .map_or_else(|| own_database.clone(), |(seen, _)| seen.database.clone())

@@ -41,7 +41,7 @@ pub use keeper::keep_watch;
 pub use kit::{hosts, roles};
 pub use proof::promises;
 pub use propose::{Proposal, propose};
-pub use standing::{Hindrance, Standing, hindrances, next_stage, standing};
+pub use standing::{Hindrance, Standing, hindrances, is_asked, next_stage, standing};
 pub use survey::{Survey, survey};
 pub use watch::{Look, forget, watch};
 

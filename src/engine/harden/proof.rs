@@ -37,11 +37,25 @@ const ASKED: [ProbeId; 9] = [
     ProbeId::ForeignCertificateRefused,
 ];
 
+/// Where certificates are asked for: one that is shown is looked at.
+const WHEN_ASKED: [ProbeId; 7] = [
+    ProbeId::Reach,
+    ProbeId::SslOffered,
+    ProbeId::Handshake,
+    ProbeId::Chain,
+    ProbeId::HostName,
+    ProbeId::Validity,
+    ProbeId::ForeignCertificateRefused,
+];
+
 /// What must be seen for a stage to be in force.
 #[must_use]
 pub const fn promises(stage: Stage) -> &'static [ProbeId] {
+    if matches!(stage, Stage::Ask) {
+        return &WHEN_ASKED;
+    }
     let (first, end) = match stage {
-        Stage::On | Stage::Watch => (1, 7),
+        Stage::On | Stage::Watch | Stage::Ask => (1, 7),
         Stage::Require => (1, 8),
         Stage::Mtls => (1, 9),
         Stage::Floor => (0, 7),
@@ -61,7 +75,7 @@ pub(super) async fn proof(
     if let Some(wanted) = &proposal.leaf {
         serves(survey, wanted).await?;
     }
-    let is_mtls = proposal.stage == Stage::Mtls;
+    let stage = proposal.stage;
     let mut admin = hardening.conninfo.clone();
     as_psql(&mut admin, &hardening.env);
     let dialled = dialled(&admin, survey, proposal).map_err(words)?;
@@ -72,13 +86,13 @@ pub(super) async fn proof(
     if wants_only_tls13(proposal) {
         only_tls13(&dialled).await?;
     }
-    if is_mtls {
+    if stage.is_about_clients() {
         let list = survey
             .setting("ssl_crl_file")
             .filter(|file| !file.is_empty())
             .map(|file| format!("; {file} (ssl_crl_file) must hold a list of the project's CA too"));
         let explain = |why: String| why + list.as_deref().unwrap_or_default();
-        certificate_wanted(&dialled, proposal.client.is_some())
+        certificate_looked_at(&dialled, stage, proposal.client.is_some())
             .await
             .map_err(explain)?;
         // The admin may have none of the project's: then somebody else's stands for all of that CA.
@@ -90,9 +104,11 @@ pub(super) async fn proof(
             conninfo.set(Keyword::User, kit.role.clone());
             show_certificate(&mut conninfo, &proposal.project, &kit.role);
             let other = target(conninfo, &hardening.env, &means).await.map_err(words)?;
-            certificate_wanted(&other, false).await.map_err(explain)?;
+            certificate_looked_at(&other, stage, false)
+                .await
+                .map_err(explain)?;
         }
-        if survey.own.address.is_some() {
+        if stage == Stage::Mtls && survey.own.address.is_some() {
             show_certificate(&mut admin, &proposal.project, &survey.own.user);
         }
     }
@@ -113,8 +129,8 @@ pub(super) async fn proof(
 
 /// How the server is dialled for the proof.
 fn dialled(admin: &Conninfo, survey: &Survey, proposal: &Proposal) -> Result<Conninfo, Error> {
-    let is_mtls = proposal.stage == Stage::Mtls;
-    let mut conninfo = proof_conninfo(&proposal.project, admin, survey, proposal.own_root, is_mtls)?;
+    let shows = proposal.stage.is_about_clients();
+    let mut conninfo = proof_conninfo(&proposal.project, admin, survey, proposal.own_root, shows)?;
     if let Some(client) = &proposal.client {
         client.show(&mut conninfo);
     }
@@ -123,7 +139,7 @@ fn dialled(admin: &Conninfo, survey: &Survey, proposal: &Proposal) -> Result<Con
 
 const fn expected(stage: Stage) -> Mode {
     match stage {
-        Stage::Mtls => Mode::Mtls,
+        Stage::Ask | Stage::Mtls => Mode::Mtls,
         _ => Mode::OneWay,
     }
 }
@@ -223,8 +239,8 @@ pub(super) async fn holds_still(witness: &Witness, stage: Stage, means: &Means) 
     if witness.only_tls13 {
         only_tls13(&dialled).await?;
     }
-    if stage == Stage::Mtls {
-        certificate_wanted(&dialled, false).await?;
+    if stage.is_about_clients() {
+        certificate_looked_at(&dialled, stage, false).await?;
     }
     Ok(())
 }
@@ -244,9 +260,9 @@ async fn only_tls13(target: &Target) -> Result<(), String> {
     }
 }
 
-/// With the certificate the server goes on, without it the login is turned away. Where neither goes on, nobody of that role
+/// With the certificate the server goes on; without it the login is turned away, or where it is only asked for goes on too. Where neither goes on, nobody of that role
 /// comes in from here, and that alone shows nothing; of one that was named for it (`is_named`) it is a failure.
-async fn certificate_wanted(target: &Target, is_named: bool) -> Result<(), String> {
+async fn certificate_looked_at(target: &Target, stage: Stage, is_named: bool) -> Result<(), String> {
     let plain = TlsSettings::new(Arc::new(NothingVerified)).with_sni_for(&target.host);
     let Some(identity) = &target.identity else {
         return Ok(());
@@ -273,7 +289,11 @@ async fn certificate_wanted(target: &Target, is_named: bool) -> Result<(), Strin
         }
     }
     match first_answer(target, &plain).await? {
+        Ok(FirstAnswer::Refused(message)) if stage == Stage::Ask => Err(format!(
+            "a login without a client certificate is refused, where it is only asked for: {message}"
+        )),
         Ok(FirstAnswer::Refused(_)) => Ok(()),
+        Ok(_) if stage == Stage::Ask => Ok(()),
         Ok(_) => Err("a login without a client certificate is still let on".to_owned()),
         Err(error) => Err(format!("a login without a client certificate: {error}")),
     }

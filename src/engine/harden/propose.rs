@@ -37,6 +37,8 @@ pub struct Proposal {
     pub notes: Vec<String>,
     /// A certificate that clients may well be verifying, and that another would take the place of: why not to.
     pub replaces: Option<String>,
+    /// Whether clients are not asked for certificates of the project's CA yet.
+    pub(super) asks_first: bool,
     pub(super) project: Project,
     /// A client's certificate that somebody else issued, and that the proof shows.
     pub(super) client: Option<Shown>,
@@ -79,6 +81,13 @@ impl Proposal {
             1 => "a session that was seen would be refused".to_owned(),
             many => format!("{many} sessions that were seen would be refused"),
         };
+        if self.stage == Stage::Mtls && self.asks_first {
+            return Some((
+                why,
+                "hand out certificates first: --stage mtls --ask writes the kits and has the server ask for one without demanding \
+                 it, and --stage watch then sees who still comes without. Or go on with --accept-lockout; nothing was written",
+            ));
+        }
         Some((
             why,
             "see to it that they come otherwise, and watch again: whoever then does no longer counts, and --stage watch --afresh \
@@ -110,6 +119,25 @@ impl Proposal {
         };
         let settings = self.settings.iter().flatten();
         settings.map(|one| (one.name.clone(), altered(one))).collect()
+    }
+
+    /// What is handed out once it is in force, and to whom.
+    #[must_use]
+    pub fn to_hand_out(&self) -> Option<String> {
+        let dir = self.project.dir.display();
+        match self.stage {
+            Stage::On | Stage::Require => {
+                let kit = self.project.kits.first()?;
+                Some(format!(
+                    "hand out {} to every client (its sslrootcert, with sslmode=verify-full)",
+                    self.project.file(kit, "root.crt")
+                ))
+            }
+            Stage::Ask | Stage::Mtls if self.project.setup.client_ca.is_none() => Some(format!(
+                "hand out {dir}/clients/ROLE/ to whoever logs in as ROLE, by a safe way: client.key is theirs alone"
+            )),
+            Stage::Ask | Stage::Mtls | Stage::Watch | Stage::Floor => None,
+        }
     }
 
     /// The project directory.
@@ -171,6 +199,7 @@ pub(super) async fn work_out(
     if let Some(roots) = certificates.roots {
         project.know_server_by(roots);
     }
+    let asks_first = certificates.client_ca.is_some();
     let wish = Wish {
         stage: hardening.stage,
         pair: certificates.pair,
@@ -202,8 +231,15 @@ pub(super) async fn work_out(
         ),
     ]
     .concat();
+    if hardening.stage == Stage::Ask {
+        notes.push(
+            "a client that holds a certificate of another CA shows that when it is asked (psql: ~/.postgresql/postgresql.crt), \
+             and is refused: such a file goes out of its way first"
+                .to_owned(),
+        );
+    }
     let client = match hardening.stage {
-        Stage::Mtls => clients::shown(hardening, survey, &project, &mut notes)?,
+        Stage::Ask | Stage::Mtls => clients::shown(hardening, survey, &project, &mut notes)?,
         _ => None,
     };
     let mut proposal = Proposal {
@@ -217,6 +253,7 @@ pub(super) async fn work_out(
         settings,
         leaf: (!certificates.keep).then(|| project.gathered.credentials.server.leaf().clone()),
         own_root: certificates.own_root,
+        asks_first,
         read_back: Vec::new(),
         changes: Vec::new(),
         project,

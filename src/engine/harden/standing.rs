@@ -62,6 +62,14 @@ pub async fn standing(hardening: &mut Hardening, survey: &Survey) -> Result<Vec<
     Ok(all)
 }
 
+/// Whether clients are asked for certificates of the kit's CA already.
+pub async fn is_asked(hardening: &mut Hardening, survey: &Survey) -> bool {
+    let wanted = std::mem::replace(&mut hardening.stage, Stage::Ask);
+    let worked_out = Box::pin(work_out(hardening, survey)).await;
+    hardening.stage = wanted;
+    worked_out.is_ok_and(|(proposal, hindrance)| proposal.is_empty() && hindrance.is_none())
+}
+
 /// Each thing that is in the way, and of which stages, in their order.
 #[must_use]
 pub fn hindrances(standing: &[Standing]) -> Vec<(Vec<Stage>, &Hindrance)> {

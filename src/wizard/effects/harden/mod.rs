@@ -159,7 +159,7 @@ impl Work {
         };
         // One that waits already, from a command line or a terminal that was lost, is decided over first.
         if let Ok(Fate::Waits(name, left @ 1.., _)) = engine::fate(&wish.kit)
-            && let Some(stage) = Stage::ALL.into_iter().find(|stage| stage.name() == name)
+            && let Some(stage) = Stage::of_change(&name)
         {
             self.tell.say(Happens::Found(stage, left));
             return self.wait(&wish.kit, Whose::Another).await;

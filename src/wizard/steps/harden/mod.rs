@@ -32,6 +32,10 @@ pub const fn about(stage: Stage) -> &'static str {
             "Rules that let clients in without TLS (host) become rules for TLS (hostssl), and whoever comes without it is \
              rejected. Sessions that are open stay open."
         }
+        Stage::Ask => {
+            "Every role gets a client certificate, in a kit to hand out, and the server asks everybody for one. Whoever has none comes \
+             in as before."
+        }
         Stage::Mtls => {
             "The server wants a certificate from everybody who logs in. The next step asks whose: of a kit that is made here for \
              every role, or of a CA of yours. Kits are made by the first try, and stay when it goes back."
@@ -49,6 +53,7 @@ pub const fn why_next(stage: Stage) -> &'static str {
         Stage::On => "TLS is not on yet, or not with a certificate that holds.",
         Stage::Watch => "Somebody still comes without TLS: find them first.",
         Stage::Require => "TLS is offered, and nobody who was seen comes without it any more.",
+        Stage::Ask => "Everybody comes with TLS; next certificates are handed out.",
         Stage::Mtls => "Everybody comes with TLS; next they prove who they are.",
         Stage::Floor => "What is left is old TLS and weak ciphers.",
     }
