@@ -469,6 +469,22 @@ fn settings_and_files_that_do_harm_later_are_found() {
     )
     .unwrap();
     let directory = server.data.display().to_string();
+    Job::new("openssl")
+        .args([
+            "pkey",
+            "-aes256",
+            "-passout",
+            "pass:x",
+            "-in",
+            "server.key",
+            "-out",
+        ])
+        .arg("locked.key")
+        .dir(&server.data)
+        .run()
+        .expect_ok("openssl pkey");
+    fs::rename(server.data.join("locked.key"), server.data.join("server.key")).unwrap();
+    Account::server().own(&server.data.join("server.key"));
     if Account::is_root() {
         std::os::unix::fs::chown(
             server.data.join("server.key"),

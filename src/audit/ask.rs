@@ -265,6 +265,9 @@ async fn files(facts: &mut Facts, questions: &mut Questions<'_>, disk: Option<(&
             .filter_map(|name| Some((name, below(facts, name)?)))
             .collect();
         facts.unloadable = questions.0.unloadable(&named).await;
+        if let Some(key) = below(facts, "ssl_key_file") {
+            facts.key_encrypted = questions.0.is_encrypted(&key).await;
+        }
     }
     // What the server itself cannot read is found already.
     let whole = |facts: &Facts, setting: &str| {

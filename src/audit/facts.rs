@@ -146,6 +146,8 @@ pub struct Facts {
     pub(super) client_cas: Option<(String, Vec<Certificate>)>,
     /// The file of the key, where it is within reach.
     pub key: Option<KeyFile>,
+    /// Whether the key is encrypted, where the server says so.
+    pub(super) key_encrypted: Option<bool>,
     /// Files that TLS needs and that the server cannot load.
     pub(super) unloadable: Vec<Unloadable>,
     /// What could not be seen.
@@ -180,6 +182,7 @@ impl Facts {
             lists: None,
             client_cas: None,
             key: None,
+            key_encrypted: None,
             unloadable: Vec::new(),
             unseen: Vec::new(),
             now,

@@ -130,6 +130,11 @@ fn failure(error: &tokio_postgres::Error) -> QueryFailure {
     }
 }
 
+/// A value as text. One that is no UTF-8 (the name of a file, a role of another encoding's making) is only marked as such.
+fn text(value: Result<Option<&str>, tokio_postgres::Error>) -> Option<String> {
+    value.unwrap_or(Some("\u{fffd}")).map(str::to_owned)
+}
+
 fn rows(messages: Vec<SimpleQueryMessage>) -> Rows {
     let mut result = Rows::default();
     for message in messages {
@@ -139,11 +144,9 @@ fn rows(messages: Vec<SimpleQueryMessage>) -> Rows {
                 result.rows.clear();
             }
             SimpleQueryMessage::Row(row) => {
-                result.rows.push(
-                    (0..row.len())
-                        .map(|index| row.get(index).map(str::to_owned))
-                        .collect(),
-                );
+                result
+                    .rows
+                    .push((0..row.len()).map(|index| text(row.try_get(index))).collect());
             }
             _ => {}
         }

@@ -133,7 +133,7 @@ pub fn impact(
                     .push(affected(words(refusal, seen).to_owned(), with_tls));
             }
             Outcome::Unsure => impact.unsure.push(affected(
-                "it cannot be told from here which line decides (a host name, or an expression)".to_owned(),
+                "it cannot be told from here which line decides (a host name, samehost or samenet, or an expression)".to_owned(),
                 None,
             )),
             Outcome::LetIn | Outcome::Asks(_) => {

@@ -37,7 +37,7 @@ pub use over_sql::{Fetched, OverSql};
 pub use report::{Group, Outcome, Probe, ProbeId, Report, Verdict};
 pub use run::{prove, superuser};
 pub use target::{Admin, Answer, Inside, Target};
-pub use tls_files::{KeyFault, TLS_FILES, Unloadable, pair_fault};
+pub use tls_files::{KeyFault, TLS_FILES, UNLOCK, Unloadable, locked, pair_fault};
 pub use unread::{ServerFile, Unread, unread};
 
 /// A day as it is told: `2026-11-22`.

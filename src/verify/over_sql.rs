@@ -66,6 +66,17 @@ impl<'a> OverSql<'a> {
         self.piece(path, 0, 1).await.map(drop)
     }
 
+    /// Whether a key is encrypted, as its own words say it (RFC 1421 section 4.6.1.1, RFC 7468 section 11): the server
+    /// looks, and nothing of the key leaves it. `None` where it may not be asked.
+    pub async fn is_encrypted(&mut self, key: &Path) -> Option<bool> {
+        let sql = format!(
+            "SELECT position('ENCRYPTED'::bytea IN pg_read_binary_file({}, 0, {PIECE}, true)) > 0 AS is",
+            literal(&key.to_string_lossy())
+        );
+        let rows = self.query(&sql).await.ok()?;
+        rows.value(0, "is").map(|is| is == "t")
+    }
+
     async fn piece(&mut self, path: &Path, from: u64, length: usize) -> Result<Vec<u8>, Unreadable> {
         let sql = format!(
             "SELECT encode(pg_read_binary_file({}, {from}, {length}, true), 'base64') AS content",

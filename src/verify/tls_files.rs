@@ -104,6 +104,23 @@ pub fn pair_fault(certificate: &str, chain: &[u8], key: &[u8]) -> Option<String>
     }
 }
 
+/// Why a reload does not ask for a passphrase
+/// (<https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-SSL-PASSPHRASE-COMMAND>).
+#[must_use]
+pub const fn locked(command: &str, supports_reload: bool) -> Option<&'static str> {
+    if command.is_empty() {
+        return Some("there is no ssl_passphrase_command");
+    }
+    if supports_reload {
+        return None;
+    }
+    Some("ssl_passphrase_command_supports_reload is off")
+}
+
+/// What to do about a key that a reload does not open.
+pub const UNLOCK: &str = "set ssl_passphrase_command_supports_reload = on, with a command that needs no terminal, or keep the key \
+    unencrypted with mode 0600";
+
 /// Why PostgreSQL turns a key down, whatever is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyFault {

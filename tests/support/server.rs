@@ -34,7 +34,7 @@ pub struct Builder {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     port: Option<u16>,
-    mounted: Option<String>,
+    apart: Option<(&'static str, String)>,
     is_standby: bool,
     is_bare: bool,
 }
@@ -52,7 +52,7 @@ impl TestServer {
             arguments: Vec::new(),
             environment: Vec::new(),
             port: None,
-            mounted: None,
+            apart: None,
             is_standby: false,
             is_bare: false,
         }
@@ -186,7 +186,13 @@ impl Builder {
     /// Runs it in a mount namespace of its own, where that file of its data directory is a mount, as `docker run -v
     /// FILE:FILE` makes one. Takes root.
     pub fn mounted(mut self, name: &str) -> Self {
-        self.mounted = Some(name.to_owned());
+        self.apart = Some(("-m", format!("mount --bind \"$1/{name}\" \"$1/{name}\"")));
+        self
+    }
+
+    /// Runs it in a network of its own, in which there is nothing but loopback. Takes root.
+    pub fn in_a_network_of_its_own(mut self) -> Self {
+        self.apart = Some(("-n", "ip link set lo up".to_owned()));
         self
     }
 
@@ -275,14 +281,14 @@ impl Builder {
 
     fn launch(&self, dir: &Path, data: &Path, port: u16) -> Child {
         let account = Account::server();
-        let mut command = match &self.mounted {
-            Some(name) => {
+        let mut command = match &self.apart {
+            Some((what, first)) => {
                 let mut command = Command::new("unshare");
                 command
-                    .args(["-m", "sh", "-c"])
-                    .arg("mount --bind \"$1\" \"$1\" && shift && exec \"$@\"")
+                    .args([what, "sh", "-c"])
+                    .arg(format!("{first} && shift && exec \"$@\""))
                     .arg("sh")
-                    .arg(data.join(name))
+                    .arg(data)
                     .arg("setpriv");
                 command
             }

@@ -7,6 +7,7 @@ use super::not_read;
 use crate::audit::Finding;
 use crate::audit::facts::{Facts, SettingRow, shown};
 use crate::conf::settings::{Origin, boolean};
+use crate::verify::locked;
 
 /// The last day of each major version (<https://www.postgresql.org/support/versioning/>).
 const ENDS: [(u16, OffsetDateTime); 6] = [
@@ -40,11 +41,9 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
     if is("ssl_prefer_server_ciphers", "off") {
         add("client-chooses-cipher", "ssl_prefer_server_ciphers");
     }
-    if facts
-        .setting("ssl_passphrase_command")
-        .is_some_and(|command| !command.is_empty())
-        && is("ssl_passphrase_command_supports_reload", "off")
-    {
+    let command = facts.setting("ssl_passphrase_command").unwrap_or_default();
+    let is_locked = locked(command, is("ssl_passphrase_command_supports_reload", "on")).is_some();
+    if is_locked && facts.key_encrypted.unwrap_or(!command.is_empty()) {
         add("passphrase-no-reload", "ssl_passphrase_command_supports_reload");
     }
     if facts.setting("listen_addresses").is_some_and(|list| {

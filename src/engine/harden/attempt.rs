@@ -97,6 +97,7 @@ pub async fn attempt(
         let step = tell.begin(Step::Verify);
         Box::pin(proof(hardening, survey, proposal, &mut tried.probes, tell)).await?;
         step.done(format!("{} promises tested", tried.probes.len()));
+        was_loaded(survey, proposal, log.clone()).await?;
         if !watchdog.is_alive() {
             return Err("the watchdog, which would have taken it back, was ended by somebody".to_owned());
         }
@@ -151,6 +152,18 @@ async fn as_it_is(
     Err(format!(
         "{why}its files say so, and what is in force are older ones: {unread}"
     ))
+}
+
+/// Whether TLS was loaded anew, where the stage wants that: not all of it shows from outside, and the log says so alone.
+async fn was_loaded(survey: &mut Survey, proposal: &Proposal, log: Option<Log>) -> Result<(), String> {
+    let deadline = survey.deadline();
+    match log.filter(|_| proposal.loads_tls) {
+        None => Ok(()),
+        Some(log) => match log.complaint(&mut survey.session, deadline).await {
+            Some(complaint) => Err(complaint.says),
+            None => Ok(()),
+        },
+    }
 }
 
 /// Why it fell, and what to do: SQL says that all is well where TLS was not loaded, and only the log says why not.

@@ -10,27 +10,114 @@ use crate::conf::settings::{Settings, boolean};
 use crate::conf::{Files, Noted};
 use crate::engine::audit::Disk;
 use crate::engine::{Error, files};
-use crate::harden::Draft;
-use crate::verify::{KeyFault, OverSql, ServerFile, TLS_FILES, Unloadable, Unread, pair_fault, unread};
+use crate::harden::{Draft, is_same};
+use crate::verify::{
+    KeyFault, OverSql, ServerFile, TLS_FILES, UNLOCK, Unloadable, Unread, locked, pair_fault, unread,
+};
 
 use super::Survey;
 use super::propose::prevented;
 
-/// Which of the files that TLS needs the server cannot load. With one of them a reload loads no TLS at all, and the next
-/// start fails (<https://www.postgresql.org/docs/current/ssl-tcp.html#SSL-SERVER-FILES>).
-pub async fn unloadable(survey: &mut Survey) -> Vec<Unloadable> {
+/// A key that is encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encrypted {
+    /// Where it is, as the server names it.
+    key: PathBuf,
+    /// Why a reload does not open it; `None`: it asks `ssl_passphrase_command`.
+    locked: Option<&'static str>,
+}
+
+/// The server's settings, which the next reload puts in force.
+fn to_come(survey: &Survey) -> Option<Settings> {
     let server = &survey.server;
-    // By the files, which the next reload puts in force.
-    let Ok(mut settings) = Settings::load(&server.conf, Some(&server.data), &*server.files) else {
-        return Vec::new();
-    };
+    let mut settings = Settings::load(&server.conf, Some(&server.data), &*server.files).ok()?;
     for (name, value) in &server.command_line {
         settings.push_command_line(name, value);
     }
-    let text = |name: &str| {
-        let found = settings.effective(name);
-        found.map(|setting| String::from_utf8_lossy(&setting.value).into_owned())
+    Some(settings)
+}
+
+fn text(settings: &Settings, name: &str) -> Option<String> {
+    let found = settings.effective(name);
+    found.map(|setting| String::from_utf8_lossy(&setting.value).into_owned())
+}
+
+/// Whether the server's key is encrypted, and opened at a reload.
+pub async fn encrypted(survey: &mut Survey) -> Option<Encrypted> {
+    let settings = to_come(survey)?;
+    let file = text(&settings, "ssl_key_file").unwrap_or_else(|| "server.key".to_owned());
+    let command = text(&settings, "ssl_passphrase_command").unwrap_or_default();
+    let supports_reload = text(&settings, "ssl_passphrase_command_supports_reload");
+    let key = survey.server.data.join(file);
+    let limit = survey.limit();
+    let is_encrypted = OverSql::new(&mut survey.session, &limit)
+        .is_encrypted(&key)
+        .await?;
+    is_encrypted.then(|| Encrypted {
+        key,
+        locked: locked(
+            &command,
+            supports_reload.is_some_and(|value| boolean(&value) == Some(true)),
+        ),
+    })
+}
+
+/// Whether a stage wants TLS to be loaded anew: a setting of it, or a file that one names, is another then.
+pub fn loads_tls(survey: &Survey, draft: &Draft<'_>, has_files: bool) -> bool {
+    let before = to_come(survey);
+    let is_other = |(name, wanted): &(String, String)| {
+        let now = before.as_ref().and_then(|settings| text(settings, name));
+        let now = now.or_else(|| survey.setting(name).map(str::to_owned));
+        !now.is_some_and(|now| is_same(name, &now, wanted))
     };
+    has_files || draft.wanted().iter().any(is_other)
+}
+
+/// What an encrypted key means for a stage: a hindrance, or what should be known.
+pub fn opens(
+    survey: &Survey,
+    draft: &Draft<'_>,
+    loads_tls: bool,
+    notes: &mut Vec<String>,
+) -> Result<(), Error> {
+    let Some(encrypted) = &survey.encrypted else {
+        return Ok(());
+    };
+    let key = encrypted.key.display();
+    let is_replaced = draft.wanted().iter().any(|(name, _)| name == "ssl_key_file");
+    match encrypted.locked {
+        _ if is_replaced => notes.push(format!(
+            "{key}, whose place another takes, is encrypted; the new key is not: its mode, 0600, is what keeps it"
+        )),
+        Some(why) if loads_tls => {
+            return Err(Error::NotInForce {
+                what: format!(
+                    "{key} is encrypted, and a reload does not ask for its passphrase ({why}): the server would keep the TLS that it \
+                     loaded when it started, and say so in its log alone"
+                ),
+                remedy: format!("{UNLOCK}; then run this again; nothing was written"),
+            });
+        }
+        Some(why) => notes.push(format!(
+            "{key} is encrypted, and a reload does not ask for its passphrase ({why}): TLS stays as it was loaded when the server \
+             started, which this stage does not change"
+        )),
+        None if loads_tls => notes.push(format!(
+            "{key} is encrypted: at a reload the server runs its ssl_passphrase_command, and keeps the TLS that it has where that \
+             fails"
+        )),
+        None => {}
+    }
+    Ok(())
+}
+
+/// Which of the files that TLS needs the server cannot load. With one of them a reload loads no TLS at all, and the next
+/// start fails (<https://www.postgresql.org/docs/current/ssl-tcp.html#SSL-SERVER-FILES>).
+pub async fn unloadable(survey: &mut Survey) -> Vec<Unloadable> {
+    let Some(settings) = to_come(survey) else {
+        return Vec::new();
+    };
+    let text = |name: &str| text(&settings, name);
     let is_on = text("ssl").is_some_and(|value| boolean(&value) == Some(true));
     let named: Vec<_> = TLS_FILES
         .into_iter()
@@ -42,7 +129,7 @@ pub async fn unloadable(survey: &mut Survey) -> Vec<Unloadable> {
                 "ssl_key_file" => text(name).unwrap_or_else(|| "server.key".to_owned()),
                 _ => text(name)?,
             };
-            (!file.is_empty()).then(|| (name, server.data.join(file)))
+            (!file.is_empty()).then(|| (name, survey.server.data.join(file)))
         })
         .collect();
     let limit = survey.limit();

@@ -19,6 +19,7 @@ mod proof;
 mod propose;
 mod reach;
 mod remarks;
+mod rights;
 mod standing;
 mod survey;
 mod watch;

@@ -23,6 +23,7 @@ use super::certificates::{NewFile, certificates};
 use super::clients::{self, Shown};
 use super::kit::{self, Project};
 use super::remarks::{About, remarks};
+use super::rights;
 use super::{FileDiff, Hardening, Survey, watch};
 
 /// A stage, worked out.
@@ -48,6 +49,8 @@ pub struct Proposal {
     pub(super) wanted: Vec<(String, String)>,
     /// The settings that are altered over SQL, where the files are out of reach and no file has to change.
     pub settings: Option<Vec<Altered>>,
+    /// Whether the server has to load TLS anew for it.
+    pub(super) loads_tls: bool,
     /// Whether the certificate is to be proven by the project's root, or by what the admin's own connection trusts.
     pub(super) own_root: bool,
     /// The certificate that must be served afterwards; `None`: the one that is served now.
@@ -211,7 +214,11 @@ pub(super) async fn work_out(
         over_sql: survey.reach.is_err() && certificates.files.is_empty() && may_alter(survey),
     };
     let draft = plan(&survey.server, &wish).map_err(|why| prevented(&why))?;
-    let hindrance = beside::loads(survey, &draft).err();
+    let loads_tls = beside::loads_tls(survey, &draft, !certificates.files.is_empty());
+    let mut about_key = Vec::new();
+    let hindrance = beside::loads(survey, &draft)
+        .and_then(|()| beside::opens(survey, &draft, loads_tls, &mut about_key))
+        .err();
     let settings = altered(survey, &wish, &draft)?;
     let impact = impact(&draft, &wish, &survey.world, &watched, survey.unread.is_empty())
         .map_err(|why| prevented(&why))?;
@@ -229,6 +236,7 @@ pub(super) async fn work_out(
                 only_tls13: wish.only_tls13,
             },
         ),
+        &about_key,
     ]
     .concat();
     if hardening.stage == Stage::Ask {
@@ -256,6 +264,7 @@ pub(super) async fn work_out(
         asks_first,
         read_back: Vec::new(),
         changes: Vec::new(),
+        loads_tls,
         project,
     };
     // New files first: whoever restarts the server in between finds what the settings name.
@@ -294,7 +303,10 @@ fn altered(survey: &Survey, wish: &Wish, draft: &Draft<'_>) -> Result<Option<Vec
             .filter(|one| !is_so_by_default(survey, one))
             .collect()
     };
-    Ok(altered.map(needed))
+    let altered: Option<Vec<Altered>> = altered.map(needed);
+    let names = altered.iter().flatten().map(|one| one.name.as_str());
+    rights::may_alter(&survey.unalterable, &survey.target.user, names)?;
+    Ok(altered)
 }
 
 /// Whether no file names it, and the server's own default is just that.
@@ -352,6 +364,16 @@ impl Proposal {
         let data = survey.map.here(&survey.server.data);
         for (change, (theirs, _)) in self.changes.iter().zip(&self.read_back) {
             can_replace(&change.path)?;
+            if theirs.to_str().is_none() || change.path.to_str().is_none() {
+                return Err(apply::Error::CannotReplace {
+                    path: change.path.clone(),
+                    why: "its name is no UTF-8, so that the server could not be asked what it reads there, and no way back be written \
+                          down"
+                        .to_owned(),
+                    remedy: "rename it, and what includes it, first".to_owned(),
+                }
+                .into());
+            }
             if server::has_as_mount(&data, theirs) {
                 return Err(apply::Error::CannotReplace {
                     path: change.path.clone(),

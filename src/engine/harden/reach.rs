@@ -96,6 +96,7 @@ pub(super) async fn look(survey: &mut Survey, data_is_here: bool, is_named: bool
     survey.client_ca = named(survey, "ssl_ca_file").await;
     survey.client_lists = named(survey, "ssl_crl_file").await;
     survey.unloadable = beside::unloadable(survey).await;
+    survey.encrypted = beside::encrypted(survey).await;
     survey.unread = beside::not_read(survey).await;
     if survey.reach.is_err() {
         survey.pair = pair(survey).await;

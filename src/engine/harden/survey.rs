@@ -1,10 +1,11 @@
 //! What is there: the server's files, and proof that they are the server's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use crate::conf::Net;
 use crate::conf::simulate::{Memberships, World};
 use crate::dial::{Address, Deadline, Rows, Session};
 use crate::engine::audit::as_psql;
@@ -12,12 +13,14 @@ use crate::engine::login::log_in;
 use crate::engine::{Error, target};
 use crate::harden::{Managed, Seen, ServerFiles, Sightings, TlsSeen, Watched, is_garbled, managed};
 
+use crate::server;
 use crate::verify::{Target, Unloadable, Unread, literal};
 
 use super::Hardening;
-use super::beside;
+use super::beside::{self, Encrypted};
 use super::over_sql;
 use super::reach::{PathMap, files, look};
+use super::rights;
 
 const SETTINGS: &str = "SELECT name, setting, source FROM pg_settings WHERE name LIKE 'ssl%' OR name IN ('config_file', \
     'hba_file', 'ident_file', 'data_directory', 'port', 'listen_addresses', 'allow_alter_system') OR source = 'command line'";
@@ -109,6 +112,10 @@ pub struct Survey {
     pub(super) client_lists: Option<Vec<u8>>,
     /// Files that TLS needs and that the server cannot load.
     pub(super) unloadable: Vec<Unloadable>,
+    /// Settings of TLS that this role may not alter over SQL.
+    pub(super) unalterable: BTreeSet<String>,
+    /// Whether the server's key is encrypted.
+    pub(super) encrypted: Option<Encrypted>,
     /// Files that were changed since the server last read them: what stands in them comes into force with any reload.
     pub unread: Vec<Unread>,
     /// What is in `ssl_cert_file`, where the files are out of reach and there is a key beside it.
@@ -182,7 +189,12 @@ impl Survey {
     }
 }
 
-async fn ask(session: &mut Session, doing: &str, sql: &str, deadline: Deadline) -> Result<Rows, Error> {
+pub(super) async fn ask(
+    session: &mut Session,
+    doing: &str,
+    sql: &str,
+    deadline: Deadline,
+) -> Result<Rows, Error> {
     session
         .query(sql, deadline)
         .await
@@ -222,15 +234,11 @@ pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
     if let Some(service) = managed(role_names.iter().map(String::as_str), settings_count) {
         return Err(of_a_service(service));
     }
-    if !is_superuser {
-        return Err(refused(
-            format!(
-                "{} is no superuser, and only a superuser sees and reloads what has to change",
-                crate::pki::printable(&cell("current_user"))
-            ),
-            "log in as a superuser, such as postgres over the server's own socket",
-        ));
-    }
+    let unalterable = if is_superuser {
+        BTreeSet::new()
+    } else {
+        rights::of(&mut session, &cell("current_user"), major, &limit).await?
+    };
     let (server, map) = files(&in_force, hardening.config_dir.as_deref(), major);
     let members = ask(&mut session, "asking for memberships", MEMBERS, limit()).await?;
     let direct = (0..members.rows.len())
@@ -271,11 +279,18 @@ pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
         client_ca: None,
         client_lists: None,
         unloadable: Vec::new(),
+        unalterable,
+        encrypted: None,
         unread: Vec::new(),
         pair: None,
         server,
     };
     look(&mut survey, account.is_some(), hardening.config_dir.is_some()).await?;
+    if survey.reach.is_ok() {
+        let interfaces = server::interfaces(&data);
+        let net = |(address, mask)| Net::new(address, mask);
+        survey.world.interfaces = interfaces.map(|all| all.into_iter().filter_map(net).collect());
+    }
     Ok(survey)
 }
 

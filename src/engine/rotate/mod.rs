@@ -16,11 +16,12 @@ use crate::conninfo::{Conninfo, Environment};
 use crate::pki::{Certificate, HostName, Identity};
 use crate::plan::Layout;
 use crate::setup::CertificateSource;
+use crate::verify::{UNLOCK, locked};
 
 use super::{Error, Existing, Given, Means, Note, Stage, Step, Teller, files, prepare, revocation};
 use back::go_back;
 use follow::follow;
-use pair::{identity, not_in_reach, pair_files, present, public};
+use pair::{Pair, identity, not_in_reach, pair_files, present, public};
 
 pub use back::take_back;
 
@@ -134,6 +135,7 @@ async fn with(
     let mut notes = Vec::new();
     let mut changes = Vec::new();
     let identity = identity(wanted, live, &pair, &served, &mut notes)?;
+    key_opens(live, &pair, identity.as_ref(), &mut notes)?;
     if let Some(identity) = &identity {
         changes.extend(pair_files(&pair, identity)?);
     }
@@ -227,6 +229,36 @@ fn client_cas(issued: &Issued, path: PathBuf) -> Result<Option<Elsewhere>, Error
     }
     let pem = || all.iter().map(Certificate::to_pem).collect();
     Ok((all != present).then(|| public(path, pem())))
+}
+
+/// Whether a reload can load what is given: an encrypted key that stays has to be opened for it.
+fn key_opens(
+    live: &Existing,
+    pair: &Pair,
+    identity: Option<&Identity>,
+    notes: &mut Vec<String>,
+) -> Result<(), Error> {
+    let key = pair.key.display();
+    let supports_reload = live.setting("ssl_passphrase_command_supports_reload") == Some("on");
+    // The command itself is not shown to everybody.
+    let command = live.setting("ssl_passphrase_command");
+    let command = command.unwrap_or(if supports_reload { "hidden" } else { "" });
+    match locked(command, supports_reload) {
+        Some(why) if pair.keeps_its_key(identity) => Err(Error::DoesNotFit {
+            what: format!(
+                "{key} is encrypted, and a reload does not ask for its passphrase ({why}): the server would keep what it serves"
+            ),
+            remedy: format!("{UNLOCK}; then run this again; nothing was written"),
+        }),
+        _ => {
+            if pair.is_encrypted && !pair.keeps_its_key(identity) {
+                notes.push(format!(
+                    "{key} was encrypted; the new key there is not: its mode is what keeps it"
+                ));
+            }
+            Ok(())
+        }
+    }
 }
 
 /// A stage of a new CA comes only once the one before it is in force on the server.

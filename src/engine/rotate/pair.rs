@@ -18,6 +18,19 @@ pub struct Pair {
     pub certificate: PathBuf,
     pub key: PathBuf,
     pub chain: Vec<Certificate>,
+    /// Whether the key is encrypted.
+    pub is_encrypted: bool,
+}
+
+impl Pair {
+    /// Whether the key is encrypted and stays, since the certificate is for it.
+    pub fn keeps_its_key(&self, identity: Option<&Identity>) -> bool {
+        let is_same = |identity: &Identity| {
+            let present = self.chain.first();
+            present.is_some_and(|leaf| leaf.spki_der() == identity.key().spki_der())
+        };
+        self.is_encrypted && identity.is_none_or(is_same)
+    }
 }
 
 /// Something of the server's that has to be read on its machine.
@@ -56,10 +69,12 @@ pub async fn present(live: &mut Existing) -> Result<Pair, Error> {
                 .to_owned(),
         });
     }
+    let words = files::read("the key (ssl_key_file)", &key).ok().flatten();
     Ok(Pair {
         certificate,
-        key,
         chain,
+        is_encrypted: words.is_some_and(|bytes| bytes.windows(9).any(|word| word == b"ENCRYPTED")),
+        key,
     })
 }
 
@@ -121,7 +136,8 @@ pub fn identity(
             present,
             now: wanted.now,
         },
-    )?;
+    )
+    .map_err(|error| locked_out(error, wanted, pair))?;
     notes.extend(checked.notes);
     let end = checked.identity.leaf().not_after();
     if let Some(present) = pair.chain.first().filter(|present| present.not_after() > end) {
@@ -132,6 +148,26 @@ pub fn identity(
         ));
     }
     Ok(Some(checked.identity))
+}
+
+/// A key that is there and could not be opened may be the one that was missing.
+fn locked_out(error: Error, wanted: &Rotation, pair: &Pair) -> Error {
+    match error {
+        Error::File {
+            what,
+            path,
+            why,
+            remedy,
+        } if pair.is_encrypted && wanted.given.key.is_none() => Error::File {
+            what,
+            path,
+            why: format!("{why} (the present key, {}, is encrypted)", pair.key.display()),
+            remedy: format!(
+                "{remedy}; where it is for the present key, give that key's passphrase with --passphrase-file"
+            ),
+        },
+        error => error,
+    }
 }
 
 /// Which names must be carried: those said, else the project's, else those of the present certificate.
@@ -222,8 +258,12 @@ pub fn public(path: PathBuf, pem: String) -> Elsewhere {
 
 /// The new pair in the place of the present one. The key keeps its mode, as far as PostgreSQL takes it
 /// (<https://www.postgresql.org/docs/current/ssl-tcp.html#SSL-SETUP>).
-pub fn pair_files(pair: &Pair, identity: &Identity) -> Result<[Elsewhere; 2], Error> {
+pub fn pair_files(pair: &Pair, identity: &Identity) -> Result<Vec<Elsewhere>, Error> {
     use std::os::unix::fs::MetadataExt;
+    let certificate = public(pair.certificate.clone(), identity.chain_pem());
+    if pair.keeps_its_key(Some(identity)) {
+        return Ok(vec![certificate]);
+    }
     let mode = match std::fs::metadata(&pair.key) {
         Ok(meta) => {
             let allowed = if meta.uid() == 0 { 0o640 } else { 0o600 };
@@ -240,8 +280,8 @@ pub fn pair_files(pair: &Pair, identity: &Identity) -> Result<[Elsewhere; 2], Er
             });
         }
     };
-    Ok([
-        public(pair.certificate.clone(), identity.chain_pem()),
+    Ok(vec![
+        certificate,
         Elsewhere {
             path: pair.key.clone(),
             bytes: Zeroizing::new(identity.key().to_pem().as_bytes().to_vec()),

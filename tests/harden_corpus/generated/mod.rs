@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use super::case::{Case, Certificate, Fact, Layout, Place, Way};
+use super::case::{Case, Certificate, Content, Fact, File, Layout, Place, Way};
 use super::stage::Transcript;
 use super::support::{Account, Postgres, Random};
 use super::{AT_ONCE, MAJORS, why};
@@ -75,6 +75,7 @@ impl Messy {
                     Layout::Debian,
                     Layout::Split,
                     Layout::Odd,
+                    Layout::Linked,
                 ]),
                 versions: major..=major,
                 as_root: Account::is_root() && random.below(4) == 0,
@@ -99,6 +100,9 @@ impl Messy {
         };
         let hba = settings::write(&mut messy, random, major);
         rules::write(&mut messy, &hba, random, major);
+        if random.below(3) == 0 {
+            messy.link_some(random);
+        }
         let proof: &[&str] = random.pick(&[&[][..], &["--auth", "cert"], &["--auth", "scram+cert"]]);
         if !proof.is_empty() {
             let words = proof.iter().map(|word| (*word).to_owned()).collect();
@@ -113,6 +117,38 @@ impl Messy {
     fn is_alone(&self) -> bool {
         let mut setup = self.case.setup.iter();
         setup.any(|(_, words)| words.last().is_some_and(|word| word == "cert"))
+    }
+}
+
+impl Messy {
+    /// Has some of the files kept elsewhere, with links to them where they should be.
+    fn link_some(&mut self, random: &mut Random) {
+        for file in std::mem::take(&mut self.case.files) {
+            let is_text = matches!(file.content, Content::Bytes(_));
+            let is_ours = file.path.starts_with("{etc}") && !file.path.ends_with("auto.conf");
+            if !is_text || !is_ours || random.below(2) == 0 {
+                self.case.files.push(file);
+                continue;
+            }
+            let mut link = |path: &str, to: &str| {
+                self.case.files.push(File {
+                    path: path.to_owned(),
+                    content: Content::Link(to.to_owned()),
+                    mode: None,
+                    of_root: false,
+                });
+            };
+            let number = random.below(1_000_000);
+            let kept = format!("{{srv}}/kept here/{number}");
+            if random.below(3) == 0 {
+                let between = format!("{{srv}}/{number}.link");
+                link(&between, &format!("kept here/{number}"));
+                link(&file.path, &between);
+            } else {
+                link(&file.path, &kept);
+            }
+            self.case.files.push(File { path: kept, ..file });
+        }
     }
 }
 
