@@ -95,7 +95,11 @@ pub fn run(global: &Global, args: &HardenArgs, output: Output) -> Result<Exit, E
     drive(async {
         let mut survey = Box::pin(harden::survey(&hardening)).await?;
         let proposal = harden::propose(&hardening, &survey).await?;
-        show(&proposal, &survey, output);
+        // Whoever is asked sees what is asked about.
+        if !(output.is_quiet() && global.yes) {
+            show(&proposal, &survey, output);
+        }
+        show_impact(&proposal.impact, output);
         if let Some((why, remedy)) = proposal.turns_away().filter(|_| !args.accept_lockout) {
             output.failure(&why, &[remedy.to_owned()]);
             tell_json(&proposal, &survey, &nothing(why), output);
@@ -209,7 +213,9 @@ fn show(proposal: &Proposal, survey: &Survey, output: Output) {
     if proposal.is_empty() {
         output.say("The server's files say all of it already");
     }
-    let impact = &proposal.impact;
+}
+
+fn show_impact(impact: &Impact, output: Output) {
     if !impact.refused.is_empty() {
         output.heading("Would be refused");
         for affected in &impact.refused {
@@ -263,7 +269,9 @@ fn tell_end(proposal: &Proposal, tried: &Tried, output: Output) {
                 Some(true),
                 &format!("In force and proven: {}", proposal.stage.means()),
             );
-            output.say(format_args!("  pgtls undo --dir {dir}     takes it back"));
+            if !output.is_quiet() {
+                output.say(format_args!("  pgtls undo --dir {dir}     takes it back"));
+            }
         }
     }
 }

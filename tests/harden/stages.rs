@@ -324,3 +324,42 @@ fn out_of_reach_its_administrator_gets_a_bundle() {
     live.ends_as(&before, true, "nobody kept it");
     fs::remove_dir_all(&there).unwrap();
 }
+
+/// For cron: nothing but what is wrong.
+#[test]
+fn quiet_and_agreed_to_it_says_nothing_but_what_is_wrong() {
+    let Some(postgres) = Postgres::find(17) else {
+        return;
+    };
+    let live = plain(&postgres);
+    let quiet = |stage: &str| {
+        pgtls(&[
+            "harden",
+            &live.server.socket(),
+            "--yes",
+            "--quiet",
+            "--stage",
+            stage,
+        ])
+        .arg("--config-dir")
+        .arg(&live.server.data)
+        .arg("--dir")
+        .arg(&live.kit)
+        .account(&live.account)
+        .run()
+    };
+    let on = quiet("on").expect_status(0);
+    assert_eq!((on.stdout.as_str(), on.stderr.as_str()), ("", ""));
+    // What is wrong is said.
+    let wrong = live.pgtls(&[
+        "harden",
+        "host=/nowhere user=postgres",
+        "--yes",
+        "--quiet",
+        "--stage",
+        "on",
+    ]);
+    let wrong = wrong.run();
+    assert_ne!(wrong.status, Some(0));
+    assert!(wrong.stderr.contains("/nowhere"), "{}", wrong.stderr);
+}
