@@ -382,7 +382,7 @@ fn line(told: &Told) -> String {
                 Caller::Impostor => "\n  Who connects: the impostor, as ann",
             };
             let middle = match middle {
-                Middle::Nobody => String::new(),
+                Middle::Nobody | Middle::Alone => String::new(),
                 Middle::Downgrader => "\n  In between: an impostor (no TLS)".to_owned(),
                 Middle::Impostor(certificate) => format!("\n  In between: an impostor ({certificate})"),
             };

@@ -178,6 +178,8 @@ impl Serialize for Scene {
 pub enum Middle {
     /// Nobody.
     Nobody,
+    /// Nobody, and the way leads past the eavesdropper too.
+    Alone,
     /// An impostor who says that there is no TLS.
     Downgrader,
     /// An impostor with a certificate; what that is, in a few words.

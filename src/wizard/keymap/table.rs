@@ -8,10 +8,10 @@ use super::Action;
 use super::when::{
     act_ended, acting, always, asking, at_the_end, at_the_start, beside_wizard, choosing, compared,
     connecting, explaining_free, faulty, free, has_modes, has_time, in_files, in_lesson, in_lines, in_list,
-    in_review, introduced, is_big, looked, may_accept, may_bundle, may_compare, may_explain, may_go_back,
-    may_go_on, may_try, may_watch, mendable, not_staged, on_modes, on_stages, open, plan_failed, planned,
-    playing, probing, proven, reading, running, scene_before, scene_follows, several, stuck, suggests, tried,
-    trying, undecided, unseen, waiting, waiting_to_keep, watching, windowed,
+    in_review, intro_goes_on, introduced, is_big, looked, may_accept, may_bundle, may_compare, may_explain,
+    may_go_back, may_go_on, may_try, may_watch, mendable, not_staged, on_modes, on_stages, open, plan_failed,
+    planned, playing, probing, proven, reading, running, scene_before, scene_follows, several, stuck,
+    suggests, tried, trying, undecided, unseen, waiting, waiting_to_keep, watching, windowed,
 };
 
 /// A key with its modifiers.
@@ -143,6 +143,18 @@ pub const BINDINGS: &[Binding] = &[
     ),
     // The lesson.
     shown(GO_ON, Action::Continue, "start", introduced),
+    shown(
+        &[key(KeyCode::Up), char('k')],
+        Action::Up,
+        "read on",
+        intro_goes_on,
+    ),
+    shown(
+        &[key(KeyCode::Down), char('j')],
+        Action::Down,
+        "read on",
+        intro_goes_on,
+    ),
     shown(GO_ON, Action::Continue, "end of act", acting),
     shown(GO_ON, Action::Continue, "next act", act_ended),
     shown(GO_ON, Action::Continue, "next scene", scene_follows),

@@ -4,6 +4,7 @@ use crate::harden::Stage;
 
 use super::super::field::Kind;
 use super::super::harden::{AttemptState, Looked};
+use super::super::lesson::view::is_scrolled;
 use super::super::lesson::{Lesson, Part, Stage as Staging};
 use super::super::model::{JourneyState, Model, ModesState, Popup, ProofState};
 use super::super::review::{Review, State};
@@ -24,6 +25,13 @@ fn lesson(model: &Model, holds: impl Fn(&Lesson) -> bool) -> bool {
 /// The stage stands, and what is said first may be left behind.
 pub fn introduced(model: &Model) -> bool {
     lesson(model, |lesson| lesson.is_ready() && lesson.part == Part::Intro)
+}
+
+/// There is more of what is said first than the screen has room for.
+pub fn intro_goes_on(model: &Model) -> bool {
+    lesson(model, |lesson| {
+        lesson.part == Part::Intro && is_scrolled(lesson, model.size, model.theme)
+    })
 }
 
 /// A scene is on the screen.

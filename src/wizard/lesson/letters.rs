@@ -1,6 +1,9 @@
 //! Letters for the back row: five points high, drawn with half blocks, two points to a cell.
 
+use ratatui::style::Style;
+
 use super::super::theme::Theme;
+use super::super::widgets::{Page, Row};
 
 /// Rows of cells that a line of letters takes, without magnification.
 pub const ROWS: usize = 3;
@@ -51,6 +54,58 @@ fn points(letter: char) -> [&'static str; HIGH] {
         '-' => ["  ", "  ", "##", "  ", "  "],
         _ => ["  ", "  ", "  ", "  ", "  "],
     }
+}
+
+/// Lines of letters. Where one is too long for the columns it is broken between words, and where there are too few rows it is
+/// plain text.
+#[must_use]
+pub fn page(lines: &[String], (columns, room): (usize, usize), style: Style, theme: Theme) -> Page {
+    let fits = |text: &str| wide(text) <= columns;
+    let mut broken: Vec<String> = Vec::new();
+    for line in lines {
+        let mut now = String::new();
+        for word in line.split(' ') {
+            let longer = if now.is_empty() {
+                word.to_owned()
+            } else {
+                format!("{now} {word}")
+            };
+            if !now.is_empty() && !fits(&longer) {
+                broken.push(std::mem::replace(&mut now, word.to_owned()));
+            } else {
+                now = longer;
+            }
+        }
+        broken.push(now);
+    }
+    let mut page = Page::default();
+    for (index, line) in broken.iter().enumerate() {
+        if index > 0 {
+            page.row(Row::default());
+        }
+        // Parts of one line are of one size.
+        let columns = if broken.len() > lines.len() {
+            wide(line)
+        } else {
+            columns
+        };
+        for row in rows(line, columns, theme) {
+            page.text(row, style);
+        }
+    }
+    if page.height() <= room && broken.iter().all(|line| fits(line)) {
+        return page;
+    }
+    let mut page = Page::default();
+    for line in lines {
+        page.words(line, columns, 0, style);
+    }
+    page
+}
+
+/// Columns of a text at its smallest.
+fn wide(text: &str) -> usize {
+    text.chars().map(|letter| points(letter)[0].len() + 1).sum()
 }
 
 /// A text in rows of cells, at most so many columns wide, as large as fits.

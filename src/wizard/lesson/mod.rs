@@ -4,13 +4,17 @@
 //! |---|---|
 //! | this file | what the screen knows, and how it changes: pure, as the rest of the wizard |
 //! | [`view`] | the drawing of a scene, and its big text |
+//! | [`compact`] | the same on a small screen |
+//! | [`matrix`] | every mode in every situation |
 //! | [`network`] | client, wire and server, and who stands in between |
 //! | [`letters`] | letters for the back row |
 //! | [`notes`] | the presenter's notes, on a second terminal |
 //!
 //! What happens comes at a pace at which it can be read; the thread that plays sees to that, and so there is no clock here.
 
+pub mod compact;
 pub mod letters;
+pub mod matrix;
 pub mod network;
 pub mod notes;
 pub mod view;
@@ -26,6 +30,9 @@ use crate::verify::modes::Cell;
 use super::keymap::Action;
 use super::message::{Effect, Failure};
 use super::model::{Model, Popup};
+
+/// Lines that what is said first may be scrolled.
+const MOST_OF_INTRO: usize = 20;
 
 /// Lines of an act that are kept.
 const MOST_LINES: usize = 200;
@@ -455,6 +462,15 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Again => lesson.begin(lesson.scene),
         Action::Big => {
             lesson.big = !lesson.big;
+            Vec::new()
+        }
+        // From the top, where what is said first is more than fits.
+        Action::Up | Action::Down if lesson.part == Part::Intro => {
+            lesson.scrolled = if action == Action::Up {
+                lesson.scrolled.saturating_sub(1)
+            } else {
+                (lesson.scrolled + 1).min(MOST_OF_INTRO)
+            };
             Vec::new()
         }
         Action::Up => {

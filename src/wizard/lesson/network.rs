@@ -70,7 +70,7 @@ pub fn network(act: Option<&Act>, server: &str, columns: usize, theme: Theme) ->
     let wire = act.map_or(Wire::Silent, Wire::of);
     let refused = act.and_then(|act| act.end.as_ref()).is_some_and(|(ok, _)| !ok);
     let boxes = match middle {
-        Middle::Nobody => 2 * ENDS,
+        Middle::Nobody | Middle::Alone => 2 * ENDS,
         _ => 2 * ENDS + MIDDLE,
     };
     let free = columns.min(104).saturating_sub(boxes + 2);
@@ -95,19 +95,24 @@ pub fn network(act: Option<&Act>, server: &str, columns: usize, theme: Theme) ->
                 (fill(free), plain),
             ]);
         }
+        Middle::Alone => {
+            add([
+                (fill(free), plain),
+                (stroke(free, end, false), plain),
+                (fill(free), plain),
+                (fill(free), plain),
+            ]);
+        }
         Middle::Downgrader | Middle::Impostor(_) => {
             let (left, right) = (free / 2, free - free / 2);
-            let says = match middle {
-                Middle::Impostor(certificate) => certificate.as_str(),
-                _ => "says: no TLS here",
-            };
+            let (name, says) = between(middle);
             add([
                 (centre(wire.word(), left), wire.style(theme)),
                 (stroke(left, end, true), wire.style(theme)),
                 (centre("eavesdropper", left), theme.bold()),
                 (fill(left), plain),
             ]);
-            add(square("impostor", says, MIDDLE, theme.warn()));
+            add(square(name, says, MIDDLE, theme.warn()));
             let reached = act.is_some_and(relayed);
             let style = if reached { theme.warn() } else { theme.dim() };
             let line = if reached {
@@ -129,6 +134,90 @@ pub fn network(act: Option<&Act>, server: &str, columns: usize, theme: Theme) ->
         page.row(Row::new(line));
     }
     page
+}
+
+/// Who stands in between, and with what.
+fn between(middle: &Middle) -> (&'static str, &str) {
+    match middle {
+        Middle::Nobody | Middle::Alone => ("", ""),
+        Middle::Downgrader => ("impostor", "says: no TLS here"),
+        Middle::Impostor(certificate) => ("impostor", certificate.as_str()),
+    }
+}
+
+/// The same in two rows, without boxes.
+#[must_use]
+pub fn line(act: Option<&Act>, server: &str, columns: usize, theme: Theme) -> Page {
+    /// Room for whoever listens.
+    const WIRE: usize = 16;
+    let middle = act.map_or(&Middle::Nobody, |act| &act.middle);
+    let wire = act.map_or(Wire::Silent, Wire::of);
+    let refused = act.and_then(|act| act.end.as_ref()).is_some_and(|(ok, _)| !ok);
+    let end = if refused { "✗" } else { "▸" };
+    let (name, says) = between(middle);
+    let client = match act.map_or(Caller::Ann, |act| act.caller) {
+        Caller::Ann => " ann ",
+        Caller::Impostor => " impostor, as ann ",
+    };
+    let free = columns.saturating_sub(width(client) + width(server) + 2);
+    let (left, right) = if name.is_empty() {
+        (free, 0)
+    } else {
+        (WIRE, free - WIRE.min(free))
+    };
+    let listens = if matches!(middle, Middle::Alone) {
+        ""
+    } else {
+        "eavesdropper"
+    };
+    let mut spans = [
+        vec![
+            Span::styled(client, theme.bold()),
+            Span::styled(labelled(wire.word(), left, end), wire.style(theme)),
+        ],
+        vec![
+            Span::raw(" ".repeat(width(client))),
+            Span::styled(centre(listens, left), theme.bold()),
+        ],
+    ];
+    if !name.is_empty() {
+        const DOTS: usize = 5;
+        let reached = act.is_some_and(relayed);
+        let (behind, style) = if reached {
+            ("─── ", theme.warn())
+        } else {
+            ("··· ", theme.dim())
+        };
+        let room = right.saturating_sub(DOTS);
+        let who = format!(" {}", centre(name, room));
+        spans[0].extend([
+            Span::styled(who, theme.warn().patch(theme.bold())),
+            Span::styled(behind, style),
+        ]);
+        spans[1].push(Span::styled(format!(" {}", centre(says, room)), theme.warn()));
+    }
+    spans[0].push(Span::styled(format!(" {server}"), theme.bold()));
+    let mut page = Page::default();
+    for line in spans {
+        page.row(Row::new(line));
+    }
+    page
+}
+
+/// A wire with its word in it, and an arrow or a break at its end.
+fn labelled(word: &str, columns: usize, end: &str) -> String {
+    let inner = columns.saturating_sub(width(end));
+    let word = if word.is_empty() {
+        String::new()
+    } else {
+        format!(" {word} ")
+    };
+    let free = inner.saturating_sub(width(&word));
+    format!(
+        "{}{word}{}{end}",
+        "─".repeat(free / 2),
+        "─".repeat(free - free / 2)
+    )
 }
 
 /// A box of four rows with a name and what is below it.

@@ -5,16 +5,13 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line as Text, Span};
 
-use crate::conninfo::SslMode;
 use crate::engine::demo::{Frame, Middle, Scene, intro};
-use crate::verify::modes::{CellOutcome, Meets};
 
 use super::super::model::Model;
-use super::super::teach;
 use super::super::theme::Theme;
 use super::super::widgets::{Canvas, Page, Row, brief_clock, clip, pad, visible, width, wrap};
 use super::network::{arrow, network};
-use super::{Act, Lesson, Line, Part, Stage, TAKING_DOWN, letters};
+use super::{Act, Lesson, Line, Part, Stage, TAKING_DOWN, compact, letters, matrix};
 
 /// The first line: which scene, who plays, and for how long.
 pub fn header(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
@@ -67,7 +64,7 @@ pub fn body(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect)
             page.row(Row::default()).text(TAKING_DOWN, theme.bold());
             page.paint(canvas, area);
         }
-        Stage::Opening(so_far) => opening(Some(so_far), lesson, canvas, area),
+        Stage::Opening(_) => opening(lesson, canvas, area),
         Stage::Failed(fault) => {
             let columns = usize::from(area.width);
             let mut page = Page::default();
@@ -81,16 +78,14 @@ pub fn body(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect)
             }
             page.paint(canvas, area);
         }
-        Stage::Ready(..) if lesson.part == Part::Intro => opening(None, lesson, canvas, area),
+        Stage::Ready(..) if lesson.part == Part::Intro => opening(lesson, canvas, area),
         Stage::Ready(..) if lesson.big => big(lesson, canvas, area),
         Stage::Ready(..) => scene(model, lesson, canvas, area),
     }
 }
 
-/// What is said first; and below it how far the stage is, or that it stands.
-fn opening(so_far: Option<&[(bool, String)]>, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
-    let theme = canvas.theme;
-    let columns = usize::from(area.width);
+/// What is said first.
+fn introduction(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
     let says = intro();
     let mut page = Page::default();
     page.row(Row::default());
@@ -105,46 +100,75 @@ fn opening(so_far: Option<&[(bool, String)]>, lesson: &Lesson, canvas: &mut Canv
     for paragraph in &says.then {
         page.blank().words(paragraph, columns, 0, Style::new());
     }
-    let below = page.paint_above(canvas, area);
+    page
+}
+
+/// How far the stage is, or that it stands.
+fn staging(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
     let mut page = Page::default();
-    let Some(so_far) = so_far else {
-        page.text("The stage is set.", theme.good());
-        if let Stage::Ready(client, server) = &lesson.stage {
+    let so_far = match &lesson.stage {
+        Stage::Opening(so_far) => so_far,
+        Stage::Ready(client, server) => {
+            page.text("The stage is set.", theme.good());
             page.words(
                 &visible(&format!("{client} and {server}")),
                 columns,
                 0,
                 theme.dim(),
             );
+            return page;
         }
-        page.paint(canvas, below);
-        return;
+        Stage::Failed(_) => return page,
     };
-    page.text(
+    page.words(
         "Setting the stage; all that is made for it is gone afterwards",
+        columns,
+        0,
         theme.dim(),
     );
-    let mut rows = Page::default();
     for (is_done, says) in so_far {
-        let sign = if *is_done { "✓ " } else { "· " };
-        for (index, line) in wrap(&visible(says), columns.saturating_sub(2))
-            .into_iter()
-            .enumerate()
-        {
-            rows.row(Row::new(vec![
-                Span::styled(if index == 0 { sign } else { "  " }, theme.good()),
-                Span::raw(line),
-            ]));
-        }
+        let sign = if *is_done { "✓" } else { "·" };
+        page.pair(sign, &visible(says), columns, 2, (theme.good(), Style::new()));
     }
-    page.append(rows);
+    page
+}
+
+/// Rows of how far the stage is, where what is said first does not leave more.
+const LEAST_OF_STAGING: usize = 3;
+
+/// Whether what is said first is more than a screen of this size has room for.
+#[must_use]
+pub fn is_scrolled(lesson: &Lesson, (columns, rows): (u16, u16), theme: Theme) -> bool {
+    let (columns, rows) = (
+        usize::from(columns).saturating_sub(2),
+        usize::from(rows).saturating_sub(4),
+    );
+    introduction(lesson, columns, theme).height() + 1 + LEAST_OF_STAGING > rows
+}
+
+fn opening(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let columns = usize::from(area.width);
+    let page = introduction(lesson, columns, theme);
+    let stage = staging(lesson, columns, theme);
+    let rows = usize::from(area.height);
+    let below = rows
+        .saturating_sub(page.height() + 1)
+        .max(LEAST_OF_STAGING.min(stage.height()));
+    let below = u16::try_from(below).unwrap_or(area.height).min(area.height);
+    let above = Rect {
+        height: area.height.saturating_sub(below + 1),
+        ..area
+    };
+    page.scrolled(lesson.scrolled).paint(canvas, above);
+    let place = Rect::new(area.x, area.bottom() - below, area.width, below);
     // The latest is seen in any case.
-    let excess = page.height().saturating_sub(usize::from(below.height));
-    page.scrolled(excess).paint(canvas, below);
+    let excess = stage.height().saturating_sub(usize::from(below));
+    stage.scrolled(excess).paint(canvas, place);
 }
 
 /// What the server is called.
-const fn server(lesson: &Lesson) -> &'static str {
+pub(super) const fn server(lesson: &Lesson) -> &'static str {
     if lesson.playground.is_yours() {
         "yours"
     } else {
@@ -152,19 +176,8 @@ const fn server(lesson: &Lesson) -> &'static str {
     }
 }
 
-/// Columns of the matrix for the mode's name.
-const MODE: usize = 13;
-/// What the words of the matrix mean.
-const LEGEND: [&str; 2] = [
-    "connects: encrypted, to the true server. refuses: no secret was given away.",
-    "UNPROTECTED: the password or the query was read in between. ·: not tried yet.",
-];
-
-/// Lines of an act, where there is room.
-const MOST_OF_AN_ACT: usize = 2;
-
-/// Rows of the outcome before it is there, and at the most.
-const OUTCOME: (usize, usize) = (2, 8);
+/// Rows of the outcome before it is there.
+const OUTCOME: usize = 2;
 /// The same under the matrix, which needs its own.
 const OUTCOME_OF_MATRIX: usize = 3;
 
@@ -177,15 +190,14 @@ fn scene(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
     for _ in 0..air {
         page.row(Row::default());
     }
-    page.text(lesson.scene.text().says.clone(), theme.bold());
+    page.words(&lesson.scene.text().says, columns, 0, theme.bold());
     let outcome = outcome(lesson, columns, theme);
     let reserved = match lesson.scene {
         Scene::Matrix => OUTCOME_OF_MATRIX,
-        _ => OUTCOME.0,
+        _ => OUTCOME,
     };
-    let rows = outcome.height().clamp(reserved, OUTCOME.1);
     if lesson.scene == Scene::Matrix {
-        page.append(matrix(lesson, columns, theme, true));
+        page.append(matrix::whole(lesson, columns, theme, true));
     } else {
         for _ in 0..air {
             page.row(Row::default());
@@ -194,21 +206,19 @@ fn scene(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
         for _ in 0..air {
             page.row(Row::default());
         }
-        let most = usize::from(area.height).saturating_sub(rows);
-        let mut so_far = acts(lesson, columns, theme, MOST_OF_AN_ACT);
-        if page.height() + so_far.height() > most {
-            so_far = acts(lesson, columns, theme, 1);
-        }
-        page.append(so_far);
+        page.append(acts(lesson, columns, theme));
+        page.append(command(lesson, columns));
         for _ in 0..air {
             page.row(Row::default());
         }
     }
-    let top = u16::try_from(page.height())
-        .unwrap_or(area.height)
-        .min(area.height);
+    let rows = outcome.height().max(reserved);
+    if compact::is_small(area) || page.height() + rows > usize::from(area.height) {
+        return compact::scene(lesson, canvas, area);
+    }
+    let top = u16::try_from(page.height()).unwrap_or(area.height);
+    let rows = u16::try_from(rows).unwrap_or(area.height);
     page.paint(canvas, Rect { height: top, ..area });
-    let rows = u16::try_from(rows).unwrap_or(area.height).min(area.height);
     let below = Rect::new(
         area.x,
         area.y + top,
@@ -219,12 +229,12 @@ fn scene(model: &Model, lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
     if let Some(act) = act.filter(|_| lesson.scene != Scene::Matrix) {
         happening(lesson, act, canvas, below);
     }
-    let last = Rect::new(area.x, area.bottom().saturating_sub(rows), area.width, rows);
-    outcome.paint(canvas, last);
+    let bottom = Rect::new(area.x, area.bottom() - rows, area.width, rows);
+    outcome.paint(canvas, bottom);
 }
 
-/// The acts so far, each in so many lines at `most`, and under the present one what was typed.
-fn acts(lesson: &Lesson, columns: usize, theme: Theme, most: usize) -> Page {
+/// The acts so far, and how those ended that are over.
+pub(super) fn acts(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
     let mut page = Page::default();
     let count = lesson.acts.len();
     for (index, act) in lesson.acts.iter().enumerate() {
@@ -241,19 +251,21 @@ fn acts(lesson: &Lesson, columns: usize, theme: Theme, most: usize) -> Page {
             _ => String::new(),
         };
         let style_of = if here { theme.bold() } else { theme.dim() };
-        let room = columns.saturating_sub(2);
-        let lines = wrap(&visible(&format!("{}{says}", act.title)), room);
-        for (index, line) in lines.iter().take(most).enumerate() {
-            let sign = if index == 0 { sign } else { " " };
-            let more = lines.len() > most && index + 1 == most;
-            let line = if more { format!("{line} …") } else { line.clone() };
-            page.row(Row::new(vec![
-                Span::styled(format!("{sign} "), style),
-                Span::styled(clip(&line, room), style_of),
-            ]));
-        }
+        page.pair(
+            sign,
+            &visible(&format!("{}{says}", act.title)),
+            columns,
+            2,
+            (style, style_of),
+        );
     }
-    if let Some(act) = lesson.acts.last() {
+    page
+}
+
+/// What was typed in the present act.
+pub(super) fn command(lesson: &Lesson, columns: usize) -> Page {
+    let mut page = Page::default();
+    if let Some(act) = lesson.acts.last().filter(|act| !act.command.is_empty()) {
         page.words(&visible(&act.command), columns, 2, Style::new());
     }
     page
@@ -276,7 +288,7 @@ fn happening(lesson: &Lesson, act: &Act, canvas: &mut Canvas<'_>, area: Rect) {
         .collect();
     let beside = act.middle != Middle::Nobody || frames.len() < act.lines.len();
     // Where nothing passes the eavesdropper, nothing is said of him.
-    let alone = beside && act.middle == Middle::Nobody && frames.is_empty();
+    let alone = act.middle == Middle::Alone;
     let (left, right) = match (beside, alone) {
         (_, true) => (0, columns),
         (true, false) => {
@@ -306,25 +318,15 @@ fn happening(lesson: &Lesson, act: &Act, canvas: &mut Canvas<'_>, area: Rect) {
         }
         page.paint(canvas, Rect { width: taken, ..area });
     }
-    if !beside {
+    if !beside && !alone {
         return;
     }
     let mut page = Page::default();
-    let title = if act.middle == Middle::Nobody {
-        "At the server"
-    } else {
-        "What is done in between"
-    };
-    page.text(title, theme.dim());
+    page.text(done_by(act), theme.dim());
     let mut rows = Vec::new();
     for line in &act.lines {
-        let (says, style) = match line {
-            Line::Wire(_) => continue,
-            Line::Impostor(says) => (says, theme.warn()),
-            Line::Server(says) => (says, Style::new()),
-        };
-        for line in wrap(&visible(says), right) {
-            rows.push(Row::new(vec![Span::styled(line, style)]));
+        if !matches!(line, Line::Wire(_)) {
+            rows.extend(rows_of(line, right, theme));
         }
     }
     for row in last(rows, room, lesson.scrolled) {
@@ -335,6 +337,27 @@ fn happening(lesson: &Lesson, act: &Act, canvas: &mut Canvas<'_>, area: Rect) {
         canvas,
         Rect::new(at, area.y, area.right().saturating_sub(at), area.height),
     );
+}
+
+/// Who does what is no frame on the wire.
+pub(super) const fn done_by(act: &Act) -> &'static str {
+    match act.middle {
+        Middle::Nobody | Middle::Alone => "At the server",
+        Middle::Downgrader | Middle::Impostor(_) => "What is done in between",
+    }
+}
+
+/// One thing that happened, in lines.
+pub(super) fn rows_of(line: &Line, columns: usize, theme: Theme) -> Vec<Row> {
+    let (says, style) = match line {
+        Line::Wire(frame) => return passed(frame, columns, theme),
+        Line::Impostor(says) => (says, theme.warn()),
+        Line::Server(says) => (says, Style::new()),
+    };
+    wrap(&visible(says), columns)
+        .into_iter()
+        .map(|line| Row::new(vec![Span::styled(line, style)]))
+        .collect()
 }
 
 /// A frame in lines: what can be read is whole, what cannot is cut off.
@@ -406,7 +429,7 @@ fn fitting(frames: Vec<(u8, Vec<Row>)>, room: usize) -> Vec<Row> {
 }
 
 /// The last lines that have room, or those that were scrolled to.
-fn last(mut rows: Vec<Row>, room: usize, scrolled: usize) -> Vec<Row> {
+pub(super) fn last(mut rows: Vec<Row>, room: usize, scrolled: usize) -> Vec<Row> {
     let excess = rows.len().saturating_sub(room);
     let first = excess - scrolled.min(excess);
     rows.drain(..first);
@@ -415,11 +438,18 @@ fn last(mut rows: Vec<Row>, room: usize, scrolled: usize) -> Vec<Row> {
 }
 
 /// What the client got, and what follows.
-fn outcome(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
+pub(super) fn outcome(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
     let mut page = Page::default();
     if lesson.scene != Scene::Matrix {
         page.append(last_words(lesson, columns, theme));
     }
+    page.append(verdict(lesson, columns, theme));
+    page
+}
+
+/// What follows from it, once the scene is over.
+pub(super) fn verdict(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
+    let mut page = Page::default();
     let Some(outcome) = &lesson.outcome else {
         return page;
     };
@@ -469,86 +499,6 @@ fn last_words(lesson: &Lesson, columns: usize, theme: Theme) -> Page {
     page
 }
 
-/// The matrix, filling in; where it is `told`, with what each mode adds, and what its words mean.
-fn matrix(lesson: &Lesson, columns: usize, theme: Theme, told: bool) -> Page {
-    let wide = (columns.saturating_sub(MODE) / Meets::ALL.len()).min(16);
-    let mut page = Page::default();
-    if told {
-        let over = format!("{}impostors in between", " ".repeat(MODE + wide));
-        page.text(clip(&over, columns), theme.dim());
-    }
-    let mut head = vec![Span::styled(pad("sslmode", MODE), theme.dim())];
-    head.extend(Meets::ALL.iter().map(|meets| {
-        let name = match meets {
-            Meets::AsItIs => "the server",
-            Meets::SelfSigned => "self-signed",
-            Meets::OtherCa => "other CA",
-            Meets::WrongName => "wrong name",
-            Meets::Plaintext => "no TLS",
-        };
-        Span::styled(pad(name, wide), theme.dim())
-    }));
-    page.row(Row::new(head));
-    for &mode in SslMode::ALL {
-        let mut spans = vec![Span::styled(pad(mode.word(), MODE), theme.bold())];
-        // A client without a root file stands for its mode where there is one: so most clients in the world are.
-        let bare = !matches!(mode, SslMode::VerifyCa | SslMode::VerifyFull | SslMode::Disable);
-        for meets in Meets::ALL {
-            let cell = lesson
-                .cells
-                .iter()
-                .find(|(of, root, cell)| *of == mode && cell.meets == meets && *root != bare);
-            let (word, style) = match cell.map(|(_, _, cell)| cell.outcome) {
-                Some(CellOutcome::Connects) => ("connects", theme.good()),
-                Some(CellOutcome::Refuses) => ("refuses", theme.good()),
-                Some(CellOutcome::Unprotected) => ("UNPROTECTED", theme.bad()),
-                Some(CellOutcome::Open) => ("unclear", theme.warn()),
-                Some(CellOutcome::NotTried) => ("not tried", theme.dim()),
-                None => ("·", theme.dim()),
-            };
-            spans.push(Span::styled(pad(word, wide), style));
-        }
-        page.row(Row::new(spans));
-        let adds = match mode {
-            // It adds nothing to nothing.
-            SslMode::Disable if told => continue,
-            SslMode::Allow => allows(lesson),
-            _ => None,
-        };
-        let taught = || teach::sslmodes().iter().find(|known| known.name == mode.word());
-        match adds.or_else(|| Some(taught()?.adds.as_str())).filter(|_| told) {
-            Some(adds) => _ = page.text(format!("{}{adds}", " ".repeat(MODE)), theme.dim()),
-            None if mode != SslMode::VerifyFull => _ = page.row(Row::default()),
-            None => {}
-        }
-    }
-    if told {
-        for line in LEGEND {
-            page.text(clip(line, columns), theme.dim());
-        }
-    }
-    // Whose TLS it is, where it is not the server's own.
-    let title = lesson.acts.last().map(|act| clip(&visible(&act.title), columns));
-    if let Some(title) = title.filter(|_| lesson.playground.is_yours()) {
-        page.text(title, theme.dim());
-    }
-    page
-}
-
-/// What `allow` came to at the server as it is: that depends on the server's rules.
-fn allows(lesson: &Lesson) -> Option<&'static str> {
-    let (_, _, cell) = lesson
-        .cells
-        .iter()
-        .find(|(mode, _, cell)| *mode == SslMode::Allow && cell.meets == Meets::AsItIs)?;
-    let [let_in, refused] = &Scene::Matrix.text().allow;
-    match cell.outcome {
-        CellOutcome::Unprotected => Some(let_in),
-        CellOutcome::Connects => Some(refused),
-        _ => None,
-    }
-}
-
 /// For the back row: the drawing, and the scene in two lines of letters.
 fn big(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
@@ -557,10 +507,16 @@ fn big(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
     let mut page = Page::default();
     if lesson.scene == Scene::Matrix {
         // It takes every row of a small screen.
-        page.append(matrix(lesson, columns, theme, false));
-        if !lesson.playground.is_yours() {
-            page.row(Row::default());
+        if compact::is_small(area) {
+            page.append(matrix::brief(lesson, columns, theme));
+        } else {
+            page.append(matrix::whole(lesson, columns, theme, false));
+            if !lesson.playground.is_yours() {
+                page.row(Row::default());
+            }
         }
+    } else if compact::is_small(area) {
+        // The letters take every row.
     } else {
         page.row(Row::default());
         page.append(network(lesson.acts.last(), server(lesson), columns, theme));
@@ -576,14 +532,8 @@ fn big(lesson: &Lesson, canvas: &mut Canvas<'_>, area: Rect) {
                 Some(false) => theme.bad(),
                 None => theme.warn(),
             };
-            for (index, line) in text.big.iter().enumerate() {
-                if index > 0 {
-                    page.row(Row::default());
-                }
-                for row in letters::rows(line, columns, theme) {
-                    page.text(row, style);
-                }
-            }
+            let room = usize::from(area.height).saturating_sub(page.height());
+            page.append(letters::page(&text.big, (columns, room), style, theme));
         }
         None => {
             page.words(&text.says, columns, 0, theme.bold());

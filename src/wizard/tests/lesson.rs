@@ -31,7 +31,11 @@ impl Stage {
     }
 
     fn happens(&mut self, message: Happens) -> &mut Self {
-        self.send(Message::Lesson(message))
+        self.send(Message::Lesson(message));
+        if let Some(look) = self.look {
+            look(self);
+        }
+        self
     }
 
     fn told(&mut self, told: Told) -> &mut Self {
@@ -202,7 +206,7 @@ impl Stage {
                 self.act(
                     "The server's owner now demands a client certificate, too",
                     "hostssl bank ann 127.0.0.1/32 scram-sha-256 clientcert=verify-full",
-                    Middle::Nobody,
+                    Middle::Alone,
                 )
                 .server("pg_hba.conf has this line now, and was read again.");
                 self.impostor_logs_in("Stolen password alone", "")
@@ -231,18 +235,18 @@ impl Stage {
             }
             Scene::Renewal => {
                 let command = format!("{BASE}verify-full{ROOT}");
-                self.act("A session is opened, and stays open", &command, Middle::Nobody);
+                self.act("A session is opened, and stays open", &command, Middle::Alone);
                 self.server("serves certificate 59:8e:51:82… until 2027-11-27")
                     .server("the open session answers, from server process 812");
                 let reloaded = "new server.crt and server.key, then a reload (SIGHUP): no restart";
                 let changed = "The server is given a certificate that ended yesterday";
-                self.act(changed, reloaded, Middle::Nobody)
+                self.act(changed, reloaded, Middle::Alone)
                     .server("serves certificate 42:6c:28:30… now, which ended on 2026-11-24");
                 self.act("A new client, while it is expired", &command, Middle::Nobody)
                     .wire(&ASKED)
                     .client(false, "SSL error: certificate verify failed")
                     .server("the open session answers, from server process 812");
-                self.act("The server is given a new certificate", reloaded, Middle::Nobody)
+                self.act("The server is given a new certificate", reloaded, Middle::Alone)
                     .server("serves certificate 56:53:18:a4… now, until 2027-02-23");
                 self.act("A new client, after the renewal", &command, Middle::Nobody)
                     .wire(&ASKED)
@@ -469,9 +473,15 @@ fn on_a_persons_own(size: (u16, u16)) -> Stage {
 #[test]
 fn nothing_is_lost_on_a_small_screen_or_without_signs() {
     let mut stage = Stage::lesson((60, 18), None);
-    stage.keys("5");
-    stage.plays(Scene::VerifyFull);
-    stage.shot("lesson_small");
+    for scene in Scene::ALL {
+        stage.keys(&(scene.place() + 1).to_string());
+        stage.plays(scene);
+        stage.shot(&format!("lesson_small_{}", scene.name()));
+        stage
+            .keys("b")
+            .shot(&format!("lesson_small_big_{}", scene.name()));
+        stage.keys("b");
+    }
     let mut stage = Stage::lesson((80, 24), None);
     stage.model.theme.unicode = false;
     stage.keys("3");
@@ -581,6 +591,141 @@ fn nothing_that_matters_is_cut_off() {
             });
             assert!(!cut, "{size:?}: {}", stage.text());
         }
+    }
+}
+
+/// The words of a screen, in their order; what is drawn between them is none.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What must be read whole while a scene is played, and what at its end.
+fn sentences(lesson: &Lesson) -> (Vec<String>, Vec<String>) {
+    let text = lesson.scene.text();
+    let mut now = Vec::new();
+    if let Some(act) = lesson.acts.last().filter(|_| lesson.scene != Scene::Matrix) {
+        now.extend([act.title.clone(), act.command.clone()]);
+        now.extend(act.end.iter().map(|(_, says)| says.clone()));
+        now.extend(act.lines.last().map(|line| match line {
+            lesson::Line::Wire(frame) if frame.readable => frame.content.clone(),
+            lesson::Line::Wire(_) => String::new(),
+            lesson::Line::Impostor(says) | lesson::Line::Server(says) => says.clone(),
+        }));
+    }
+    if let Some((mode, ..)) = lesson.cells.last() {
+        let known = crate::wizard::teach::sslmodes();
+        let adds = known.iter().find(|one| one.name == mode.word());
+        // The first adds nothing to nothing, and what `allow` adds depends on the server.
+        let adds = adds.filter(|_| !matches!(mode, SslMode::Disable | SslMode::Allow));
+        now.extend(adds.map(|mode| mode.adds.clone()));
+        now.push("impostors in between".into());
+    }
+    let mut end = vec![text.means.clone()];
+    if lesson.scene != Scene::Matrix {
+        let last = lesson.acts.last().and_then(|act| act.end.clone());
+        end.extend(last.map(|(_, says)| says));
+        let past = &lesson.acts[..lesson.acts.len() - 1];
+        end.extend(past.iter().map(|act| act.title.clone()));
+        end.extend(
+            past.iter()
+                .filter_map(|act| act.end.clone())
+                .map(|(_, says)| says),
+        );
+    }
+    (now, end)
+}
+
+/// What can be read on the screen: lines from edge to edge, and those that stand side by side each for themselves.
+fn readable(stage: &Stage) -> [String; 3] {
+    let columns = usize::from(stage.model.size.0) - 2;
+    let left = 1 + columns - (columns * 6 / 13).min(60) - 2;
+    let screen = stage.text();
+    let part = |of: fn(&str, usize) -> String| {
+        let lines: Vec<_> = screen.lines().map(|line| of(line, left)).collect();
+        words(&lines.join("\n"))
+    };
+    [
+        words(&screen),
+        part(|line, left| line.chars().take(left).collect()),
+        part(|line, left| line.chars().skip(left).collect()),
+    ]
+}
+
+/// Whatever is said is whole on every screen: each sentence when it is said, and at the end of a scene all that came of it.
+#[test]
+fn no_sentence_is_cut_on_any_screen() {
+    let sizes = [
+        (60, 18),
+        (60, 40),
+        (75, 20),
+        (76, 19),
+        (79, 23),
+        (80, 24),
+        (100, 18),
+        (120, 40),
+        (160, 24),
+    ];
+    for size in sizes {
+        for scene in Scene::ALL {
+            let mut stage = Stage::lesson(size, None);
+            stage.keys(&(scene.place() + 1).to_string());
+            stage.look = Some(|stage| {
+                let lesson = stage.model.lesson.as_ref().unwrap();
+                let (now, end) = sentences(lesson);
+                let wanted = if lesson.outcome.is_some() { end } else { now };
+                let read = readable(stage);
+                for sentence in wanted {
+                    assert!(
+                        read.iter().any(|read| read.contains(&words(&sentence))),
+                        "{:?}, {:?}: {sentence:?} is not in\n{}",
+                        stage.model.size,
+                        lesson.scene,
+                        stage.text()
+                    );
+                }
+            });
+            stage.plays(scene);
+            stage.keys("b");
+            let big = words(&scene.text().big.join(" "));
+            let is_spelled = readable(&stage)[0].contains(&big);
+            let is_drawn = stage.text().contains(['█', '▀']);
+            assert!(is_spelled || is_drawn, "{size:?}, {scene:?}\n{}", stage.text());
+        }
+    }
+}
+
+/// What is said first is more than a small screen has room for: it is scrolled, and the keys for it are named.
+#[test]
+fn what_is_said_first_is_whole_on_a_small_screen_too() {
+    for size in [(60, 18), (80, 24), (120, 40)] {
+        let mut stage = Stage::new(size);
+        let lesson = Lesson::new(true, Scene::ALL.to_vec(), None, Playground::default());
+        lesson::begin(&mut stage.model, lesson);
+        stage.happens(Happens::Progress("made the CA CN=the lesson's CA".into()));
+        assert!(stage.text().contains("made the CA"), "{}", stage.text());
+        stage.happens(Happens::Opened("psql 17.10".into(), "PostgreSQL 17".into()));
+        let mut left = crate::engine::demo::intro().then.clone();
+        left.extend(
+            crate::engine::demo::intro()
+                .cast
+                .iter()
+                .map(|[_, does]| does.clone()),
+        );
+        let mut pressed = 0;
+        while pressed < 20 {
+            assert!(stage.text().contains("The stage is set."), "{}", stage.text());
+            let read = words(&stage.text());
+            left.retain(|says| !read.contains(&words(says)));
+            if left.is_empty() {
+                break;
+            }
+            assert!(stage.text().contains("read on"), "{}", stage.text());
+            stage.keys("Down");
+            pressed += 1;
+        }
+        assert!(left.is_empty(), "{size:?}: {left:?}");
+        assert!(size.0 == 60 || pressed == 0, "{size:?}: {pressed}");
+        stage.keys("Enter");
     }
 }
 

@@ -28,6 +28,8 @@ use crate::wizard::view::{Drawn, view};
 pub struct Stage {
     pub model: Model,
     pub effects: Vec<Effect>,
+    /// Looks at every screen of a lesson.
+    pub look: Option<fn(&Self)>,
 }
 
 impl Stage {
@@ -36,6 +38,7 @@ impl Stage {
         let mut stage = Self {
             model: Model::new(".".into(), "~/shop-db", Answers::default(), Theme::FULL, size),
             effects: Vec::new(),
+            look: None,
         };
         stage.send(Message::Seen(seen()));
         stage

@@ -107,7 +107,7 @@ impl Play<'_> {
             title: title.into(),
             command: command.into(),
             caller: Caller::Ann,
-            middle: Middle::Nobody,
+            middle: Middle::Alone,
         }
         .to(self.tell);
     }
