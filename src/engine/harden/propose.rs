@@ -174,6 +174,23 @@ pub(super) fn prevented(why: &Prevented) -> Error {
     }
 }
 
+/// Whom a server that asks for certificates turns away.
+const OF_ANOTHER_CA: &str = "a client that holds a certificate of another CA shows that when it is asked (psql: \
+    ~/.postgresql/postgresql.crt), and is refused: such a file goes out of its way first";
+
+/// Whether this PostgreSQL can speak TLS at all.
+fn has_tls(survey: &Survey) -> Result<(), Error> {
+    if !survey.setting("ssl_library").is_some_and(str::is_empty) {
+        return Ok(());
+    }
+    Err(Error::OutOfReach {
+        what: "this PostgreSQL was built without TLS".to_owned(),
+        remedy:
+            "install a build with OpenSSL, such as the packages of your distribution or of postgresql.org"
+                .to_owned(),
+    })
+}
+
 /// Works a stage out.
 pub async fn propose(hardening: &Hardening, survey: &Survey) -> Result<Proposal, Error> {
     let (proposal, hindrance) = work_out(hardening, survey).await?;
@@ -185,14 +202,7 @@ pub(super) async fn work_out(
     hardening: &Hardening,
     survey: &Survey,
 ) -> Result<(Proposal, Option<Error>), Error> {
-    if survey.setting("ssl_library").is_some_and(str::is_empty) {
-        return Err(Error::OutOfReach {
-            what: "this PostgreSQL was built without TLS".to_owned(),
-            remedy:
-                "install a build with OpenSSL, such as the packages of your distribution or of postgresql.org"
-                    .to_owned(),
-        });
-    }
+    has_tls(survey)?;
     let mut project = kit::project(hardening, survey)?;
     let kept = watch::kept(&project.dir)?;
     let mut watched = kept.clone();
@@ -240,11 +250,7 @@ pub(super) async fn work_out(
     ]
     .concat();
     if hardening.stage == Stage::Ask {
-        notes.push(
-            "a client that holds a certificate of another CA shows that when it is asked (psql: ~/.postgresql/postgresql.crt), \
-             and is refused: such a file goes out of its way first"
-                .to_owned(),
-        );
+        notes.push(OF_ANOTHER_CA.to_owned());
     }
     let client = match hardening.stage {
         Stage::Ask | Stage::Mtls => clients::shown(hardening, survey, &project, &mut notes)?,

@@ -91,7 +91,7 @@ pub fn wish(model: &Model, stage: Stage) -> Option<Wish> {
             .map(PathBuf::from)
     };
     let kit = kit(model);
-    let asks_clients = stage == Stage::Mtls;
+    let asks_clients = stage.is_about_clients();
     let mut flags = form.live_flags(asks_clients);
     if form.is_requested() {
         // What the CA answered is filed among the books, once it was checked.

@@ -86,7 +86,7 @@ const KITS: &str = "The kits are in clients/ beside the books: hand them out.";
 
 /// Whether client certificates are made here, for this stage.
 fn makes_kits(model: &Model) -> bool {
-    model.harden.stage == Stage::Mtls && !model.form.has_client_ca()
+    model.harden.stage.is_about_clients() && !model.form.has_client_ca()
 }
 
 /// The command line that tries the same.
@@ -104,7 +104,7 @@ pub fn command(model: &Model) -> String {
     for field in Field::ALL.into_iter().filter(|field| form.asks(*field)) {
         let spec = field.spec();
         let is_choice = spec.kind.is_choice() && !matches!(field, Field::Algorithm | Field::Auth);
-        let waits = Field::OF_CLIENTS.contains(&field) && model.harden.stage != Stage::Mtls;
+        let waits = Field::OF_CLIENTS.contains(&field) && !model.harden.stage.is_about_clients();
         let is_elsewhere = form.is_requested() && field == Field::Root;
         if spec.flag.is_empty() || is_choice || waits || is_elsewhere || field == Field::Kit {
             continue;

@@ -2,8 +2,6 @@
 
 use ratatui::style::Style;
 
-use crate::harden::Stage;
-
 use super::super::super::field::Field;
 use super::super::super::model::Model;
 use super::super::super::widgets::{Page, visible};
@@ -26,7 +24,7 @@ impl Step for Clients {
     }
 
     fn shown(&self, model: &Model) -> bool {
-        model.form.hardens() && model.harden.stage == Stage::Mtls
+        model.form.hardens() && model.harden.stage.is_about_clients()
     }
 
     fn fields(&self) -> &'static [Field] {
