@@ -1,6 +1,7 @@
 //! What pgtls claims of a server, against PostgreSQL's own word: who fares how, which line decides.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -68,7 +69,13 @@ pub fn judged(stage: &str, states: &[State], logins: &[Login], is_alone: bool) -
 }
 
 /// Whom a plan said to turn away is turned away, by the line that it named, and nobody else of those who stay.
-pub fn foretold(impact: &Value, held: &[Held], logins: &[Login], rules: &[Rule]) -> Vec<String> {
+pub fn foretold(
+    impact: &Value,
+    held: &[Held],
+    before: &[Login],
+    logins: &[Login],
+    rules: &[Rule],
+) -> Vec<String> {
     let row = |list: &str, name: &str| {
         let mut rows = impact[list].as_array().into_iter().flatten();
         rows.find(|row| row["application"] == *name).cloned()
@@ -79,6 +86,11 @@ pub fn foretold(impact: &Value, held: &[Held], logins: &[Login], rules: &[Rule])
             continue;
         };
         let refused = row("refused", &one.name);
+        // Whom the rules refuse already is not held against the stage.
+        let was_out = found(before, one.who, one.kind).is_some_and(|then| !then.end.is_in());
+        if was_out && refused.is_none() && !login.end.is_in() {
+            continue;
+        }
         if refused.is_some() == login.end.is_in() {
             wrong.push(format!(
                 "{}the plan said of {:?} that it would {}be refused",
@@ -159,7 +171,10 @@ pub fn wrong(audit: &Value, logins: &[Login], rules: &[Rule], used: Option<&Used
         if OPEN.contains(&id) {
             is_open = true;
             let (file, line) = place();
-            let rule = rules.iter().find(|rule| rule.line == line && rule.file == file);
+            // The way to it may be a link.
+            let real = |path: &str| Path::new(path).canonicalize().ok();
+            let is_it = |rule: &&Rule| rule.file == file || real(&rule.file) == real(file);
+            let rule = rules.iter().find(|rule| rule.line == line && is_it(rule));
             let is_one = rule.is_some_and(|rule| rule.kind.starts_with("host") && rule.method != "reject");
             if !rules.is_empty() && !is_one {
                 wrong.push(format!("{finding}: PostgreSQL reads no such line there"));

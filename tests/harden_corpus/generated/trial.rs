@@ -216,7 +216,7 @@ impl Trial<'_> {
         let rules = claims::rules(&self.stage.server, self.major);
         let wrong = [
             judged(name, states, &logins, self.messy.is_alone()),
-            foretold(&json["impact"], &self.held, &logins, &rules),
+            foretold(&json["impact"], &self.held, &before.logins, &logins, &rules),
             self.weaker(before),
         ]
         .concat();
