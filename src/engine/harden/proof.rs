@@ -108,10 +108,8 @@ pub(super) async fn proof(
                 .await
                 .map_err(explain)?;
         }
-        if stage == Stage::Mtls && survey.own.address.is_some() {
-            show_certificate(&mut admin, &proposal.project, &survey.own.user);
-        }
     }
+    as_next_time(&mut admin, survey, proposal);
     // As the admin will come in next time.
     let again = target(admin, &hardening.env, &hardening.means)
         .await
@@ -125,6 +123,13 @@ pub(super) async fn proof(
         .await
         .map_err(words)?;
     Ok(())
+}
+
+/// Has the admin come in as from now on: where certificates are demanded, with that of the kit.
+fn as_next_time(admin: &mut Conninfo, survey: &Survey, proposal: &Proposal) {
+    if proposal.stage == Stage::Mtls && survey.own.address.is_some() {
+        show_certificate(admin, &proposal.project, &survey.own.user);
+    }
 }
 
 /// How the server is dialled for the proof.
@@ -205,9 +210,11 @@ pub(super) async fn witness(
     survey: &mut Survey,
     proposal: &Proposal,
 ) -> Result<Witness, Error> {
-    let admin = Login::of(hardening).conninfo;
+    let mut admin = Login::of(hardening).conninfo;
+    let dialled = dialled(&admin, survey, proposal)?;
+    as_next_time(&mut admin, survey, proposal);
     Ok(Witness {
-        conninfo: dialled(&admin, survey, proposal)?.to_keyword_value(),
+        conninfo: dialled.to_keyword_value(),
         server: mark_of(survey).await?,
         timeout: u64::try_from(survey.target.timeout.as_millis()).unwrap_or(u64::MAX),
         leaf: proposal.leaf.as_ref().map(Certificate::fingerprint_sha256),
