@@ -1,6 +1,7 @@
 //! The records in `.pgtls/journal`; a record's state is its name, and changes by one rename.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::BOOKS;
 use super::error::{Error, Result};
@@ -96,6 +97,15 @@ pub(super) fn load(tree: &Tree, entry: Entry) -> Result<Option<Record>> {
     }
 }
 
+/// How many writes this process made that are there still.
+static WRITES: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether something that this process wrote is there still, and can be taken back.
+#[must_use]
+pub fn has_written() -> bool {
+    WRITES.load(Ordering::Relaxed) > 0
+}
+
 /// Makes a write final: from here on it can be finished whatever happens.
 pub(super) fn commit(tree: &Tree, record: &Record) -> Result<Entry> {
     let number = entries(tree)?.last().map_or(0, |last| last.number) + 1;
@@ -115,7 +125,10 @@ pub(super) fn commit(tree: &Tree, record: &Record) -> Result<Entry> {
         tree.sync(&[&path, &directory, Path::new(BOOKS), Path::new("")])
     });
     match written {
-        Ok(()) => Ok(entry),
+        Ok(()) => {
+            WRITES.fetch_add(1, Ordering::Relaxed);
+            Ok(entry)
+        }
         Err(error) => {
             // A record that is whole would be finished by the next run.
             match tree
@@ -144,6 +157,9 @@ pub(super) fn sync(tree: &Tree) -> Result<()> {
 /// Forgets a record, and the directory with the last one.
 pub(super) fn forget(tree: &Tree, entry: Entry) -> Result<()> {
     tree.remove(&entry.path())?;
+    let _ = WRITES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |writes| {
+        writes.checked_sub(1)
+    });
     sync(tree)?;
     tree.remove_dir_if_empty(&directory()).map(|_| ())
 }

@@ -47,6 +47,7 @@ mod write;
 
 pub use compare::{Action, Change, Changes, compare, compare_beside};
 pub use error::{Error, Found, Trouble};
+pub use journal::has_written;
 pub(crate) use manifest::sha256;
 pub use project::{Locked, Project, Recovery};
 pub use publish::publish;

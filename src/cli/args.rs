@@ -359,6 +359,10 @@ pub struct HardenArgs {
     /// Go on though sessions that were seen would be turned away.
     #[arg(long)]
     pub accept_lockout: bool,
+    /// Put a certificate of the kit's CA in the place of one of another CA that is in force: clients that verify that one refuse
+    /// the server then.
+    #[arg(long)]
+    pub replace_certificate: bool,
     /// A client's certificate of --client-ca, which the proof shows.
     #[arg(long, value_name = "FILE", requires = "client_key")]
     pub client_cert: Option<PathBuf>,

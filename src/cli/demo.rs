@@ -195,7 +195,7 @@ fn show_notes(output: Output) -> Result<Exit, Error> {
     });
     // Nothing was begun, so nothing is broken off.
     match ended {
-        Err(Error::Interrupted(_)) => Ok(Exit::Holds),
+        Err(Error::Interrupted { .. }) => Ok(Exit::Holds),
         other => other,
     }
 }

@@ -100,7 +100,10 @@ pub fn run(global: &Global, args: &HardenArgs, output: Output) -> Result<Exit, E
             show(&proposal, &survey, output);
         }
         show_impact(&proposal.impact, output);
-        if let Some((why, remedy)) = proposal.turns_away().filter(|_| !args.accept_lockout) {
+        // Each is agreed to by a word of its own.
+        let displaces = proposal.displaces().filter(|_| !args.replace_certificate);
+        let turns_away = proposal.turns_away().filter(|_| !args.accept_lockout);
+        if let Some((why, remedy)) = displaces.or(turns_away) {
             output.failure(&why, &[remedy.to_owned()]);
             tell_json(&proposal, &survey, &nothing(why), output);
             return Ok(Exit::Broken);
@@ -110,11 +113,8 @@ pub fn run(global: &Global, args: &HardenArgs, output: Output) -> Result<Exit, E
         {
             return bundle(&survey, &proposal, why, output);
         }
-        if !proposal.is_empty() && !prompt.confirm("Try it?") {
-            return Err(Error::NeedsConsent {
-                what: "nothing was written".to_owned(),
-                remedy: "say --yes to put it in force".to_owned(),
-            });
+        if !proposal.is_empty() {
+            prompt.consent("Try it?", "nothing was written", "say --yes to put it in force")?;
         }
         let tried = Box::pin(harden::attempt(&hardening, &mut survey, &proposal, &tell)).await?;
         tell_end(&proposal, &tried, output);
@@ -213,6 +213,10 @@ fn show(proposal: &Proposal, survey: &Survey, output: Output) {
     if proposal.is_empty() {
         output.say("The server's files say all of it already");
     }
+    if let Some(replaced) = &proposal.replaces {
+        output.heading("Would be replaced");
+        output.say(format_args!("  {}", replaced.says));
+    }
 }
 
 fn show_impact(impact: &Impact, output: Output) {
@@ -233,6 +237,9 @@ fn show_impact(impact: &Impact, output: Output) {
 fn tell_end(proposal: &Proposal, tried: &Tried, output: Output) {
     for note in &tried.notes {
         output.remark(note);
+    }
+    if let (Some(replaced), None) = (&proposal.replaces, &tried.failure) {
+        output.say(format_args!("\nReplaced: {}", replaced.says));
     }
     let dir = proposal.project_dir().display();
     if let (None, Some(what)) = (&tried.failure, proposal.to_hand_out()) {
@@ -310,6 +317,7 @@ fn tell_json(proposal: &Proposal, survey: &Survey, tried: &Tried, output: Output
             .iter()
             .chain(&proposal.notes)
             .chain(&tried.notes)
+            .chain(proposal.replaces.as_ref().map(|replaced| &replaced.says))
             .cloned()
             .collect(),
     });

@@ -58,11 +58,8 @@ pub fn undo(global: &Global, args: &UndoArgs, output: Output) -> Result<Exit, Er
                 key.display()
             ));
         }
-        if !undoing.waits && !Prompt::new(global).agrees("Take it back?") {
-            return Err(Error::NeedsConsent {
-                what: "nothing was taken back".to_owned(),
-                remedy: "answer y, or say --yes, to take it back".to_owned(),
-            });
+        if !undoing.waits {
+            Prompt::new(global).agrees("Take it back?", "nothing was taken back")?;
         }
         // While a person thought about it something else may have been written.
         if engine::undoing(&global.dir)?.as_ref() != Some(undoing) {
@@ -139,13 +136,11 @@ pub fn down(global: &Global, volumes: bool, output: Output) -> Result<Exit, Erro
     if !doomed.is_empty() {
         let list = doomed.join(", ");
         output.remark(format_args!("this deletes the database's data for good: {list}"));
-        if !prompt.confirm("Delete it?") {
-            return Err(Error::NeedsConsent {
-                what: "nothing was stopped or deleted".to_owned(),
-                remedy: "say --yes to delete the data, or leave out --volumes to stop the server only"
-                    .to_owned(),
-            });
-        }
+        prompt.consent(
+            "Delete it?",
+            "nothing was stopped or deleted",
+            "say --yes to delete the data, or leave out --volumes to stop the server only",
+        )?;
     }
     let tell = output.teller();
     let stopped = drive(engine::stop(&ground, &tell))?;
@@ -203,13 +198,11 @@ pub fn what(args: &RenewArgs, prompt: Prompt) -> Result<Renew, Error> {
             "The old CA is withdrawn: a client that still shows a certificate of it is refused. Have all the new one?"
         }
     };
-    if !prompt.confirm(question) {
-        return Err(Error::NeedsConsent {
-            what: "nothing was renewed".to_owned(),
-            remedy: "say --yes once every client has its new files, or leave out --ca to keep the CA"
-                .to_owned(),
-        });
-    }
+    prompt.consent(
+        question,
+        "nothing was renewed",
+        "say --yes once every client has its new files, or leave out --ca to keep the CA",
+    )?;
     Ok(args
         .stage
         .map_or(Renew::Everything, |stage| Renew::Stage(stage.into())))

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::engine::{Error, Kind};
+use crate::engine::{Broken, Error, Kind};
 use crate::verify::Verdict;
 use args::{Cli, Command};
 use output::Output;
@@ -82,7 +82,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match dispatch(cli, output) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            output.error(&error);
+            match &error {
+                Error::Declined { .. } => Output::declined(&error),
+                _ => output.error(&error),
+            }
             match error.kind() {
                 Kind::Broken => Exit::Broken,
                 Kind::Usage => Exit::Usage,
@@ -151,12 +154,21 @@ fn drive<T>(journey: impl Future<Output = Result<T, Error>>) -> Result<T, Error>
         tokio::select! {
             biased;
             outcome = journey => outcome,
-            name = interrupted() => Err(Error::Interrupted(name)),
+            by = interrupted() => Err(Error::Interrupted { by, now: how_it_is() }),
         }
     });
     // A name that is being looked up must not hold up the end.
     runtime.shutdown_background();
     outcome
+}
+
+/// What a journey that was dropped leaves: by then whatever watches over a try has gone back, or does.
+fn how_it_is() -> Broken {
+    match (crate::apply::live::is_trying(), crate::apply::has_written()) {
+        (true, _) => Broken::Tried,
+        (false, true) => Broken::Written,
+        (false, false) => Broken::Nothing,
+    }
 }
 
 async fn interrupted() -> &'static str {

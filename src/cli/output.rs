@@ -144,6 +144,14 @@ impl Output {
         }
     }
 
+    /// What a no leaves, as a sentence.
+    pub fn declined(error: &Error) {
+        let text = error.to_string();
+        let mut rest = text.chars();
+        let first: String = rest.next().into_iter().flat_map(char::to_uppercase).collect();
+        told!("{first}{}.", rest.as_str());
+    }
+
     /// An error of a journey, with the lines of the server's log that show it.
     pub fn error(&self, error: &Error) {
         self.failure_in_log(error, &error.remedies(), error.log());

@@ -74,7 +74,7 @@ pub fn plan(global: &Global, args: &SetupArgs, output: Output) -> Result<Exit, E
                 .iter()
                 .map(|change| FileRow::new(&change.path, change.action, change.mode))
                 .collect(),
-            notes: prepared.gathered.notes.clone(),
+            notes: prepared.gathered.told(),
         });
         return Ok(Exit::Holds);
     }
@@ -118,7 +118,7 @@ pub fn apply(global: &Global, args: &ApplyArgs, output: Output) -> Result<Exit, 
             dir: prepared.dir.display().to_string(),
             mode: prepared.setup.mode.name(),
             files: FileRow::all(&written.files),
-            notes: prepared.gathered.notes.clone(),
+            notes: prepared.gathered.told(),
         });
         return Ok(Exit::Holds);
     }

@@ -46,19 +46,54 @@ impl Prompt {
             || (self.terminal && matches!(Self::line(&format!("{question} [y/N] ")).as_str(), "y" | "yes"))
     }
 
-    /// A yes or no about what was asked for already: only a person who is there is asked, and scripts go on.
-    #[must_use]
-    pub fn agrees(self, question: &str) -> bool {
-        !self.terminal || self.confirm(question)
+    /// The consent that something needs. `nothing` is how things are without it; a person's no is an answer, and where nobody
+    /// can be asked `remedy` says how to agree.
+    pub fn consent(self, question: &str, nothing: &str, remedy: &str) -> Result<(), Error> {
+        if self.confirm(question) {
+            return Ok(());
+        }
+        let what = nothing.to_owned();
+        Err(if self.terminal {
+            Error::Declined { what }
+        } else {
+            Error::NeedsConsent {
+                what,
+                remedy: remedy.to_owned(),
+            }
+        })
     }
 
+    /// The same about what was asked for already: only a person who is there is asked, and scripts go on.
+    pub fn agrees(self, question: &str, nothing: &str) -> Result<(), Error> {
+        if self.terminal {
+            self.consent(question, nothing, "")
+        } else {
+            Ok(())
+        }
+    }
+
+    /// What is typed. A Ctrl-C is a no, and need not wait for Enter: whoever listens for it cannot while we read.
     fn line(prompt: &str) -> String {
         to_stderr(prompt);
-        let mut line = String::new();
-        match std::io::stdin().read_line(&mut line) {
-            Ok(_) => line.trim().to_ascii_lowercase(),
-            Err(_) => String::new(),
+        let (answer, answered) = std::sync::mpsc::channel();
+        let broken_off = answer.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            if let Ok(runtime) = runtime {
+                runtime.block_on(super::interrupted());
+                let _ = broken_off.send(None);
+            }
+        });
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let read = std::io::stdin().read_line(&mut line).is_ok();
+            let _ = answer.send(read.then_some(line));
+        });
+        if let Ok(Some(line)) = answered.recv() {
+            return line.trim().to_ascii_lowercase();
         }
+        told!("");
+        String::new()
     }
 
     /// The passphrase of one encrypted key, typed unseen where somebody can be asked, as psql asks.

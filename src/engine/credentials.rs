@@ -44,8 +44,18 @@ pub struct Gathered {
     pub credentials: Credentials,
     /// Whoever issues client certificates, if its key is at hand.
     pub issuer: Option<Authority>,
-    /// What was made, kept or worth knowing; sentences.
+    /// What was made, and is kept only where the plan is written; sentences.
+    pub made: Vec<String>,
+    /// What was kept or is worth knowing; sentences.
     pub notes: Vec<String>,
+}
+
+impl Gathered {
+    /// All of it, for whoever writes the plan.
+    #[must_use]
+    pub fn told(&self) -> Vec<String> {
+        [&self.made[..], &self.notes].concat()
+    }
 }
 
 /// Reads what is in the project and makes what is missing or does not fit, for these kits: on a server that is there, roles
@@ -64,6 +74,7 @@ pub(super) fn gather_for(
         secrets,
         renew,
         now,
+        made: Vec::new(),
         notes: Vec::new(),
         passwords: Vec::new(),
     };
@@ -103,6 +114,7 @@ pub(super) fn gather_for(
     };
     let is_the_persons = matches!(setup.certificates, CertificateSource::Ca { .. });
     Ok(Gathered {
+        made: gathering.made,
         notes: gathering.notes,
         credentials: Credentials {
             authority: authority.clone().filter(|_| !is_the_persons),
@@ -161,6 +173,7 @@ struct Gathering<'a> {
     secrets: &'a Secrets,
     renew: Renew,
     now: OffsetDateTime,
+    made: Vec<String>,
     notes: Vec<String>,
     /// By role: kits of one role share its password.
     passwords: Vec<(String, SecretString)>,
@@ -256,7 +269,7 @@ impl Gathering<'_> {
             name.trim()
         };
         let authority = Authority::create(&format!("{name} CA"), algorithm, self.setup.ca_days, self.now)?;
-        self.notes
+        self.made
             .push(format!("made the CA {}", authority.certificate().subject()));
         Ok(authority)
     }
@@ -310,7 +323,7 @@ impl Gathering<'_> {
     }
 
     fn issued(&mut self, whom: &str, why: Option<&str>) {
-        self.notes.push(match why {
+        self.made.push(match why {
             Some(why) => format!("issued a new certificate for {whom}: {why}"),
             None => format!("issued a certificate for {whom}"),
         });

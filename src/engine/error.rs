@@ -18,6 +18,27 @@ pub enum Kind {
     Undetermined,
 }
 
+/// How things are after a journey that was broken off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// It had written nothing that is still there.
+    Nothing,
+    /// What it had written is there.
+    Written,
+    /// A stage was being tried.
+    Tried,
+}
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "nothing was written",
+            Self::Written => "no server was left running",
+            Self::Tried => "its watchdog takes the stage back",
+        })
+    }
+}
+
 /// A failure, with what a person can do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -131,9 +152,20 @@ pub enum Error {
         /// What is missing.
         what: String,
     },
-    /// The journey was broken off; what was written stays, and no server was left.
-    #[error("broken off by {0}; no server was left running")]
-    Interrupted(&'static str),
+    /// The journey was broken off, and no server was left running.
+    #[error("broken off by {by}; {now}")]
+    Interrupted {
+        /// By what.
+        by: &'static str,
+        /// How things are.
+        now: Broken,
+    },
+    /// The person said no.
+    #[error("{what}")]
+    Declined {
+        /// How things are, in a sentence without its beginning: "nothing was written".
+        what: String,
+    },
     /// Consent is needed and was not given.
     #[error("{what}")]
     NeedsConsent {
@@ -156,7 +188,8 @@ impl Error {
             | Self::NoProject(_)
             | Self::DoesNotFit { .. }
             | Self::Snippet(_)
-            | Self::NeedsConsent { .. } => Kind::Usage,
+            | Self::NeedsConsent { .. }
+            | Self::Declined { .. } => Kind::Usage,
             Self::Environment { .. }
             | Self::OutOfReach { .. }
             | Self::Half { .. }
@@ -164,7 +197,7 @@ impl Error {
             | Self::Apply(_)
             | Self::Server(_)
             | Self::PortTaken(_) => Kind::Environment,
-            Self::Interrupted(_) => Kind::Undetermined,
+            Self::Interrupted { .. } => Kind::Undetermined,
             Self::Database { .. }
             | Self::NeedsPassword { .. }
             | Self::Open(_)
@@ -196,7 +229,9 @@ impl Error {
             Self::NeedsPassword { .. } => {
                 vec!["give it by PGPASSWORD or in a passfile (~/.pgpass, mode 0600)".to_owned()]
             }
-            Self::Interrupted(_) => {
+            Self::Interrupted {
+                now: Broken::Written, ..
+            } => {
                 vec!["run the command again to go on; `pgtls undo` takes back what it had written".to_owned()]
             }
             _ => Vec::new(),

@@ -183,6 +183,20 @@ impl Existing {
         Some(directory.join(path.file_name()?))
     }
 
+    /// The directories on this machine in which its settings, certificate and data are.
+    #[must_use]
+    pub fn places(&self) -> Vec<PathBuf> {
+        let files = ["config_file", "ssl_cert_file", "ssl_key_file"].map(|name| self.file(name));
+        let beside = files
+            .into_iter()
+            .flatten()
+            .filter_map(|file| Some(file.parent()?.to_path_buf()));
+        beside
+            .chain([self.config_dir.clone()])
+            .chain(self.data_directory.clone())
+            .collect()
+    }
+
     /// What the server itself reads at a path of its own; `None` where this login may not ask.
     pub async fn reads(&mut self, setting: &str) -> Option<Vec<u8>> {
         let path = literal(self.setting(setting)?);

@@ -39,7 +39,7 @@ mod up;
 pub use audit::{Beside, grade};
 pub use credentials::{Gathered, Renew, Secrets};
 pub use dotenv::write_dotenv;
-pub use error::{Error, Kind};
+pub use error::{Broken, Error, Kind};
 pub use event::{Event, Running, Step, Teller};
 pub use existing::{Existing, Note};
 pub use files::{must_read, read, secret};

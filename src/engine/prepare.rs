@@ -201,7 +201,7 @@ pub(super) async fn prepare_as(
     };
     // What is asked of a CA goes on beside it.
     let changes = Some(compare(project, &plan.artifacts)?.leaving(Layout::REQUESTS));
-    step.done(match gathered.notes.as_slice() {
+    step.done(match gathered.told().as_slice() {
         [] => "certificates are as they should be".to_owned(),
         notes => notes.join("; "),
     });

@@ -58,4 +58,4 @@ pub use process::Conversation;
 pub use psql::{Psql, PsqlFiles, Said};
 pub use sandbox::{Reload, SUPERUSER, Sandbox, Server, Status};
 pub use temporary::{Temporary, is_temporary, leave_nothing, wait_for_the_end};
-pub use watchdog::{Lookout, Watchdog, handed_over, keep_watch, not_ready, watched};
+pub use watchdog::{Lookout, Watchdog, handed_over, keep_watch, not_ready, watched, watched_projects};

@@ -7,9 +7,11 @@
 //! database: old names are put back, and the postmaster is told by a signal. Where only SQL leads back, it is handed what a
 //! login takes, over the pipe, and has one before it says that it is ready.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -124,6 +126,23 @@ impl Watchdog {
             .as_mut()
             .is_some_and(|line| writeln!(line, "{word}").and_then(|()| line.flush()).is_ok())
     }
+}
+
+/// The project directories over which such processes watch now, as far as that can be seen.
+#[must_use]
+pub fn watched_projects() -> Vec<PathBuf> {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let lines = processes
+        .flatten()
+        .filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    let project = |line: Vec<u8>| {
+        let mut words = line.split(|byte| *byte == 0).skip(1);
+        let is_ours = words.next()? == b"watchdog" && words.next()? == b"--dir";
+        is_ours.then(|| words.next().map(|path| PathBuf::from(OsStr::from_bytes(path))))?
+    };
+    lines.filter_map(project).collect()
 }
 
 /// What the process does over files, to its end.

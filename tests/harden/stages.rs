@@ -333,7 +333,7 @@ fn quiet_and_agreed_to_it_says_nothing_but_what_is_wrong() {
     };
     let live = plain(&postgres);
     let quiet = |stage: &str| {
-        pgtls(&[
+        pgtls([
             "harden",
             &live.server.socket(),
             "--yes",

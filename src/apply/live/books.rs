@@ -6,8 +6,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::file;
+use super::marks::{BEFORE, INFIX};
 use super::obstacle::can_replace;
 use super::record::{Alteration, Item, LiveChange, Moment, Record, Side, WayIn, Witness};
 use crate::apply::error::{Error, Result};
@@ -65,6 +67,15 @@ pub struct Taken {
     pub kept: Vec<PathBuf>,
 }
 
+/// Whether this process has begun a change that is not decided.
+static TRYING: AtomicBool = AtomicBool::new(false);
+
+/// Whether a change that this process began was not decided by it.
+#[must_use]
+pub fn is_trying() -> bool {
+    TRYING.load(Ordering::Relaxed)
+}
+
 const TRY: &str = "try";
 const KEPT: &str = "kept";
 const BACK: &str = "back";
@@ -100,6 +111,18 @@ impl Live {
     pub fn is_last_kept(&self) -> Result<bool> {
         let last = |state| Ok::<_, Error>(self.numbers(state)?.into_iter().next_back());
         Ok(last(KEPT)? > last(BACK)?)
+    }
+
+    /// Whether a try of that mark is in these books, decided or not.
+    #[must_use]
+    pub fn knows(&self, mark: &str) -> bool {
+        [TRY, KEPT, BACK, DONE].into_iter().any(|state| {
+            let numbers = self.numbers(state).unwrap_or_default();
+            let mut all = numbers
+                .into_iter()
+                .filter_map(|number| self.load(number, state).ok());
+            all.any(|trial| trial.record.mark == mark)
+        })
     }
 
     /// The names of the changes that can be undone, the oldest first.
@@ -168,7 +191,7 @@ impl Live {
                     }
                 });
                 files.push(Item {
-                    saved: beside(&change.path, &mark, "before"),
+                    saved: beside(&change.path, &mark, BEFORE),
                     staged: beside(&change.path, &mark, "new"),
                     path: change.path.clone(),
                     before: side,
@@ -205,6 +228,7 @@ impl Live {
             record,
         };
         self.turn(number, "new", TRY)?;
+        TRYING.store(true, Ordering::Relaxed);
         Ok(trial)
     }
 
@@ -458,12 +482,14 @@ impl Trial {
         }
         if self.record.undoes.is_some() {
             self.live.turn(self.number, TRY, DONE)?;
+            TRYING.store(false, Ordering::Relaxed);
             drop(lock);
             // The decision stands: what is left over does no harm, and the next run removes it.
             let _ = self.clear_undone();
             return Ok(true);
         }
         self.live.turn(self.number, TRY, KEPT)?;
+        TRYING.store(false, Ordering::Relaxed);
         drop(lock);
         let _ = file::remove(&self.live.place_of(self.number, KEPT).join(WATCHED));
         let _ = self.clear_beside();
@@ -624,6 +650,7 @@ impl Decision<'_> {
             let _ = fs::remove_dir_all(live.place_of(older, BACK));
         }
         live.turn(*number, TRY, BACK)?;
+        TRYING.store(false, Ordering::Relaxed);
         let back = live.place_of(*number, BACK);
         let _ = file::remove(&back.join(WATCHED));
         // Old keys have no business there.
@@ -638,7 +665,7 @@ impl Decision<'_> {
 fn beside(path: &Path, mark: &str, what: &str) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".pgtls-{mark}-{what}"));
+    name.push(format!("{INFIX}{mark}-{what}"));
     path.with_file_name(name)
 }
 

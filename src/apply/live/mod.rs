@@ -26,10 +26,12 @@
 
 mod books;
 mod file;
+mod marks;
 mod obstacle;
 mod record;
 
-pub use books::{Decision, Live, Plan, Taken, Trial};
+pub use books::{Decision, Live, Plan, Taken, Trial, is_trying};
 pub use file::copy_aside;
+pub use marks::{Mark, marks};
 pub use obstacle::{MOUNT_ITS_DIRECTORY, can_replace};
 pub use record::{Alteration, AutoSetting, LiveChange, Moment, Record, Wanted, WayIn, Witness};

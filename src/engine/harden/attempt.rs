@@ -1,5 +1,6 @@
 //! The try: write, reload, prove; and back, if any of it does not come to its end.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::apply::live::{Live, Moment, Plan, Trial, WayIn, Witness};
@@ -12,6 +13,7 @@ use crate::server::{self, Watchdog};
 use crate::verify::Outcome;
 
 use super::clients;
+use super::others::nobody_else;
 use super::over_sql::{self, Login, Side};
 use super::proof::{proof, witness};
 use super::survey::settings;
@@ -54,6 +56,7 @@ pub async fn attempt(
     if with_previous {
         let by = format!("harden --stage {}", proposal.stage);
         apply::write(&project, kit.by(&by), Policy::KeepCopy)?;
+        tried.notes.extend(proposal.project.gathered.made.clone());
     }
     if proposal.is_empty() {
         step.done("the server's files say so already");
@@ -190,8 +193,11 @@ async fn write(survey: &mut Survey, proposal: &Proposal, trial: &Trial) -> Resul
     let Some(change) = &trial.record().alteration else {
         trial
             .stage(&proposal.changes)
-            .and_then(|()| trial.place())
             .map_err(|error| error.to_string())?;
+        // Of two that began at once each sees the other by now.
+        let files = trial.record().paths().filter_map(Path::parent);
+        nobody_else(&proposal.project.dir, &files.collect::<Vec<_>>()).map_err(|error| error.to_string())?;
+        trial.place().map_err(|error| error.to_string())?;
         return Ok(format!(
             "{} of the server's files written",
             proposal.changes.len()

@@ -8,6 +8,7 @@ use crate::conninfo::Conninfo;
 use crate::engine::{Error, Teller, prepare};
 use crate::server;
 
+use super::others::nobody_else;
 use super::over_sql::{self, Side};
 
 /// What an undo of a stage came to.
@@ -225,6 +226,7 @@ pub fn undo_stage_as(dir: &Path, admin: Option<&Conninfo>, tell: &Teller) -> Res
     if record.alteration.is_some() {
         return undo_alteration(&dir, &project, &live, &last, admin, tell).map(Some);
     }
+    nobody_else(&dir, &record.paths().filter_map(Path::parent).collect::<Vec<_>>())?;
     let (changes, edited) = last.inverse()?;
     let mut kept = Vec::new();
     for path in edited {

@@ -29,6 +29,15 @@ pub struct NewFile {
     pub adds: Option<String>,
 }
 
+/// A certificate that clients may well be verifying, and that another would take the place of.
+#[derive(Debug, Clone)]
+pub struct Replaced {
+    /// Why it should stay, and how.
+    pub why: String,
+    /// What is replaced by what.
+    pub says: String,
+}
+
 /// What becomes of the certificates.
 pub struct Certificates {
     /// The one in force is good.
@@ -37,8 +46,8 @@ pub struct Certificates {
     pub own_root: bool,
     /// By what it is known otherwise, as the admin's connection does.
     pub roots: Option<Vec<Certificate>>,
-    /// Why the one in force should not be replaced.
-    pub replaces: Option<String>,
+    /// The one in force, where clients may well be verifying it and another takes its place.
+    pub replaces: Option<Replaced>,
     /// `ssl_cert_file` and `ssl_key_file`.
     pub pair: Option<(String, String)>,
     /// `ssl_ca_file`.
@@ -68,7 +77,11 @@ pub async fn certificates(stage: Stage, survey: &Survey, project: &Project) -> R
     let replaces = match &served {
         Some((leaf, Trust::Nobody)) if !is_given => verified_elsewhere(leaf, survey),
         _ => None,
-    };
+    }
+    .map(|why| Replaced {
+        why,
+        says: replaced(served.as_ref(), survey, credentials.server.leaf()),
+    });
     let mut files = Vec::new();
     let mut put = |name: &str, content: Vec<u8>, mode: u32| {
         let (path, named) = as_named(survey, name);
@@ -186,6 +199,23 @@ fn verified_elsewhere(leaf: &Certificate, survey: &Survey) -> Option<String> {
             crate::pki::printable(leaf.issuer())
         )
     })
+}
+
+/// What takes its place, and what that means.
+fn replaced(served: Option<&(Certificate, Trust)>, survey: &Survey, by: &Certificate) -> String {
+    let Some((leaf, _)) = served else {
+        return String::new();
+    };
+    format!(
+        "the certificate in force ({}: {}, issued by {}, until {}, SHA-256 {}) is replaced by one that {} issued: clients that \
+         verify the former refuse the server, `certificate verify failed`, until they have the kit's root.crt",
+        survey.setting("ssl_cert_file").unwrap_or_default(),
+        crate::pki::printable(leaf.subject()),
+        crate::pki::printable(leaf.issuer()),
+        leaf.not_after().date(),
+        leaf.fingerprint_sha256(),
+        crate::pki::printable(by.issuer())
+    )
 }
 
 /// What becomes of clients that know a certificate by itself, which nothing here leads to.

@@ -14,6 +14,7 @@ mod confirm;
 mod keeper;
 mod kit;
 mod lists;
+mod others;
 mod over_sql;
 mod proof;
 mod propose;
@@ -37,9 +38,11 @@ pub use books::{
     Fate, LastStage, Undone, fate, go_back, last_stage, pending, settle, undo_stage, undo_stage_as,
 };
 pub use bundle::bundle;
+pub use certificates::Replaced;
 pub use confirm::{Kept, confirm};
 pub use keeper::keep_watch;
 pub use kit::{hosts, roles};
+pub(super) use others::nobody_else;
 pub use proof::promises;
 pub use propose::{Proposal, propose};
 pub use standing::{Hindrance, Standing, hindrances, is_asked, next_stage, standing};

@@ -19,9 +19,10 @@ use crate::pki::Certificate;
 use crate::server;
 
 use super::beside;
-use super::certificates::{NewFile, certificates};
+use super::certificates::{NewFile, Replaced, certificates};
 use super::clients::{self, Shown};
 use super::kit::{self, Project};
+use super::others::nobody_else;
 use super::remarks::{About, remarks};
 use super::rights;
 use super::{FileDiff, Hardening, Survey, watch};
@@ -36,8 +37,8 @@ pub struct Proposal {
     pub impact: Impact,
     /// What should be known.
     pub notes: Vec<String>,
-    /// A certificate that clients may well be verifying, and that another would take the place of: why not to.
-    pub replaces: Option<String>,
+    /// A certificate that clients may well be verifying, and that another would take the place of.
+    pub replaces: Option<Replaced>,
     /// Whether clients are not asked for certificates of the project's CA yet.
     pub(super) asks_first: bool,
     pub(super) project: Project,
@@ -70,15 +71,19 @@ impl Proposal {
         survey.reach.is_ok() || self.settings.is_some()
     }
 
+    /// Why the certificate in force is not replaced unasked, and what to do.
+    #[must_use]
+    pub fn displaces(&self) -> Option<(String, &'static str)> {
+        let replaced = self.replaces.as_ref()?;
+        Some((
+            replaced.why.clone(),
+            "or replace it all the same with --replace-certificate; nothing was written",
+        ))
+    }
+
     /// Why it is not tried unasked, and what to do: who would be turned away.
     #[must_use]
     pub fn turns_away(&self) -> Option<(String, &'static str)> {
-        if let Some(why) = &self.replaces {
-            return Some((
-                why.clone(),
-                "or replace it all the same with --accept-lockout; nothing was written",
-            ));
-        }
         let why = match self.would_refuse() {
             0 => return None,
             1 => "a session that was seen would be refused".to_owned(),
@@ -204,6 +209,7 @@ pub(super) async fn work_out(
 ) -> Result<(Proposal, Option<Error>), Error> {
     has_tls(survey)?;
     let mut project = kit::project(hardening, survey)?;
+    may_begin(survey, &project.dir)?;
     let kept = watch::kept(&project.dir)?;
     let mut watched = kept.clone();
     watched.merge(&survey.watched);
@@ -273,15 +279,7 @@ pub(super) async fn work_out(
         loads_tls,
         project,
     };
-    // New files first: whoever restarts the server in between finds what the settings name.
-    for file in certificates.files {
-        let here = real(survey, &file.path);
-        let before = survey.reach.is_ok().then(|| std::fs::read(&here).ok()).flatten();
-        if before.as_deref() != Some(&file.content[..]) {
-            let diff = described(&here, &file, before.is_some());
-            proposal.change(survey, file, here, before, diff);
-        }
-    }
+    proposal.change_files(survey, certificates.files);
     if let Some(altered) = &proposal.settings {
         proposal.notes.extend(over_sql_notes(survey, altered));
         proposal.keep_notes(certificates.keep);
@@ -296,6 +294,15 @@ pub(super) async fn work_out(
     proposal.keep_notes(certificates.keep);
     let hindrance = hindrance.or_else(|| proposal.can_be_written(survey).err());
     Ok((proposal, hindrance))
+}
+
+/// Whether no other kit is at it.
+fn may_begin(survey: &Survey, dir: &Path) -> Result<(), Error> {
+    if survey.reach.is_err() {
+        return Ok(());
+    }
+    let places = survey.places();
+    nobody_else(dir, &places.iter().map(PathBuf::as_path).collect::<Vec<_>>())
 }
 
 /// What goes over SQL, where the wish is that it does and no file has to change.
@@ -392,6 +399,18 @@ impl Proposal {
             }
         }
         Ok(())
+    }
+
+    /// New files first: whoever restarts the server in between finds what the settings name.
+    fn change_files(&mut self, survey: &Survey, files: Vec<NewFile>) {
+        for file in files {
+            let here = real(survey, &file.path);
+            let before = survey.reach.is_ok().then(|| std::fs::read(&here).ok()).flatten();
+            if before.as_deref() != Some(&file.content[..]) {
+                let diff = described(&here, &file, before.is_some());
+                self.change(survey, file, here, before, diff);
+            }
+        }
     }
 
     /// The server's own files that read otherwise afterwards.

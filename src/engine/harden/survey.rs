@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::conf::Net;
 use crate::conf::simulate::{Memberships, World};
@@ -154,6 +154,18 @@ impl Survey {
     #[must_use]
     pub fn unread_note(&self) -> Option<(String, &'static str)> {
         Some((beside::unread_words(&self.unread)?, beside::READ_THEM))
+    }
+
+    /// The directories on this machine in which its settings, rules and data are.
+    pub(super) fn places(&self) -> Vec<PathBuf> {
+        let server = &self.server;
+        let files = [&server.conf, &server.hba, &server.ident].map(|file| {
+            let here = self.map.here(file);
+            let real = here.canonicalize().unwrap_or(here);
+            real.parent().map(Path::to_path_buf)
+        });
+        let data = self.map.here(&server.data);
+        files.into_iter().flatten().chain([data]).collect()
     }
 
     /// Asks over the held session.

@@ -75,6 +75,7 @@ pub async fn take_back(project: &Locked, dir: &Path, tell: &Teller) -> Result<Op
         }
         Err(error) => Err(error.into()),
     };
+    crate::engine::harden::nobody_else(dir, &[note.config_dir.as_path()])?;
     let mut undone = apply::undo(project)?;
     if note.with_previous {
         let before = apply::undo(project)?;

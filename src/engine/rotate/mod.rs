@@ -99,6 +99,11 @@ pub async fn rotate(wanted: Rotation, tell: &Teller) -> Result<Rotated, Error> {
     let means = means(&wanted.dir, wanted.timeout, wanted.now);
     let kept = conninfo.to_keyword_value();
     let mut live = Existing::enter(conninfo, &Environment::current(), &means, config_dir.as_deref()).await?;
+    let places = live.places();
+    super::harden::nobody_else(
+        &wanted.dir,
+        &places.iter().map(PathBuf::as_path).collect::<Vec<_>>(),
+    )?;
     let done = with(&wanted, &project, &mut live, &kept, tell).await;
     live.close().await;
     done

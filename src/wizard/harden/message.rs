@@ -91,6 +91,8 @@ pub struct Facts {
     pub unsure: Vec<Met>,
     /// How many kinds were asked about.
     pub looked_at: usize,
+    /// The certificate in force that another would take the place of, unless the person does not want that.
+    pub replaces: Option<String>,
     /// Why it is not tried unless the person accepts that.
     pub turns_away: Option<String>,
     /// What should be known.

@@ -77,9 +77,29 @@ pub struct Plan {
     pub facts: Facts,
     /// Whether the person has said that whoever is turned away may be.
     pub accepted: bool,
+    /// Whether the person has said that the certificate in force may be replaced.
+    pub replacing: bool,
 }
 
 impl Plan {
+    /// Accepts what is asked next, or all of it no more.
+    pub fn accept(&mut self) {
+        if self.facts.replaces.is_some() && !self.replacing {
+            self.replacing = true;
+        } else if self.facts.turns_away.is_some() && !self.accepted {
+            self.accepted = true;
+        } else {
+            (self.replacing, self.accepted) = (false, false);
+        }
+    }
+
+    /// What it asks to be accepted and is not yet.
+    #[must_use]
+    pub fn asks(&self) -> Option<&str> {
+        let replaces = self.facts.replaces.as_deref().filter(|_| !self.replacing);
+        replaces.or_else(|| self.facts.turns_away.as_deref().filter(|_| !self.accepted))
+    }
+
     /// Whether there is something that would have to be kept: changes, and within reach.
     #[must_use]
     pub fn waits(&self) -> bool {
@@ -139,6 +159,8 @@ pub struct Attempt {
     pub probes: Vec<Probe>,
     /// Whether the person had accepted that somebody is turned away.
     pub accepted: bool,
+    /// Whether the person had said that the certificate in force may be replaced.
+    pub replacing: bool,
     /// Whether everything was taken back, after a try that fell.
     pub is_taken_back: Option<bool>,
     /// Whether it was begun elsewhere: leaving leaves it as it is.
@@ -272,7 +294,7 @@ impl Harden {
     #[must_use]
     pub fn may_try(&self) -> bool {
         let plan = &self.plan;
-        plan.review.preview().is_some() && (plan.facts.turns_away.is_none() || plan.accepted)
+        plan.review.preview().is_some() && plan.asks().is_none()
     }
 
     /// The failure that stands on the step of this name.

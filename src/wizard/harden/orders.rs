@@ -215,6 +215,7 @@ pub fn begin(model: &mut Model) -> Vec<Effect> {
         },
         probes: Vec::new(),
         accepted: model.harden.plan.accepted,
+        replacing: model.harden.plan.replacing,
         is_taken_back: None,
         is_found: false,
     };

@@ -250,7 +250,8 @@ pub fn planned(model: &Model) -> bool {
 }
 
 pub fn may_accept(model: &Model) -> bool {
-    planned(model) && model.harden.plan.facts.turns_away.is_some()
+    let facts = &model.harden.plan.facts;
+    planned(model) && (facts.turns_away.is_some() || facts.replaces.is_some())
 }
 
 pub fn may_try(model: &Model) -> bool {

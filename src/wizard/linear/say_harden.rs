@@ -162,10 +162,10 @@ pub(super) fn plan(model: &Model) -> Vec<String> {
 pub(super) fn plan_prompt(model: &Model) -> String {
     let plan = &model.harden.plan;
     let (within, _) = WITHIN[model.harden.within];
-    let enter = match (&plan.facts.turns_away, plan.accepted) {
-        (Some(why), false) => format!("{why}: \"accept\" accepts that"),
-        _ if plan.facts.out_of_reach.is_some() => "Enter writes it".to_owned(),
-        _ => format!("Enter tries it, and it goes back unless kept within {within}"),
+    let enter = match plan.asks() {
+        Some(why) => format!("{why}: \"accept\" accepts that"),
+        None if plan.facts.out_of_reach.is_some() => "Enter writes it".to_owned(),
+        None => format!("Enter tries it, and it goes back unless kept within {within}"),
     };
     format!("{enter}. A number reads a change; \"shorter\", \"longer\" set the time; \"back\": ")
 }

@@ -54,6 +54,7 @@ pub fn facts(proposal: &Proposal, survey: &Survey) -> Facts {
         refused: impact.refused.iter().map(met).collect(),
         unsure: impact.unsure.iter().map(met).collect(),
         looked_at: impact.looked_at,
+        replaces: proposal.replaces.as_ref().map(|one| printable(&one.says)),
         turns_away: proposal.turns_away().map(|(why, _)| printable(&why)),
         notes: proposal.notes.iter().map(|note| printable(note)).collect(),
         out_of_reach: survey

@@ -124,6 +124,9 @@ pub fn command(model: &Model) -> String {
         }
     }
     words.extend(["--stage".to_owned(), model.harden.stage.name().to_owned()]);
+    if model.harden.attempt.replacing {
+        words.push("--replace-certificate".to_owned());
+    }
     if model.harden.attempt.accepted {
         words.push("--accept-lockout".to_owned());
     }

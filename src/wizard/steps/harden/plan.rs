@@ -51,16 +51,19 @@ impl Step for Plan {
         }
         match action {
             Action::Again => return Some(propose(model)),
-            Action::Accept => harden.plan.accepted = !harden.plan.accepted,
+            Action::Accept => harden.plan.accept(),
             Action::Less => harden.within = harden.within.saturating_sub(1),
             Action::More => harden.within = (harden.within + 1).min(WITHIN.len() - 1),
             Action::Why => {
                 let text = everybody(model);
                 model.open(Popup::Why("What it does, and to whom".to_owned(), text));
             }
-            Action::Continue if harden.plan.facts.turns_away.is_some() && !harden.plan.accepted => {
-                let note =
-                    "Somebody would be turned away: a accepts that, Esc goes back to watch for longer.";
+            Action::Continue if harden.plan.asks().is_some() => {
+                let note = if harden.plan.facts.replaces.is_some() && !harden.plan.replacing {
+                    "The certificate in force would be replaced: a accepts that, Esc goes back."
+                } else {
+                    "Somebody would be turned away: a accepts that, Esc goes back to watch for longer."
+                };
                 model.note = Some(note.to_owned());
             }
             _ => return None,
@@ -206,6 +209,20 @@ fn impact(model: &Model, page: &mut Page, columns: usize) {
             let more = format!("and {} more kinds: w shows all", who.len() - MOST);
             page.pair(&format!(" {sign}"), &more, columns, 3, (style, Style::new()));
         }
+    }
+    if let Some(why) = &facts.replaces {
+        let (sign, says) = if plan.replacing {
+            ("[x]", "accepted: it is replaced")
+        } else {
+            ("[ ]", "a accepts that")
+        };
+        page.pair(
+            &format!("   {sign}"),
+            &format!("{why}; {says}"),
+            columns,
+            7,
+            (theme.bold(), theme.warn()),
+        );
     }
     if let Some(why) = &facts.turns_away {
         let (sign, says) = if plan.accepted {
