@@ -413,7 +413,7 @@ pub struct DemoArgs {
     /// renewal or matrix; repeatable.
     #[arg(long, value_name = "NAME")]
     pub scene: Vec<String>,
-    /// Go on by itself, so many seconds after each scene, and begin anew after the last: for a screen that nobody attends.
+    /// Go on by itself, so many seconds after each act, and begin anew after the last: for a screen that nobody attends.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "12", conflicts_with = "json")]
     pub auto: Option<f64>,
     /// Record what is shown as an asciicast v2, and beside it as an animated SVG; a name that ends in .svg means only that.

@@ -23,7 +23,7 @@ const LEGEND: [&str; 2] = [
 /// The same on a small screen.
 const EXPOSED: [&str; 1] = ["EXPOSED: the password or the query was read in between."];
 /// Over the columns in which somebody is in between.
-pub const OVER: &str = "impostors in between";
+pub const OVER: &str = "impostors in between; other CA = a stranger's CA";
 
 /// The matrix, filling in; where it is `told`, with what each mode adds, and what its words mean.
 #[must_use]

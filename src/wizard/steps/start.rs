@@ -90,7 +90,7 @@ impl Step for Start {
         say("So", so);
         say(
             "New to this?",
-            "d: why sslmode=require is not enough, live, in three minutes",
+            "d: why sslmode=require is not enough, live, in five minutes",
         );
         page
     }

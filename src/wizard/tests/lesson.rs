@@ -153,6 +153,7 @@ impl Stage {
                 .wire(&ASKED)
                 .wire(&SEALED[..4])
                 .impostor(&THEFT[..2])
+                .impostor(&["asked for the password in clear, which is no such login: the client broke off"])
                 .client(
                     false,
                     "channel binding required but not supported by server's authentication request",

@@ -177,6 +177,12 @@ impl Play<'_> {
         Told::Server(text).to(self.tell);
     }
 
+    fn impostor_says(&mut self, text: &str) {
+        let text = format!("impostor: {text}");
+        self.course.evidence.push(text.clone());
+        Told::Impostor(text).to(self.tell);
+    }
+
     /// What came of the scene, and the sentence that says it either way.
     fn end(&mut self, holds: bool, observed: String) {
         self.course.observed = observed;

@@ -80,10 +80,15 @@ impl Play<'_> {
                 bound,
             )
             .await?;
+        let walled = !wall.said.ok && wall.stolen().is_none() && !wall.was_captured(QUERY);
+        if walled {
+            self.impostor_says(
+                "asked for the password in clear, which is no such login: the client broke off",
+            );
+        }
         let deaf = !acted.was_captured(QUERY) && !acted.was_captured(BALANCE);
         let stolen = acted.stolen().is_some();
         let changed = acted.answer() == Some(FORGED);
-        let walled = !wall.said.ok && wall.stolen().is_none() && !wall.was_captured(QUERY);
         self.end(
             deaf && stolen && changed && walled,
             format!(
