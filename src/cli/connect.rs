@@ -11,6 +11,7 @@ use crate::conninfo::{Conninfo, Environment, Keyword};
 use crate::engine::{self, Error, Installation};
 use crate::pki::printable;
 use crate::plan::Kit;
+use crate::setup::Auth;
 
 use super::Exit;
 use super::args::{ConnectArgs, Global};
@@ -62,7 +63,7 @@ pub fn run(global: &Global, args: &ConnectArgs, output: Output) -> Result<Exit, 
         return Ok(Exit::Holds);
     }
     let client = client(&args.language)?;
-    let (_, kit, conninfo) = engine::kit(&global.dir, args.client.as_deref())?;
+    let (setup, kit, conninfo) = engine::kit(&global.dir, args.client.as_deref())?;
     let snippet = clients::render(client, &conninfo)?;
     let asked = formats(args)?;
     let mut wanted = asked.clone();
@@ -111,7 +112,13 @@ pub fn run(global: &Global, args: &ConnectArgs, output: Output) -> Result<Exit, 
     }
     output.say(snippet.trim_end_matches('\n'));
     if let Some(run) = &client.run {
-        output.remark(format_args!("run it: {run}"));
+        output.remark(format_args!("save it as {}, then run it: {run}", client.file));
+    }
+    if setup.auth != Auth::Cert && engine::belongs_to_a_server(&global.dir)? {
+        output.remark(format_args!(
+            "the password is that of the role {} itself: PGPASSWORD, or a line in ~/.pgpass",
+            printable(&kit.role)
+        ));
     }
     output.remark(format_args!("needs: {}", client.versions));
     for trap in &client.traps {

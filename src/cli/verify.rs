@@ -72,6 +72,9 @@ fn ask(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error>
     if args.modes {
         return super::modes::run(conninfo, &env, &means, output);
     }
+    if args.conninfo.is_none() && args.probes == Probes::All && means.expect.is_none() {
+        say_in_force(global, output)?;
+    }
     let (target, report) = looked(conninfo, &env, &means, args.probes)?;
     let exit = match (args.probes, report.verdict) {
         (Probes::Connect, crate::verify::Verdict::Connected) => Exit::Holds,
@@ -112,9 +115,15 @@ fn ask(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error>
         return Ok(exit);
     }
     output.report(&report);
+    say_ends(&dated, means.now + soon, output);
+    Ok(exit)
+}
+
+/// When what it rests on ends.
+fn say_ends(dated: &[Dated], soon: OffsetDateTime, output: Output) {
     let told: Vec<_> = dated
         .iter()
-        .map(|one| (one, one.not_after - means.now > soon))
+        .map(|one| (one, one.not_after > soon))
         .filter(|(_, lasts)| !(output.is_quiet() && *lasts))
         .collect();
     if !told.is_empty() {
@@ -123,7 +132,14 @@ fn ask(global: &Global, args: VerifyArgs, output: Output) -> Result<Exit, Error>
     for (one, lasts) in told {
         output.opinion(Some(lasts), &one.not_after.date().to_string(), &engine::ends(one));
     }
-    Ok(exit)
+}
+
+/// By which promises a server is judged that is hardened from here.
+fn say_in_force(global: &Global, output: Output) -> Result<(), Error> {
+    if let Some(in_force) = engine::in_force(&global.dir)? {
+        output.remark(in_force.words);
+    }
+    Ok(())
 }
 
 /// What was found, of what.

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::prepare::is_beside_a_server;
 use super::target::kit;
 use super::{Error, Teller};
 use crate::conninfo::{Conninfo, Keyword};
@@ -17,7 +18,8 @@ const LOOPBACK: &str = "127.0.0.1";
 pub async fn project(dir: &Path, timeout: Duration, tell: &Teller) -> Result<Conninfo, Error> {
     let (setup, _, conninfo) = kit(dir, None)?;
     let port = setup.port.unwrap_or(5432);
-    Ok(dialled(&setup, port, conninfo, timeout, tell).await)
+    let runs_here = setup.run != Run::None || is_beside_a_server(&setup, &super::absolute(dir));
+    Ok(at(&setup, runs_here, port, conninfo, timeout, tell).await)
 }
 
 /// `conninfo`, with the address where this machine does not know the name.
@@ -28,7 +30,19 @@ pub(super) async fn dialled(
     timeout: Duration,
     tell: &Teller,
 ) -> Conninfo {
-    if conninfo.get(Keyword::Hostaddr).is_some() || !is_unknown(setup, port, timeout).await {
+    at(setup, setup.run != Run::None, port, conninfo, timeout, tell).await
+}
+
+async fn at(
+    setup: &Setup,
+    runs_here: bool,
+    port: u16,
+    conninfo: Conninfo,
+    timeout: Duration,
+    tell: &Teller,
+) -> Conninfo {
+    let is_known = conninfo.get(Keyword::Hostaddr).is_some() || !runs_here;
+    if is_known || !is_unknown(setup, port, timeout).await {
         return conninfo;
     }
     let host = setup.dialled_host();
@@ -41,17 +55,14 @@ pub(super) async fn dialled(
 
 /// What to dial: the name, or where this machine does not know that its loopback address.
 pub(super) async fn host(setup: &Setup, port: u16, timeout: Duration) -> String {
-    if is_unknown(setup, port, timeout).await {
+    if setup.run != Run::None && is_unknown(setup, port, timeout).await {
         return LOOPBACK.to_owned();
     }
     setup.dialled_host().to_string()
 }
 
-/// Whether the server runs here, under a name that this machine does not know.
+/// Whether this machine does not know its name.
 async fn is_unknown(setup: &Setup, port: u16, timeout: Duration) -> bool {
-    if setup.run == Run::None {
-        return false;
-    }
     let host = setup.dialled_host().to_string();
     let known = Address::resolve(&host, port, Deadline::after(timeout)).await;
     matches!(known, Err(OpenError::NoSuchHost { .. }))

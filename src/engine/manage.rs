@@ -88,6 +88,12 @@ pub async fn undo(dir: &Path, tell: &Teller) -> Result<Undone, Error> {
     Ok(undone)
 }
 
+/// What a kit's server has promised so far; `None` where the directory is no such kit.
+pub fn in_force(dir: &Path) -> Result<Option<super::harden::InForce>, Error> {
+    let setup = prepare::project(dir)?;
+    Ok(super::harden::in_force(&prepare::absolute(dir), &setup))
+}
+
 /// What a renewal came to.
 #[derive(Debug)]
 pub struct Renewal {

@@ -50,7 +50,7 @@ pub use install::{Installation, install, kit_dir, write_project};
 pub use kit_dates::kit_dates;
 pub use local::project as project_conninfo;
 pub use login::typed;
-pub use manage::{Look, Renewal, certificates, ground, look, renew, stop, undo};
+pub use manage::{Look, Renewal, certificates, ground, in_force, look, renew, stop, undo};
 pub use metrics::metrics;
 pub use modes::modes;
 pub use prepare::{Prepared, Request, absolute, prepare, project, save_answers, saved, setup};

@@ -143,6 +143,16 @@ pub fn save_answers(request: &Request) -> Result<PathBuf, Error> {
     Ok(absolute(&request.dir).join(Layout::SETUP))
 }
 
+/// The logins of a project. Roles of a server that is there have their own passwords.
+pub(super) fn kits(setup: &Setup, dir: &Path) -> Vec<Kit> {
+    let beside = is_beside_a_server(setup, dir);
+    let mut kits = Kit::all(setup);
+    for kit in kits.iter_mut().filter(|_| beside) {
+        kit.wants_password = false;
+    }
+    kits
+}
+
 /// Whether the project is kept beside a server that was hardened: that server's own files are none of the project's.
 pub(super) fn is_beside_a_server(setup: &Setup, dir: &Path) -> bool {
     setup.run == Run::None && dir.join(BOOKS).join("live").is_dir()
@@ -176,11 +186,7 @@ pub(super) async fn prepare_as(
     let setup = ground.settle(setup);
     let (port, held) = ground.port(&setup).await?;
     let beside = is_beside_a_server(&setup, &dir);
-    let mut kits = Kit::all(&setup);
-    for kit in kits.iter_mut().filter(|_| beside) {
-        // Roles of a server that is there have their own passwords.
-        kit.wants_password = false;
-    }
+    let kits = kits(&setup, &dir);
     let step = tell.begin(Step::Certificates);
     let gathered = match &request.gathered {
         Some(gathered) => Arc::clone(gathered),

@@ -18,7 +18,7 @@ const WRONG_PASSWORD: &str = "28P01";
 /// How the proper login went: what the refusals are measured against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
-    /// The proper login succeeded.
+    /// The proper login succeeded, or came as far as to be asked for a password that is not at hand.
     LetIn,
     /// It did not, so a refusal of something else proves nothing.
     NotLetIn,

@@ -16,6 +16,7 @@ use crate::judge::TrustStore;
 use crate::pki::{Algorithm, Authority};
 use crate::setup::Mode;
 
+use super::cause::Cause;
 use super::connect;
 use super::finding::Finding;
 use super::lookup::{self, Tried};
@@ -69,7 +70,32 @@ pub async fn prove(target: &Target, tell: &dyn Fn(&Probe)) -> Report {
     probes.extend([none, foreign, other].into_iter().flatten());
     probes.sort_by_key(|probe| probe.id);
     once(&mut probes);
+    if let Some(spared) = target.spared {
+        spare(&mut probes, spared);
+    }
     Report::over(target, probes, presented)
+}
+
+/// Leaves out what is no promise yet, and what only a login could tell for which there is no password. What holds all the same
+/// is told.
+fn spare(probes: &mut Vec<Probe>, spared: &[ProbeId]) {
+    let needs_password =
+        |probe: &Probe| probe.id == ProbeId::Authenticated && probe.cause == Some(Cause::PasswordMissing);
+    let no_login = probes.iter().any(needs_password);
+    let is_of_login = |probe: &Probe| {
+        needs_password(probe)
+            || (matches!(probe.outcome, Outcome::Open | Outcome::NotTried)
+                && matches!(
+                    probe.id,
+                    ProbeId::ServerAgrees
+                        | ProbeId::OtherNameRefused
+                        | ProbeId::HbaHasNoPlaintextWayIn
+                        | ProbeId::SettingsInForce
+                ))
+    };
+    probes.retain(|probe| {
+        probe.outcome == Outcome::Holds || !(spared.contains(&probe.id) || (no_login && is_of_login(probe)))
+    });
 }
 
 /// Why a server is not reached is said once.
@@ -143,8 +169,13 @@ impl Known {
                 .iter()
                 .any(|(id, f, _)| *id == wanted && f.outcome == Outcome::Holds)
         };
+        // For a password only those are asked whom it lets on so far: the rules, and the certificate, are behind them.
+        let asks_for_password = talk
+            .found
+            .iter()
+            .any(|(id, f, _)| *id == ProbeId::Authenticated && f.cause == Some(Cause::PasswordMissing));
         Self {
-            control: if holds(ProbeId::Authenticated) {
+            control: if holds(ProbeId::Authenticated) || asks_for_password {
                 Control::LetIn
             } else {
                 Control::NotLetIn

@@ -14,6 +14,7 @@ use crate::judge::TrustStore;
 use crate::setup::Mode;
 
 use super::client::{Client, Server};
+use super::report::ProbeId;
 
 /// Everything that the probes need.
 #[derive(Debug, Clone)]
@@ -45,6 +46,9 @@ pub struct Target {
     pub admin: Option<Admin>,
     /// A superuser whom no connection of ours reaches.
     pub inside: Option<Arc<dyn Inside>>,
+    /// Where the server is one that is hardened step by step: probes that are no promise yet. Its roles have passwords of
+    /// their own, so that a login for which there is none is not asked for either.
+    pub spared: Option<&'static [ProbeId]>,
     /// How long one probe may take.
     pub timeout: Duration,
     /// The server that the probes are about.

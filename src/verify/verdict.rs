@@ -58,7 +58,12 @@ fn verdict(probes: &[Probe]) -> Verdict {
             Verdict::Refused
         };
     }
-    let proven = PROOF.into_iter().all(|id| outcome(id) == Some(Outcome::Holds));
+    // A login is left out only where there is no password for it, and then the rest is the proof.
+    let is_proven = |id| match outcome(id) {
+        None => id == ProbeId::Authenticated,
+        Some(outcome) => outcome == Outcome::Holds,
+    };
+    let proven = PROOF.into_iter().all(is_proven);
     if proven && !any(Outcome::Open) {
         Verdict::Verified
     } else {
@@ -97,8 +102,15 @@ fn headline(verdict: Verdict, probes: &[Probe], address: &str, expect: Mode) -> 
                 0 => String::new(),
                 n => format!(" ({n} could not be asked here)"),
             };
+            let logged_in = probes.iter().any(|probe| probe.id == ProbeId::Authenticated);
+            let login = if logged_in {
+                ""
+            } else {
+                "; nobody logged in, since the role's password is not at hand (PGPASSWORD, ~/.pgpass)"
+            };
             format!(
-                "Verified: verify-full over {mode} to {address}; {refused} things that must be refused are refused{untested}"
+                "Verified: verify-full over {mode} to {address}; {refused} things that must be refused are \
+                 refused{untested}{login}"
             )
         }
         Verdict::Connected => format!(

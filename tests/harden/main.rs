@@ -10,6 +10,7 @@ mod broken;
 mod clients_of_a_ca;
 mod drills;
 mod keeping;
+mod kit;
 mod live;
 mod names;
 mod networks;

@@ -43,7 +43,8 @@ pub struct Means {
 /// The connection string of a project's kit; `name` picks one of several.
 pub fn kit(dir: &Path, name: Option<&str>) -> Result<(Setup, Kit, Conninfo), Error> {
     let setup = prepare::project(dir)?;
-    let kits = Kit::all(&setup);
+    let absolute = prepare::absolute(dir);
+    let kits = prepare::kits(&setup, &absolute);
     let kit = match name {
         None => kits.first(),
         Some(name) => kits.iter().find(|kit| kit.name == name),
@@ -55,7 +56,6 @@ pub fn kit(dir: &Path, name: Option<&str>) -> Result<(Setup, Kit, Conninfo), Err
             remedy: format!("name one of: {}", names.join(", ")),
         });
     };
-    let absolute = prepare::absolute(dir);
     let port = setup.port.unwrap_or(5432);
     let conninfo = kit.conninfo(&setup, &absolute, port);
     Ok((setup, kit, conninfo))
@@ -67,6 +67,10 @@ pub async fn target(conninfo: Conninfo, env: &Environment, means: &Means) -> Res
     if let Some((setup, admin)) = ours(means, &target.address) {
         if means.expect.is_none() {
             target.expect = setup.mode;
+            if let Some(in_force) = super::harden::in_force(&prepare::absolute(&means.dir), &setup) {
+                target.expect = in_force.expect;
+                target.spared = Some(in_force.spared);
+            }
         }
         target.admin = target.admin.or(admin);
         target.inside = (setup.run == Run::Compose)
@@ -107,6 +111,7 @@ pub async fn caller(conninfo: Conninfo, env: &Environment, means: &Means) -> Res
             None => None,
         },
         inside: None,
+        spared: None,
         timeout: means.timeout,
         now: means.now,
         address,
@@ -254,12 +259,17 @@ fn other(means: &Means, shown: Option<&ClientIdentity>) -> Result<Option<ClientI
 /// The project in the directory, if the connection goes to its own server.
 fn ours(means: &Means, address: &Address) -> Option<(Setup, Option<Admin>)> {
     let setup = prepare::project(&means.dir).ok()?;
-    let Address::Tcp { addresses, .. } = address else {
+    let Address::Tcp { host, addresses } = address else {
         return None;
+    };
+    // A server that is hardened from here is known by its name elsewhere too.
+    let is_named = || {
+        prepare::is_beside_a_server(&setup, &prepare::absolute(&means.dir))
+            && setup.hosts.iter().any(|known| known.to_string() == *host)
     };
     if !addresses
         .iter()
-        .any(|address| Some(address.port()) == setup.port && address.ip().is_loopback())
+        .any(|address| Some(address.port()) == setup.port && (address.ip().is_loopback() || is_named()))
     {
         return None;
     }

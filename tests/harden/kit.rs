@@ -1,0 +1,111 @@
+//! The kit of a server that is hardened: it is verified by what is in force, and what it says of connecting can be done.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::live::{Live, plain, wait_until};
+use crate::support::{Postgres, psql_job, scratch};
+
+fn verify(live: &Live, status: i32) -> Value {
+    live.pgtls(&["verify"]).run().expect_status(status).json()
+}
+
+fn holds(report: &Value, id: &str) -> Option<bool> {
+    let probes = report["probes"].as_array().unwrap();
+    probes.iter().find(|probe| probe["id"] == id)?["holds"].as_bool()
+}
+
+#[test]
+fn a_kit_is_verified_by_the_stages_that_are_in_force() {
+    let Some(postgres) = Postgres::find(15) else {
+        return;
+    };
+    let mut live = plain(&postgres);
+    // The first name is one that this machine does not know (RFC 6761).
+    let names = [
+        "--host",
+        "db.shop.test",
+        "--host",
+        "localhost",
+        "--host",
+        "127.0.0.1",
+    ];
+    live.in_force("on", &names);
+    let report = verify(&live, 0);
+    assert_eq!(report["verdict"], "verified", "{report:#}");
+    assert_eq!(holds(&report, "chain"), Some(true));
+    assert_eq!(holds(&report, "plaintext-refused"), None, "no promise yet");
+
+    live.in_force("require", &[]);
+    let report = verify(&live, 0);
+    assert_eq!(holds(&report, "plaintext-refused"), Some(true), "{report:#}");
+    // With the password nothing is left out.
+    live.server.sql("alter role postgres password 'pw'");
+    let with = |password| live.pgtls(&["verify"]).env("PGPASSWORD", password).run();
+    let report = with("pw").expect_status(0).json();
+    assert_eq!(holds(&report, "authenticated"), Some(true), "{report:#}");
+    assert_eq!(holds(&report, "hba-has-no-plaintext-way-in"), Some(true));
+    // What is wrong is not overlooked.
+    with("other").expect_status(1);
+    let hba = live.server.data.join("pg_hba.conf");
+    let required = fs::read_to_string(&hba).unwrap();
+    live.server.set_hba("host all all all scram-sha-256");
+    assert!(wait_until(Duration::from_secs(60), || live
+        .app("sslmode=disable")
+        .ok));
+    let report = verify(&live, 1);
+    assert_eq!(holds(&report, "plaintext-refused"), Some(false), "{report:#}");
+    fs::write(&hba, required).unwrap();
+    assert!(live.server.restart(), "{}", live.server.log());
+    verify(&live, 0);
+
+    live.in_force("mtls", &["--ask"]);
+    assert_eq!(holds(&verify(&live, 0), "no-certificate-refused"), None);
+    live.in_force("mtls", &[]);
+    let report = verify(&live, 0);
+    assert_eq!(holds(&report, "no-certificate-refused"), Some(true), "{report:#}");
+    live.undo();
+    assert_eq!(holds(&verify(&live, 0), "no-certificate-refused"), None);
+    live.server.stop();
+    assert_eq!(live.pgtls(&["verify"]).run().status, Some(1));
+}
+
+#[test]
+fn how_a_kit_connects_can_be_done_as_it_is_said() {
+    let Some(postgres) = Postgres::find(15) else {
+        return;
+    };
+    let live = plain(&postgres).at(&["on"]);
+    live.server.sql("create database shop");
+    let conninfo = format!(
+        "host=localhost port={} user=app password=pw dbname=shop {}",
+        live.server.port,
+        live.full()
+    );
+    let session = psql_job(&live.account, &conninfo, "select pg_sleep(100)").start();
+    let known = "select count(*) from pg_stat_activity where usename = 'app'";
+    assert!(wait_until(Duration::from_secs(60), || {
+        live.server.sql(known).stdout.trim() == "1"
+    }));
+    live.stage("watch", &["--for", "1"]).expect_status(0);
+    live.server
+        .sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'");
+    session.finish();
+    let report = live.stage("mtls", &["--ask"]).expect_status(0);
+    drop(report);
+    let connect = |args: &[&str]| {
+        let home = scratch("home");
+        live.account.own(&home);
+        live.pgtls(&[&["connect"][..], args].concat())
+            .env("HOME", &home)
+            .run()
+            .expect_status(0)
+    };
+    let said = connect(&["psql", "--client", "app"]).json();
+    let text = said.to_string();
+    assert!(text.contains("shop") && !text.contains("passfile"), "{said:#}");
+    connect(&["psql", "--client", "app", "--install"]);
+    connect(&["service", "--client", "app", "--install"]);
+}
