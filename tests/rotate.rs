@@ -1598,8 +1598,15 @@ fn the_cas_of_others_stay_when_the_kits_is_followed_by_another() {
     account.own(&kit);
     let it = Hardened { server, kit, account };
     let socket = it.server.socket();
-    it.run(&["harden", &socket, "--yes", "--accept-lockout", "--stage", "mtls"])
-        .expect_status(0);
+    it.run(&[
+        "harden",
+        &socket,
+        "--yes",
+        "--replace-certificate",
+        "--stage",
+        "mtls",
+    ])
+    .expect_status(0);
     let client = company.client("app");
     for path in [&client.cert, &client.key] {
         it.account.own(path);
