@@ -722,6 +722,28 @@ fn a_wrong_question_is_told_apart_from_a_bad_server() {
         .run()
         .expect_status(2);
     assert!(outcome.stderr.contains(&missing), "{}", outcome.stderr);
+    // A socket that is not there: the certificate of whatever else listens on that port is nobody's who was asked about.
+    if let Some(postgres) = Postgres::any() {
+        let ca = Ca::new("ca");
+        let server = TestServer::builder(&postgres)
+            .tls(&ca.server(&["localhost"]))
+            .start();
+        let mistyped = format!(
+            "host={}s port={} user=postgres",
+            server.dir().display(),
+            server.port
+        );
+        let report = pgtls(["audit", &mistyped, "--json"])
+            .run()
+            .expect_status(4)
+            .json();
+        assert!(report["server"]["certificate_days_left"].is_null(), "{report:#}");
+        let unseen = report["unseen"].to_string();
+        assert!(
+            unseen.contains("there is no socket") && !unseen.contains("127.0.0.1"),
+            "{unseen}"
+        );
+    }
     // Nobody answers: nothing is known, and nothing is called good.
     let report = pgtls(["audit", "host=127.0.0.1 port=1 user=x", "--json"])
         .run()

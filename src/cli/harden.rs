@@ -425,6 +425,9 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
     }
     match report.next {
         Some(next) => {
+            if let Some(stage) = Stage::of_change(next) {
+                output.remark(stage.why_next());
+            }
             let option = report
                 .next_option
                 .map_or_else(String::new, |option| format!(" {option}"));

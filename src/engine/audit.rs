@@ -110,6 +110,10 @@ async fn look(facts: &mut Facts, target: &Target) {
     let deadline = || Deadline::after(target.timeout);
     let (address, name) = match &target.address {
         Address::Unix(path) => {
+            // A name that was mistyped is not taken for whatever else listens on that port.
+            if let Err(error) = open(&target.address, deadline()).await {
+                return facts.miss(WHAT, error.to_string());
+            }
             let Some(port) = Address::port_of_socket(path) else {
                 return facts.miss(WHAT, "a Unix socket shows none: dial a host name or address");
             };

@@ -27,7 +27,7 @@ pub async fn log_in(target: &Target, doing: &str) -> Result<Entry, Error> {
         },
         _ => Error::Database {
             doing: doing.to_owned(),
-            why: refused.why.join("; "),
+            why: in_sentences(&refused.why),
         },
     })
 }
@@ -41,7 +41,29 @@ pub fn in_words(refused: &NoEntry, target: &Target) -> String {
             again(target)
         );
     }
-    refused.why.join("; ")
+    in_sentences(&refused.why)
+}
+
+/// What failed, what to do and what shows it, each in a sentence of its own.
+fn in_sentences(parts: &[String]) -> String {
+    let mut text = String::new();
+    for part in parts {
+        let mut rest = part.chars();
+        match (text.chars().next_back(), rest.next()) {
+            (_, None) => continue,
+            (None, Some(first)) => text.push(first),
+            (Some(last), Some(first)) => {
+                text.push_str(if matches!(last, '.' | '?' | '!') {
+                    " "
+                } else {
+                    ". "
+                });
+                text.extend(first.to_uppercase());
+            }
+        }
+        text.push_str(rest.as_str());
+    }
+    text
 }
 
 /// The command that was typed, as it has to be typed instead: as root, who may take the place of the account that the

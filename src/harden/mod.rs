@@ -91,6 +91,19 @@ impl Stage {
         all.into_iter().find(|stage| stage.name() == name)
     }
 
+    /// Why a stage is the next one.
+    #[must_use]
+    pub const fn why_next(self) -> &'static str {
+        match self {
+            Self::On => "TLS is not on yet, or not with a certificate that holds.",
+            Self::Watch => "Somebody still comes without TLS: find them first.",
+            Self::Require => "TLS is offered, and nobody who was seen comes without it any more.",
+            Self::Ask => "Everybody comes with TLS; next certificates are handed out.",
+            Self::Mtls => "Everybody comes with TLS; next they prove who they are.",
+            Self::Floor => "What is left is old TLS and weak ciphers.",
+        }
+    }
+
     /// Whether it is about client certificates.
     #[must_use]
     pub const fn is_about_clients(self) -> bool {

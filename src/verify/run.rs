@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::conninfo::SslMode;
 use crate::dial::{
-    ClientIdentity, FirstAnswer, HandshakeFault, LoginFailure, Lost, NothingVerified, SslAnswer,
+    Address, ClientIdentity, FirstAnswer, HandshakeFault, LoginFailure, Lost, NothingVerified, SslAnswer,
     StartupFailure, Stream, TlsSettings, handshake, login, old_tls_hello, open, plaintext_startup,
     ssl_request, startup_over,
 };
@@ -243,6 +243,11 @@ async fn accepted(target: &Target) -> Result<Stream, Finding> {
 }
 
 async fn without_tls(target: &Target) -> Finding {
+    if matches!(target.address, Address::Unix(_)) {
+        return Finding::not_tried(
+            "over a Unix socket there is no TLS to ask for: dial a host name or address to have it tried",
+        );
+    }
     let deadline = target.deadline();
     match open(&target.address, deadline).await {
         Ok(stream) => {

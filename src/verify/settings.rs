@@ -116,7 +116,8 @@ pub fn hba_has_no_plaintext_way_in(rows: &[Row]) -> Finding {
         }
     }
     if !admitting.is_empty() {
-        let finding = Finding::broken(format!("{} of pg_hba.conf admits logins without TLS", lines(admitting.len())))
+        let admit = if admitting.len() == 1 { "admits" } else { "admit" };
+        let finding = Finding::broken(format!("{} of pg_hba.conf {admit} logins without TLS", lines(admitting.len())))
             .remedy("turn these `host` lines into `hostssl`, or put `hostnossl all all all reject` above them; then reload");
         return admitting.into_iter().take(20).fold(finding, Finding::evidence);
     }

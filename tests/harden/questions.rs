@@ -124,3 +124,49 @@ fn what_is_broken_off_before_anything_was_written_is_said_to_be_so() {
     );
     assert!(!said.contains("undo"), "{said}");
 }
+
+/// What is said of a server that is not there, and over a socket, is so.
+#[test]
+fn what_cannot_be_is_said_in_sentences() {
+    let Some(postgres) = Postgres::find(15) else {
+        return;
+    };
+    let live = plain(&postgres).at(&["on"]);
+    let gone = format!("{}s", live.server.dir().display());
+    let said = live
+        .pgtls(&["harden", &format!("host={gone} user=postgres")])
+        .run()
+        .expect_status(1)
+        .stderr;
+    assert!(
+        said.contains("unix_socket_directories? Start the server"),
+        "{said}"
+    );
+
+    let report = live.pgtls(&["verify", &live.server.socket()]).run().json();
+    let probes = report["probes"].as_array().unwrap();
+    let plaintext = probes
+        .iter()
+        .find(|probe| probe["id"] == "plaintext-refused")
+        .unwrap();
+    assert!(plaintext["holds"].is_null(), "{plaintext:#}");
+    assert!(
+        plaintext["observed"]
+            .as_str()
+            .unwrap()
+            .contains("no TLS to ask for"),
+        "{plaintext:#}"
+    );
+
+    live.undo();
+    let words = crate::support::pgtls(["harden", &live.server.socket(), "--dir"])
+        .arg(&live.kit)
+        .account(&live.account)
+        .run()
+        .expect_status(0);
+    assert!(
+        words.stderr.contains("not with a certificate that holds"),
+        "{}",
+        words.stderr
+    );
+}

@@ -8,7 +8,7 @@ use super::super::harden::{AttemptState, Found, Looked, Message, WITHIN, WatchSt
 use super::super::message::Message as Happens;
 use super::super::model::Model;
 use super::super::review::State;
-use super::super::steps::{about_stage, after_a_fall, change_word, harden_command, why_next};
+use super::super::steps::{about_stage, after_a_fall, change_word, harden_command};
 use super::say::failure;
 
 /// What failed on this step.
@@ -34,7 +34,7 @@ pub(super) fn stages(model: &Model) -> Vec<String> {
             ""
         };
         let next = if found.next == Some(stage) {
-            format!(" This comes next. {}", why_next(stage))
+            format!(" This comes next. {}", stage.why_next())
         } else {
             String::new()
         };

@@ -45,16 +45,3 @@ pub const fn about(stage: Stage) -> &'static str {
         }
     }
 }
-
-/// Why a stage is the next one.
-#[must_use]
-pub const fn why_next(stage: Stage) -> &'static str {
-    match stage {
-        Stage::On => "TLS is not on yet, or not with a certificate that holds.",
-        Stage::Watch => "Somebody still comes without TLS: find them first.",
-        Stage::Require => "TLS is offered, and nobody who was seen comes without it any more.",
-        Stage::Ask => "Everybody comes with TLS; next certificates are handed out.",
-        Stage::Mtls => "Everybody comes with TLS; next they prove who they are.",
-        Stage::Floor => "What is left is old TLS and weak ciphers.",
-    }
-}

@@ -14,7 +14,7 @@ use super::super::super::model::Model;
 use super::super::super::widgets::{Canvas, Page, Row, brief, brief_clock, clip, pad, visible, width, wrap};
 use super::super::Step;
 use super::super::write::fault_page;
-use super::{about, why_next};
+use super::about;
 
 /// Columns of the table of stages: what belongs together stands together.
 const WIDEST: usize = 78;
@@ -115,7 +115,7 @@ impl Step for Stages {
                 page.blank();
                 let is_next = found.next == Some(model.harden.stage);
                 if is_next && matches!(model.harden.watch.state, WatchState::None) {
-                    page.words(why_next(model.harden.stage), columns, 0, Style::new());
+                    page.words(model.harden.stage.why_next(), columns, 0, Style::new());
                 }
                 if model.harden.stage == Stage::Watch {
                     page.append(watching(model, columns));
