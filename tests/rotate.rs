@@ -297,6 +297,10 @@ fn what_clients_or_the_server_would_refuse_is_refused_before_anything_is_written
     refused(&weak, &["1024", "csr"]);
 
     let elsewhere = Stage::new(&postgres);
+    // Two servers whose files are the same to the byte are told apart by nothing.
+    let conf = elsewhere.server.data.join("postgresql.conf");
+    let was = fs::read_to_string(&conf).unwrap();
+    fs::write(&conf, was + "# another server\n").unwrap();
     let outcome = pgtls(["renew", &stage.server.socket(), "--config-dir"])
         .arg(&elsewhere.server.data)
         .args(["--dir", text(&stage.kit)])
