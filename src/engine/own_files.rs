@@ -9,10 +9,12 @@ use crate::verify::OverSql;
 use super::Error;
 use super::audit::Disk;
 
-/// Compares its `postgresql.conf` and its `pg_hba.conf` with what the server reads; `false` where this login may not see
-/// either, so that nothing can be compared.
+/// Compares its `postgresql.conf` and its `pg_hba.conf` with what the server reads, and its `postmaster.pid`, where that is
+/// beside them: two servers may have the same configuration to the letter. `false` where this login may not see them, so
+/// that nothing can be compared.
 pub async fn are_theirs(over: &mut OverSql<'_>, directory: &Path) -> Result<bool, Error> {
-    const NAMES: &str = "SELECT name, setting FROM pg_settings WHERE name IN ('config_file', 'hba_file')";
+    const NAMES: &str = "SELECT name, setting FROM pg_settings WHERE name IN \
+        ('config_file', 'hba_file', 'data_directory')";
     let Ok(rows) = over.query(NAMES).await else {
         return Ok(false);
     };
@@ -25,7 +27,11 @@ pub async fn are_theirs(over: &mut OverSql<'_>, directory: &Path) -> Result<bool
     };
     let beside = conf.parent().unwrap_or(Path::new("/")).to_path_buf();
     let mut is_known = true;
-    for theirs in [Some(conf), setting("hba_file")].into_iter().flatten() {
+    let running = setting("data_directory").map(|data| data.join("postmaster.pid"));
+    for theirs in [Some(conf), setting("hba_file"), running.clone()]
+        .into_iter()
+        .flatten()
+    {
         let Ok(rest) = theirs.strip_prefix(&beside) else {
             continue;
         };
@@ -35,6 +41,8 @@ pub async fn are_theirs(over: &mut OverSql<'_>, directory: &Path) -> Result<bool
         }
         let bytes = match Disk.read(&here) {
             Ok(bytes) => bytes,
+            // A directory may hold the configuration alone.
+            Err(Unreadable::Missing) if Some(&theirs) == running.as_ref() => continue,
             Err(why @ Unreadable::Missing) => return Err(not_here(&here, &why)),
             // What cannot be read here is asked of the server.
             Err(Unreadable::Refused(_)) => continue,
