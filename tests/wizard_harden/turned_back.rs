@@ -93,13 +93,20 @@ fn where_the_files_are_out_of_reach_settings_go_over_sql_and_the_rest_into_a_bun
     }
     pty.send("q");
     assert_eq!(pty.wait(), 0);
-    pgtls(["undo", "--dir"])
-        .arg(&site.kit)
-        .account(&Account::ordinary())
-        .dir(&site.kit)
-        .env("PGPASSWORD", "unspoken")
-        .run()
-        .expect_status(0);
+    // The bundle was written last, and is taken back first.
+    let undo = || {
+        pgtls(["undo", "--dir"])
+            .arg(&site.kit)
+            .account(&Account::ordinary())
+            .dir(&site.kit)
+            .env("PGPASSWORD", "unspoken")
+            .run()
+            .expect_status(0)
+    };
+    undo();
+    assert!(!site.kit.join("bundle/require").exists());
+    assert!(verified());
+    undo();
     until("TLS is off again", || !verified());
 }
 
