@@ -575,7 +575,7 @@ fn nothing_that_matters_is_cut_off() {
             assert!(wire.contains(says), "{size:?}: {says}: {}", stage.text());
         }
         let between = words(&stage, 1 + body - right..usize::from(size.0));
-        for says in THEFT[1..].iter() {
+        for says in &THEFT[1..] {
             assert!(between.contains(says), "{size:?}: {says}: {}", stage.text());
         }
         for scene in Scene::ALL {
