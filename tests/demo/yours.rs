@@ -65,7 +65,8 @@ fn is_as_before(server: &TestServer, before: &State, tmp: &Path) {
         }
         assert!(
             begun.elapsed() < Duration::from_secs(60),
-            "{now:#?} is not {before:#?}"
+            "{now:#?} is not {before:#?}\n{}",
+            server.log()
         );
         std::thread::sleep(Duration::from_millis(4));
     }

@@ -316,7 +316,17 @@ pub(super) async fn remove(session: &mut Session, name: &str) -> Result<(), Erro
     }
     ask(session, &format!("DROP DATABASE IF EXISTS {own}"), DOING).await?;
     ask(session, &format!("DROP ROLE IF EXISTS {own}"), DOING).await?;
-    Ok(())
+    let still = format!(
+        "SELECT rolname FROM pg_roles WHERE rolname = {0} UNION ALL SELECT datname FROM pg_database WHERE datname = {0}",
+        literal(name)
+    );
+    if ask(session, &still, DOING).await?.rows.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Database {
+        doing: DOING.to_owned(),
+        why: "one of them came back".to_owned(),
+    })
 }
 
 async fn ask(session: &mut Session, sql: &str, doing: &str) -> Result<Rows, Error> {

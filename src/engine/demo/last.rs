@@ -19,8 +19,8 @@ use crate::engine::Error;
 use crate::engine::ground::take_down;
 use crate::server::{is_temporary, leave_nothing, wait_for_the_end};
 
-/// How long it is tried: the server may be restarting, or full.
-const STUBBORN: Duration = Duration::from_secs(10);
+/// How long it is tried: the server may be restarting, full, or too busy to drop a database at once.
+const STUBBORN: Duration = Duration::from_secs(30);
 
 /// The last thing to be done.
 #[derive(Debug)]
