@@ -467,17 +467,10 @@ fn say_row(row: &StandingRow, asks: bool, output: Output) {
     ));
 }
 
-/// What comes next, and its option: certificates are asked for before they are demanded, and who has none is watched.
+/// What comes next, and its option.
 fn next(stages: &[harden::Standing], asks: bool) -> (Option<Stage>, Option<&'static str>) {
-    match harden::next_stage(stages) {
-        Some(Stage::Mtls) if !asks => (Some(Stage::Mtls), Some("--ask")),
-        Some(Stage::Mtls)
-            if stages
-                .iter()
-                .any(|row| row.stage == Stage::Mtls && row.would_refuse > 0) =>
-        {
-            (Some(Stage::Watch), None)
-        }
+    match harden::next_stage(stages, asks) {
+        Some(Stage::Ask) => (Some(Stage::Mtls), Some("--ask")),
         next => (next, None),
     }
 }

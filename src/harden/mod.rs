@@ -43,6 +43,16 @@ impl Stage {
     /// All of them, in order; to ask for certificates is the first half of demanding them.
     pub const ALL: [Self; 5] = [Self::On, Self::Watch, Self::Require, Self::Mtls, Self::Floor];
 
+    /// What a person chooses from, in order.
+    pub const CHOICES: [Self; 6] = [
+        Self::On,
+        Self::Watch,
+        Self::Require,
+        Self::Ask,
+        Self::Mtls,
+        Self::Floor,
+    ];
+
     /// Its name on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -63,7 +73,7 @@ impl Stage {
             Self::On => "TLS is offered, not required",
             Self::Watch => "who still comes without TLS is seen",
             Self::Require => "nobody comes in without TLS",
-            Self::Ask => "client certificates are asked for, not demanded",
+            Self::Ask => "certificates are asked for, not demanded",
             Self::Mtls => "nobody comes in without a client certificate",
             Self::Floor => "no old TLS, no weak cipher",
         }
@@ -87,8 +97,7 @@ impl Stage {
     /// The stage of a change, by the name under which it was written down.
     #[must_use]
     pub fn of_change(name: &str) -> Option<Self> {
-        let all = Self::ALL.into_iter().chain([Self::Ask]);
-        all.into_iter().find(|stage| stage.name() == name)
+        Self::CHOICES.into_iter().find(|stage| stage.name() == name)
     }
 
     /// Why a stage is the next one.

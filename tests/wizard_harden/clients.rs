@@ -25,7 +25,8 @@ impl Site {
     /// psql as this role, with this certificate.
     fn role(&self, role: &str, ca: &Ca, client: Option<&Leaf>) -> bool {
         let shown = client.map_or_else(
-            || "sslcertmode=disable".to_owned(),
+            // A file that is not there is no certificate; sslcertmode is not known to every psql.
+            || "sslcert=/nonexistent".to_owned(),
             |leaf| format!("sslcert={} sslkey={}", leaf.cert.display(), leaf.key.display()),
         );
         let conninfo = format!(
@@ -45,13 +46,15 @@ impl Site {
     }
 }
 
-/// From the first step to the clients.
+/// From the first step to the clients, where they are only asked or where they have to show a certificate.
 #[track_caller]
-fn clients(site: &Site, ca: &Ca) -> Pty {
+fn clients(site: &Site, ca: &Ca, stages: &[&str]) -> Pty {
     let mut pty = site.wizard(&site.admin(ca));
     pty.expect("▸ ○ require");
-    pty.send("j");
-    pty.expect("▸ ○ mtls");
+    for stage in stages {
+        pty.send("j");
+        pty.expect(&format!("▸ ○ {stage}"));
+    }
     pty.send("\r");
     pty.expect("Whose client certificates?");
     pty.expect("app, postgres, report");
@@ -63,7 +66,7 @@ fn a_companys_ca_is_named_with_what_proves_it() {
     let Some((ca, site)) = company(17) else { return };
     let before = site.rules();
     let (app, late) = (ca.client("app"), ca.client_between("app", -30, -2));
-    let mut pty = clients(&site, &ca);
+    let mut pty = clients(&site, &ca, &["ask", "mtls"]);
     pty.click("Your CA's");
     pty.expect("the server judges clients by it");
     let name = |pty: &mut Pty, leaf: &Leaf| {
@@ -101,6 +104,28 @@ fn a_companys_ca_is_named_with_what_proves_it() {
     assert!(!site.kit("app").cert.exists(), "a kit was made");
     pty.send("q");
     assert_eq!(pty.wait(), 0);
+}
+
+/// Who has a certificate shows it, and who has none comes in as before.
+#[test]
+fn certificates_are_asked_for_before_they_are_demanded() {
+    let Some((ca, site)) = company(17) else { return };
+    let before = site.rules();
+    let mut pty = clients(&site, &ca, &["ask"]);
+    pty.send("\r");
+    pty.expect("Goes back unless kept within");
+    pty.send("\r");
+    pty.expect("Keep it?");
+    let kit = site.kit("app");
+    assert!(site.role("app", &ca, Some(&kit)), "its kit");
+    assert!(site.role("app", &ca, None), "no certificate");
+    assert!(!site.role("app", &ca, Some(&Ca::new("stranger").client("app"))));
+    pty.send("k");
+    pty.expect("Kept:");
+    pty.expect("nobody comes in without a client certificate");
+    pty.send("q");
+    assert_eq!(pty.wait(), 0);
+    assert_eq!(site.rules(), before, "no rule demands it");
 }
 
 /// Line by line: kits only for whom one is wanted, and a company's CA where nothing proves it is asked about again.

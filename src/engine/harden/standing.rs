@@ -92,14 +92,18 @@ impl Standing {
     }
 }
 
-/// What comes next: the first stage that is open, but to watch before somebody would be turned away. `None`: nothing is
-/// left to do, or the server has to read its files first.
+/// What comes next: the first stage that is open, but to ask for certificates (`asks`: they are asked for) before they are
+/// demanded, and to watch before somebody would be turned away. `None`: nothing is left to do, or the server has to read
+/// its files first.
 #[must_use]
-pub fn next_stage(standing: &[Standing]) -> Option<Stage> {
+pub fn next_stage(standing: &[Standing], asks: bool) -> Option<Stage> {
     if standing.iter().any(|row| !row.is_read) {
         return None;
     }
     let open = standing.iter().find(|row| !row.in_files)?;
-    let wait = open.stage == Stage::Require && open.would_refuse > 0;
-    Some(if wait { Stage::Watch } else { open.stage })
+    Some(match open.stage {
+        Stage::Mtls if !asks => Stage::Ask,
+        Stage::Require | Stage::Mtls if open.would_refuse > 0 => Stage::Watch,
+        stage => stage,
+    })
 }

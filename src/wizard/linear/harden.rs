@@ -50,14 +50,14 @@ impl Linear {
             self.say(&line)?;
         }
         let chosen = self.model.harden.stage;
-        let number = Stage::ALL
+        let number = Stage::CHOICES
             .iter()
             .position(|stage| *stage == chosen)
             .map_or(0, |at| at + 1);
         let prompt = format!("A number, or Enter for {number}, {chosen}; \"again\" looks again, \"back\": ");
         let line = self.line(&prompt).await?;
         let named = line.parse().ok().or_else(|| {
-            let stage = Stage::ALL.iter().position(|stage| stage.name() == line);
+            let stage = Stage::CHOICES.iter().position(|stage| stage.name() == line);
             stage.map(|at| at + 1)
         });
         match (line.as_str(), named) {
@@ -65,14 +65,14 @@ impl Linear {
             ("again", _) => self.press(KeyCode::Char('r'))?,
             ("", _) if chosen == Stage::Watch => self.watch().await?,
             ("", _) => return Ok(Next::On),
-            (_, Some(number @ 1..=5)) => {
+            (_, Some(number @ 1..=6)) => {
                 self.tell(Message::Click(Target::Item(number - 1)))?;
                 if self.model.harden.stage != Stage::Watch {
                     return Ok(Next::On);
                 }
                 self.watch().await?;
             }
-            _ => self.say("Type a number from 1 to 5.")?,
+            _ => self.say("Type a number from 1 to 6.")?,
         }
         Ok(Next::Stay)
     }

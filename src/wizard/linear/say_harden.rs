@@ -26,7 +26,7 @@ pub(super) fn stages(model: &Model) -> Vec<String> {
     };
     let mut says = survey(found);
     says.push(String::new());
-    for (at, stage) in Stage::ALL.into_iter().enumerate() {
+    for (at, stage) in Stage::CHOICES.into_iter().enumerate() {
         let standing = model.harden.standing(stage);
         let done = if standing.is_some_and(Standing::is_done) {
             " It is in the server's files already."

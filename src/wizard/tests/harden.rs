@@ -135,7 +135,7 @@ fn play(script: impl Fn(&mut Scene)) {
 }
 
 fn found(done: &[Stage], next: Option<Stage>) -> Found {
-    let standing = [Stage::On, Stage::Require, Stage::Mtls, Stage::Floor].map(|stage| Standing {
+    let standing = [Stage::On, Stage::Require, Stage::Mtls, Stage::Floor, Stage::Ask].map(|stage| Standing {
         stage,
         in_files: done.contains(&stage),
         is_read: true,
@@ -410,8 +410,15 @@ fn whose_certificates_clients_show_is_asked_before_it_is_planned() {
         stage.server_says(Happens::Proposed(Err(fault)));
         stage.keys("g");
         assert_eq!(stage.model.at, place("clients"));
+        // To ask for certificates is a stage of its own, with the same questions.
+        let mut asks = stage.clone();
+        asks.keys("Esc Up Enter");
+        assert_eq!(asks.model.at, place("clients"));
+        asks.keys("Enter");
+        assert!(matches!(asks.ordered(), Order::Propose(Stage::Ask, _)));
+        assert!(harden_command(&asks.model).contains("--stage mtls --ask"));
         // Another stage asks nothing of it, and says nothing of it.
-        stage.keys("Esc Up Enter");
+        stage.keys("Esc Up Up Enter");
         let Order::Propose(Stage::Require, wish) = stage.ordered() else {
             panic!("{:?}", stage.effects)
         };

@@ -426,7 +426,7 @@ fn clicked(model: &mut Model, target: Target) -> Vec<Effect> {
                 model.tab = item;
             } else if model.at == place("plan") {
                 model.harden.plan.review.at_file(item);
-            } else if let Some(stage) = Stage::ALL.get(item).filter(|_| model.at == place("stage"))
+            } else if let Some(stage) = Stage::CHOICES.get(item).filter(|_| model.at == place("stage"))
                 && model.harden.found().is_some()
                 && !model.harden.is_watching()
             {

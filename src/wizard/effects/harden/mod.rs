@@ -169,7 +169,8 @@ impl Work {
             engine::settle(&wish.kit, &Teller::silent())?;
             let survey = Box::pin(engine::survey(&hardening)).await?;
             let standing = engine::standing(&mut hardening, &survey).await?;
-            let found = found(&wish, &survey, standing);
+            let asks = Box::pin(engine::is_asked(&mut hardening, &survey)).await;
+            let found = found(&wish, &survey, standing, asks);
             Ok::<_, Error>((Held { hardening, survey }, found))
         };
         match or_order(&mut self.orders, &self.tell, work).await {

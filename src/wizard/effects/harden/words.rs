@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::engine::harden::{self as engine, Proposal, Survey};
 use crate::engine::{self as journeys, Error};
-use crate::harden::{Affected, Watched};
+use crate::harden::{Affected, Stage, Watched};
 use crate::pki::{Algorithm, HostName, printable};
 use crate::plan::Layout;
 
@@ -13,7 +13,15 @@ use super::super::super::harden::{Facts, Found, Met, Requested, Tried, Wish};
 use super::super::super::message::Failure;
 
 /// The server.
-pub fn found(wish: &Wish, survey: &Survey, standing: Vec<engine::Standing>) -> Found {
+pub fn found(wish: &Wish, survey: &Survey, mut standing: Vec<engine::Standing>, asks: bool) -> Found {
+    let next = engine::next_stage(&standing, asks);
+    standing.push(engine::Standing {
+        stage: Stage::Ask,
+        in_files: asks,
+        is_read: survey.unread_note().is_none(),
+        would_refuse: 0,
+        hindrance: None,
+    });
     let name = |path| printable(&survey.map.here(path).to_string_lossy());
     Found {
         version: survey.version.clone(),
@@ -30,7 +38,7 @@ pub fn found(wish: &Wish, survey: &Survey, standing: Vec<engine::Standing>) -> F
         }),
         sessions: survey.watched.iter().count(),
         plaintext: plaintext(&survey.watched),
-        next: engine::next_stage(&standing),
+        next,
         standing,
         roles: engine::roles(survey).iter().map(|role| printable(role)).collect(),
         kit: printable(&journeys::absolute(&wish.kit).to_string_lossy()),

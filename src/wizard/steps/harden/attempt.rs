@@ -337,7 +337,9 @@ fn after(page: &mut Page, model: &Model, columns: usize) {
     if model.harden.attempt.state == State::Kept {
         say("Undo", &format!("pgtls undo{kit}"));
     }
-    let next = Stage::ALL.into_iter().find(|stage| *stage > model.harden.stage);
+    let next = Stage::CHOICES
+        .into_iter()
+        .find(|stage| *stage > model.harden.stage);
     match next {
         Some(next) => say("Next", &format!("{next}: {}", next.means())),
         None => say("Next", "nothing is left to do"),

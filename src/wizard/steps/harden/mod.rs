@@ -25,8 +25,8 @@ pub const fn about(stage: Stage) -> &'static str {
              Nobody is turned away."
         }
         Stage::Watch => {
-            "Nothing changes. Everybody who is connected is looked at twice a second, and whoever came without TLS is kept in \
-             the books: the next stage is judged by it. A day catches what runs at night."
+            "Nothing changes. Who is connected is looked at twice a second, the server's log tells who came in between, and whoever \
+             came without TLS is kept in the books. A day catches what runs at night."
         }
         Stage::Require => {
             "Rules that let clients in without TLS (host) become rules for TLS (hostssl), and whoever comes without it is \

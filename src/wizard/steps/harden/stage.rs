@@ -62,9 +62,9 @@ impl Step for Stages {
                 let to = if action == Action::Up {
                     at.saturating_sub(1)
                 } else {
-                    (at + 1).min(Stage::ALL.len() - 1)
+                    (at + 1).min(Stage::CHOICES.len() - 1)
                 };
-                harden.stage = Stage::ALL[to];
+                harden.stage = Stage::CHOICES[to];
                 Some(Vec::new())
             }
             Action::Less => {
@@ -133,7 +133,10 @@ impl Step for Stages {
 }
 
 fn place_of(stage: Stage) -> usize {
-    Stage::ALL.iter().position(|other| *other == stage).unwrap_or(0)
+    Stage::CHOICES
+        .iter()
+        .position(|other| *other == stage)
+        .unwrap_or(0)
 }
 
 /// What was found, in short.
@@ -167,12 +170,20 @@ fn survey(model: &Model, found: &Found, columns: usize) -> Page {
     page
 }
 
+/// Its name where an option of the command line would be too much.
+const fn label(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Ask => "ask",
+        stage => stage.name(),
+    }
+}
+
 /// The stages: what is in force, what comes next, whom each would turn away.
 fn stages(model: &Model, found: &Found, columns: usize) -> Page {
     let theme = model.theme;
     let harden = &model.harden;
     let mut page = Page::default();
-    for (place, stage) in Stage::ALL.into_iter().enumerate() {
+    for (place, stage) in Stage::CHOICES.into_iter().enumerate() {
         let standing = harden.standing(stage);
         let done = standing.is_some_and(Standing::is_done);
         let is_next = found.next == Some(stage);
@@ -202,7 +213,7 @@ fn stages(model: &Model, found: &Found, columns: usize) -> Page {
             Row::new(vec![
                 Span::styled(sign, theme.accent()),
                 Span::styled(done, if done == "✓ " { theme.good() } else { theme.dim() }),
-                Span::styled(pad(stage.name(), 9), text),
+                Span::styled(pad(label(stage), 9), text),
                 Span::styled(pad(&means.next().unwrap_or_default(), room), dim),
                 Span::raw("  "),
                 Span::styled(says, style),
