@@ -688,9 +688,15 @@ fn all_of_it_as_an_ordinary_user() {
         .tempdir_in("/tmp")
         .unwrap();
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    // The program may lie where only root can go.
+    // The program may lie where only root can go. It is copied by another process: a descriptor of this one that writes to
+    // it, inherited for a moment by a child that another thread starts, would make it "text file busy".
     let program = home.path().join("tests");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let copied = Command::new("cp")
+        .arg(std::env::current_exe().unwrap())
+        .arg(&program)
+        .status()
+        .unwrap();
+    assert!(copied.success());
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let out = Command::new("setpriv")
         .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
@@ -699,5 +705,5 @@ fn all_of_it_as_an_ordinary_user() {
         .current_dir("/")
         .output()
         .unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+    assert!(out.status.success(), "{out:?}");
 }
