@@ -280,17 +280,7 @@ impl Live {
 
     /// Held by whoever decides over a try.
     fn lock(&self) -> Result<File> {
-        let path = self.dir.join("lock");
-        let fail = |error| Error::io("lock", &path, error);
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(fail)?;
-        file.lock().map_err(fail)?;
-        Ok(file)
+        held(&self.dir.join("lock"))
     }
 
     fn place_of(&self, number: u32, state: &str) -> PathBuf {
@@ -391,17 +381,7 @@ impl Trial {
 
     /// Watches over it: whoever holds what this gives is known to be there, and known to be gone with it.
     pub fn watch(&self) -> Result<File> {
-        let path = self.live.place_of(self.number, TRY).join(WATCHED);
-        let fail = |error| Error::io("lock", &path, error);
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(fail)?;
-        file.lock().map_err(fail)?;
-        Ok(file)
+        held(&self.live.place_of(self.number, TRY).join(WATCHED))
     }
 
     /// Whether somebody watches over it; where that cannot be told it is taken for so.
@@ -694,6 +674,20 @@ fn write_record(dir: &Path, record: &Record, is_new: bool) -> Result<()> {
     file::create(&staged, &bytes, 0o600, None, None)?;
     fs::rename(&staged, &path).map_err(|error| Error::io("write", &path, error))?;
     file::sync(dir)
+}
+
+/// A file that is locked for as long as what this gives lives; the kernel lets go of it with the process.
+fn held(path: &Path) -> Result<File> {
+    let fail = |error| Error::io("lock", path, error);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(fail)?;
+    file.lock().map_err(fail)?;
+    Ok(file)
 }
 
 #[cfg(test)]
