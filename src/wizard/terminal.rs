@@ -188,10 +188,7 @@ pub async fn run(
             _ = hangup.recv() => break End::Signal("SIGHUP"),
             _ = resume.recv() => screen.retake()?,
         }
-        // Whatever else is there already costs no frame of its own.
-        while let Ok(message) = messages.try_recv() {
-            batch.push(message);
-        }
+        take_more(&mut batch, &mut messages);
         let mut left = false;
         for message in batch {
             for effect in update(&mut model, message) {
@@ -239,6 +236,17 @@ pub async fn run(
     })
 }
 
+/// Whatever else is there already costs no frame of its own; but a tick does, so that a lesson that goes on by itself has
+/// shown what it leaves, however slow the screen is.
+fn take_more(batch: &mut Vec<Message>, messages: &mut mpsc::UnboundedReceiver<Message>) {
+    let is_tick = |message: &Message| matches!(message, Message::Lesson(lesson::Message::Tick(_)));
+    while !batch.last().is_some_and(is_tick)
+        && let Ok(message) = messages.try_recv()
+    {
+        batch.push(message);
+    }
+}
+
 /// What a lesson that has ended says of what is still there.
 fn left_behind(messages: &mut mpsc::UnboundedReceiver<Message>) -> Vec<String> {
     let mut left = Vec::new();
@@ -273,9 +281,7 @@ pub async fn record(mut model: Model, first: Vec<Effect>, recorder: &mut Recorde
             _ = terminate.recv() => break End::Signal("SIGTERM"),
             _ = hangup.recv() => break End::Signal("SIGHUP"),
         }
-        while let Ok(message) = messages.try_recv() {
-            batch.push(message);
-        }
+        take_more(&mut batch, &mut messages);
         for message in batch {
             // Nobody is there to be asked, or to read what went wrong.
             match &message {

@@ -83,6 +83,13 @@ impl Theatre {
         self.say(lesson::Message::Tick(self.began.elapsed()));
     }
 
+    /// Says something that somebody is to look at: how long is counted from now.
+    fn show(&mut self, message: lesson::Message) {
+        self.say(message);
+        self.tick();
+        self.clock.reset();
+    }
+
     async fn run(mut self, playground: Playground, ask: Asker) {
         let wanted = Wanted {
             playground,
@@ -116,7 +123,7 @@ impl Theatre {
             Ok(stage) => stage,
             Err(error) => return self.say(lesson::Message::Failed(Failure::from(&error))),
         };
-        self.say(lesson::Message::Opened(stage.client(), stage.server()));
+        self.show(lesson::Message::Opened(stage.client(), stage.server()));
         self.scenes(&stage).await;
         if let Some(left) = stage.close().await {
             self.say(lesson::Message::Left(left));
@@ -179,14 +186,14 @@ impl Theatre {
             }
             if script.act_follows() && !rests {
                 (rests, hurry) = (true, false);
-                self.say(lesson::Message::Rests(scene));
+                self.show(lesson::Message::Rests(scene));
             }
             let is_over = played.is_some() && script.is_empty();
             if let Some(done) = played
                 .as_ref()
                 .filter(|_| is_over && (hurry || due <= Instant::now()))
             {
-                self.say(lesson::Message::Played(scene, Outcome::of(done)));
+                self.show(lesson::Message::Played(scene, Outcome::of(done)));
                 return Turn::Ended;
             }
             tokio::select! {

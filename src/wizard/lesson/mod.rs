@@ -117,8 +117,17 @@ pub struct Lesson {
     pub elapsed: Duration,
     /// When the first scene began.
     began: Option<Duration>,
-    /// Since when somebody is waited for.
-    waits: Option<Duration>,
+    /// Whether somebody is waited for.
+    waits: Waiting,
+}
+
+/// Whether somebody is waited for, and since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    No,
+    /// From the next tick on: the time of the last one is that of something else that was on the screen.
+    Begins,
+    Since(Duration),
 }
 
 /// How far the lesson is.
@@ -218,7 +227,7 @@ impl Lesson {
             scrolled: 0,
             elapsed: Duration::ZERO,
             began: None,
-            waits: None,
+            waits: Waiting::No,
         }
     }
 
@@ -257,7 +266,7 @@ impl Lesson {
         self.cells.clear();
         self.outcome = None;
         self.scrolled = 0;
-        self.waits = None;
+        self.waits = Waiting::No;
         self.began.get_or_insert(self.elapsed);
         vec![Effect::Lesson(Order::Play(scene))]
     }
@@ -265,12 +274,12 @@ impl Lesson {
     /// Somebody is waited for.
     const fn wait(&mut self, part: Part) {
         self.part = part;
-        self.waits = Some(self.elapsed);
+        self.waits = Waiting::Begins;
     }
 
     /// What comes next, where somebody was waited for; `None` if nothing does.
     fn go_on(&mut self) -> Option<Vec<Effect>> {
-        self.waits = None;
+        self.waits = Waiting::No;
         match self.part {
             Part::Intro => Some(self.begin(self.scene)),
             Part::ActEnded => {
@@ -398,9 +407,14 @@ pub fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         }
         Message::Tick(elapsed) => {
             lesson.elapsed = elapsed;
-            let waited = lesson.waits.map(|since| elapsed.saturating_sub(since));
-            match (lesson.auto, waited) {
-                (Some(auto), Some(waited)) if waited >= auto.pause && model.popup.is_none() => {
+            match (lesson.auto, lesson.waits) {
+                (_, Waiting::Begins) => {
+                    lesson.waits = Waiting::Since(elapsed);
+                    Vec::new()
+                }
+                (Some(auto), Waiting::Since(since))
+                    if elapsed.saturating_sub(since) >= auto.pause && model.popup.is_none() =>
+                {
                     match (lesson.go_on(), auto.again) {
                         (Some(effects), _) => effects,
                         (None, true) => lesson.begin(lesson.scenes[0]),

@@ -796,9 +796,12 @@ fn it_goes_on_by_itself_where_it_is_told_to() {
     tick(&mut stage, 50);
     assert!(stage.effects.is_empty(), "the stage does not stand");
     stage.happens(Happens::Opened("psql 17.10".into(), "PostgreSQL 17".into()));
-    tick(&mut stage, 54);
-    assert!(stage.effects.is_empty(), "what is said first is still read");
+    // However long ago the tick before it was, it is looked at from now on.
     tick(&mut stage, 55);
+    assert!(stage.effects.is_empty(), "what is said first has just come");
+    tick(&mut stage, 59);
+    assert!(stage.effects.is_empty(), "what is said first is still read");
+    tick(&mut stage, 60);
     assert!(matches!(
         stage.effects.as_slice(),
         [Effect::Lesson(Order::Play(Scene::Plaintext))]
@@ -806,6 +809,7 @@ fn it_goes_on_by_itself_where_it_is_told_to() {
     tick(&mut stage, 90);
     assert!(stage.effects.is_empty(), "the act is not over");
     stage.happens(Happens::Rests(Scene::Plaintext));
+    tick(&mut stage, 90);
     tick(&mut stage, 94);
     assert!(stage.effects.is_empty(), "its end is still looked at");
     tick(&mut stage, 95);
@@ -813,6 +817,7 @@ fn it_goes_on_by_itself_where_it_is_told_to() {
     tick(&mut stage, 100);
     assert!(stage.effects.is_empty(), "the scene is not over");
     stage.plays(Scene::Plaintext);
+    tick(&mut stage, 100);
     tick(&mut stage, 104);
     assert!(stage.effects.is_empty(), "it is still looked at");
     tick(&mut stage, 105);
@@ -822,6 +827,7 @@ fn it_goes_on_by_itself_where_it_is_told_to() {
     ));
     stage.keys("8");
     stage.plays(Scene::Matrix);
+    tick(&mut stage, 110);
     tick(&mut stage, 120);
     assert!(matches!(
         stage.effects.as_slice(),
@@ -830,6 +836,7 @@ fn it_goes_on_by_itself_where_it_is_told_to() {
     let mut once = Stage::lesson((80, 24), auto(false));
     once.keys("8");
     once.plays(Scene::Matrix);
+    tick(&mut once, 110);
     tick(&mut once, 120);
     assert!(matches!(once.effects.as_slice(), [Effect::Quit]));
 }
