@@ -9,7 +9,6 @@
 mod support;
 
 use std::fs::{self, File, Permissions};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -21,7 +20,9 @@ use pgtls::setup::{Answers, Auth, Mode, Run, Setup};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
-use support::{Account, Job, MARK, Postgres, mark, psql_as, scratch, spawn_tied, template, wait_for};
+use support::{
+    Account, Job, MARK, Postgres, free_port, mark, psql_as, scratch, spawn_tied, template, wait_for,
+};
 use time::OffsetDateTime;
 
 /// Setups that between them use every kind of line the plan can write.
@@ -257,14 +258,6 @@ impl Drop for Planned {
         drop(self.child.wait());
         drop(fs::remove_dir_all(&self.found.project_dir));
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 fn identifier(name: &str) -> String {

@@ -19,6 +19,7 @@ mod disk;
 mod docker;
 mod fault;
 mod pki;
+mod port;
 mod postgres;
 mod process;
 mod project;
@@ -29,8 +30,7 @@ mod terminal;
 pub mod workshop;
 
 use std::fs::{self, OpenOptions, Permissions};
-use std::io::{ErrorKind, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -42,6 +42,7 @@ pub use disk::{Tree, differences, tree};
 pub use docker::{Alone, Contained, Docker, Using};
 pub use fault::{Mount, has_strace};
 pub use pki::{Ca, Leaf, request};
+pub use port::free_port;
 pub use postgres::{Postgres, cache, psql, psql_as, psql_job, psycopg};
 pub use process::{Job, Outcome, Running, pgtls, pgtls_bin, spawn_tied};
 pub use project::Project;
@@ -129,25 +130,6 @@ pub fn scratch(name: &str) -> PathBuf {
     fs::create_dir(&dir).unwrap();
     open_to_all(&dir);
     dir
-}
-
-/// A port that nobody has on either loopback address now, and that no outgoing connection is given later: below the
-/// range of the system's own choices, which servers that stop and start again would lose to a client's connection.
-pub fn free_port() -> u16 {
-    const RANGE: std::ops::Range<u32> = 10_000..32_000;
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    // Test processes side by side begin at places far apart.
-    let begin = std::process::id().wrapping_mul(2_654_435_761) >> 8;
-    wait_for("a free port", Duration::from_secs(10), || {
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let port = RANGE.start + begin.wrapping_add(count) % (RANGE.end - RANGE.start);
-        let port = u16::try_from(port).unwrap();
-        let is_free = |ip: IpAddr| {
-            let bound = TcpListener::bind((ip, port));
-            bound.is_ok() || bound.is_err_and(|error| error.kind() == ErrorKind::AddrNotAvailable)
-        };
-        (is_free(Ipv4Addr::LOCALHOST.into()) && is_free(Ipv6Addr::LOCALHOST.into())).then_some(port)
-    })
 }
 
 /// Asks until `ready` answers; panics with `what` after `bound`.

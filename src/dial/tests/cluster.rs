@@ -14,6 +14,11 @@ use tempfile::TempDir;
 use super::openssl::Ca;
 use crate::dial::Address;
 
+#[path = "../../../tests/support/port.rs"]
+mod port;
+
+pub use port::free_port;
+
 const BIN: &str = "/usr/lib/postgresql/15/bin";
 
 pub struct Cluster {
@@ -219,18 +224,6 @@ fn template() -> Arc<TempDir> {
     let template = Arc::new(dir);
     *made = Arc::downgrade(&template);
     template
-}
-
-fn free_port() -> u16 {
-    static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
-    // Below the range from which the kernel gives ports to clients, so that none takes it before the server.
-    let begin = 20_000 + u16::try_from(std::process::id() % 5_000).unwrap();
-    loop {
-        let port = begin + NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 fn write_files(dir: &Path, data: &Path, port: u16, wanted: &Wanted<'_>) {

@@ -1,7 +1,7 @@
 //! Hostile servers that have a TLS handshake behind them, and hostile clients of the impostor: whatever they do, the
 //! answer is typed and comes before the deadline.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::cluster::free_port;
 use super::*;
 use crate::dial::tls::{accept_any_client, provider};
 use crate::dial::wire::{GSSENC_REQUEST, SSL_REQUEST};
@@ -308,10 +309,8 @@ fn whatever_a_client_says_the_impostor_goes_on() {
         Disguise::Borrowed,
     ] {
         run(async {
-            // Nobody is behind it: a port that was free a moment ago.
-            let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let server = Address::known("localhost", free.local_addr().unwrap());
-            drop(free);
+            // Nobody is behind it.
+            let server = Address::known("localhost", (Ipv4Addr::LOCALHOST, free_port()).into());
             let mut impostor = Impostor::listen(plot(disguise.clone()), &server).await.unwrap();
             let address = impostor.address();
             let mut runner = TestRunner::deterministic();

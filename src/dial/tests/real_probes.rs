@@ -1,6 +1,8 @@
 //! What real servers answer to probes that go no further than the first answer.
 
-use super::cluster::Wanted;
+use std::net::Ipv4Addr;
+
+use super::cluster::{Wanted, free_port};
 use super::openssl::{Ca, P256, RSA};
 use super::*;
 
@@ -78,9 +80,7 @@ fn tls_is_refused_where_it_is_off_and_over_a_socket() {
 #[test]
 fn a_socket_that_is_not_there_and_a_port_where_nothing_listens() {
     let dir = tempfile::tempdir().unwrap();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap();
-    drop(taken);
+    let address = (Ipv4Addr::LOCALHOST, free_port()).into();
     run(async {
         let failure = open(&Address::unix(dir.path(), 5432), soon()).await.unwrap_err();
         assert_eq!(
