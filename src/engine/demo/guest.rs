@@ -215,8 +215,12 @@ async fn make(session: &mut Session, name: &str, password: &SecretString) -> Res
     // As in a sandbox: the password itself is in no statement, and so in no log.
     let verifier = postgres_protocol::password::scram_sha_256(password.expose_secret().as_bytes());
     let statements = [
-        format!("CREATE ROLE {own} LOGIN PASSWORD {}", literal(&verifier)),
-        format!("COMMENT ON ROLE {own} IS {}", literal(MARK)),
+        // In one transaction: a role without its mark is nobody's to remove. The database goes with the role of its name.
+        format!(
+            "CREATE ROLE {own} LOGIN PASSWORD {}; COMMENT ON ROLE {own} IS {}",
+            literal(&verifier),
+            literal(MARK)
+        ),
         format!("CREATE DATABASE {own} TEMPLATE template0"),
         format!("COMMENT ON DATABASE {own} IS {}", literal(MARK)),
         format!("REVOKE ALL ON DATABASE {own} FROM PUBLIC"),
