@@ -462,5 +462,5 @@ fn the_table_reads_without_colour() {
     let begun = Instant::now();
     stage.ours().expect_status(0);
     // Far more than it takes, for a machine that is busy with other tests; the bound proper is measured in benches/.
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }

@@ -302,7 +302,7 @@ fn interrupted(sign: &str) {
         Some(0),
         "up ended well before SIGINT reached it: choose an earlier sign than {sign}"
     );
-    wait_for("no process is left", Duration::from_secs(10), || {
+    wait_for("no process is left", Duration::from_secs(60), || {
         processes_in(&project.dir).is_empty().then_some(())
     });
     project.up("mtls", &postgres).run().expect_status(0);

@@ -351,6 +351,7 @@ fn has(server: &TestServer, moment: &str) -> bool {
     let from = match moment {
         "role" => "pg_roles WHERE rolname",
         "database" => "pg_database WHERE datname",
+        "guest" => "pg_stat_activity WHERE application_name",
         _ => "pg_stat_activity WHERE usename",
     };
     let sql = format!("SELECT count(*) FROM {from} ~ '^pgtls_lesson_'");
@@ -491,6 +492,9 @@ fn killed_with_its_keeper(server: &TestServer, before: &State) {
         .expect_ok("kill");
     screen.wait();
     assert!(has(server, "role"), "nobody was there to remove it");
+    wait_for("the server sees that it is gone", Duration::from_secs(60), || {
+        (!has(server, "guest")).then_some(())
+    });
     the_next_one_removes_it(server, &other);
     wait_for("the server is as before", Duration::from_secs(60), || {
         (state(server) == *before).then_some(())

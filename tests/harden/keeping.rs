@@ -85,8 +85,19 @@ fn what_the_server_read_in_between_is_not_kept() {
     );
     assert_ne!(other.as_bytes(), now);
     put(&live, other.as_bytes());
+    let read = live.server.sql("select pg_conf_load_time()").stdout;
     live.server.sql("select pg_reload_conf()");
-    wait_until(Duration::from_secs(2), || false);
+    // By its own clock, in a second of its own.
+    let is_read = format!(
+        "select pg_conf_load_time() > '{}' and pg_conf_load_time() < clock_timestamp() - interval '2 s'",
+        read.trim()
+    );
+    assert!(wait_until(Duration::from_secs(60), || live
+        .server
+        .sql(&is_read)
+        .stdout
+        .trim()
+        == "t"));
     put(&live, &now);
     is_not_kept(&live, "the server last read its files at");
     live.server.sql("select pg_reload_conf()");
