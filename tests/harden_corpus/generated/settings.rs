@@ -324,7 +324,8 @@ pub fn write(messy: &mut Messy, random: &mut Random, major: u16) -> Where {
         random_place(&mut spread, random, true).push(text);
     }
     if major >= 14 && random.below(5) == 0 {
-        spread.late.push(line(random, "idle_session_timeout", "50ms"));
+        // Shorter than a stage takes, and longer than psql takes to ask, also on a busy machine.
+        spread.late.push(line(random, "idle_session_timeout", "1s"));
     }
     main(messy, random, spread);
     place
