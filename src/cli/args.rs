@@ -350,6 +350,9 @@ pub struct HardenArgs {
     /// none comes in as before.
     #[arg(long, requires = "stage")]
     pub ask: bool,
+    /// With --stage floor: the least version of TLS [default: 1.3 where everybody who was seen speaks it, else 1.2].
+    #[arg(long, value_name = "1.2|1.3", requires = "stage", hide_possible_values = true)]
+    pub least_tls: Option<LeastTls>,
     /// Return once it is proven, and go back unless `pgtls harden --confirm` comes within so many seconds.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub confirm_within: Option<u32>,
@@ -381,6 +384,17 @@ pub struct HardenArgs {
     /// The answers.
     #[command(flatten)]
     pub setup: SetupArgs,
+}
+
+/// A version of TLS that may be the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LeastTls {
+    /// RFC 5246.
+    #[value(name = "1.2")]
+    Tls12,
+    /// RFC 8446.
+    #[value(name = "1.3")]
+    Tls13,
 }
 
 /// A stage of hardening.

@@ -12,7 +12,7 @@ use crate::engine::{self, Error, Means};
 use crate::harden::{Altered, Impact, Stage};
 use crate::verify::Probe;
 
-use super::args::{Global, HardenArgs, HardenStage, UndoArgs};
+use super::args::{Global, HardenArgs, HardenStage, LeastTls, UndoArgs};
 use super::manage;
 use super::output::{Output, object};
 use super::prompt::Prompt;
@@ -86,6 +86,12 @@ pub fn run(global: &Global, args: &HardenArgs, output: Output) -> Result<Exit, E
         }
         stage => stage,
     };
+    if stage != Stage::Floor && args.least_tls.is_some() {
+        return Err(Error::DoesNotFit {
+            what: format!("--least-tls is about the stage floor, and not about {stage}"),
+            remedy: "say --stage floor --least-tls 1.2 or 1.3".to_owned(),
+        });
+    }
     let hardening = hardening(global, args, stage, prompt, output)?;
     let tell = output.teller();
     harden::settle(&global.dir, &tell)?;
@@ -177,6 +183,7 @@ fn hardening(
         request: super::request::request_for_live(global, &args.setup, prompt)?,
         config_dir: args.config_dir.clone(),
         stage,
+        only_tls13: args.least_tls.map(|least| least == LeastTls::Tls13),
         client: args.client_cert.clone().zip(args.client_key.clone()),
         confirm_within: args.confirm_within.map(u64::from),
     })

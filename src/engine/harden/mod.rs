@@ -65,6 +65,8 @@ pub struct Hardening {
     pub config_dir: Option<PathBuf>,
     /// Which stage.
     pub stage: Stage,
+    /// Whether a floor turns TLS 1.2 away; `None`: where everybody who was seen speaks 1.3.
+    pub only_tls13: Option<bool>,
     /// A client's certificate and its key, which the proof shows, where the clients' CA is somebody else's.
     pub client: Option<(PathBuf, PathBuf)>,
     /// Seconds to confirm it in; `None`: it is confirmed already.

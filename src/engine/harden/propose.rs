@@ -12,9 +12,7 @@ use crate::conf::hba::shown;
 use crate::conf::simulate::{Channel, Connection, Outcome, Simulator, outcome};
 use crate::conninfo::{Keyword, SslMode};
 use crate::engine::Error;
-use crate::harden::{
-    Altered, Draft, Impact, Prevented, Stage, TlsSeen, Watched, Wish, impact, plan, unified,
-};
+use crate::harden::{Altered, Draft, Impact, Prevented, Stage, Wish, impact, plan, unified};
 use crate::pki::Certificate;
 use crate::server;
 
@@ -23,7 +21,7 @@ use super::certificates::{NewFile, Replaced, certificates};
 use super::clients::{self, Shown};
 use super::kit::{self, Project};
 use super::others::nobody_else;
-use super::remarks::{About, remarks};
+use super::remarks::{About, Least, remarks};
 use super::rights;
 use super::{FileDiff, Hardening, Survey, watch};
 
@@ -219,6 +217,7 @@ pub(super) async fn work_out(
         project.know_server_by(roots);
     }
     let asks_first = certificates.client_ca.is_some();
+    let least = Least::of(hardening.only_tls13, &watched, survey.own.tls.as_ref());
     let wish = Wish {
         stage: hardening.stage,
         pair: certificates.pair,
@@ -226,7 +225,7 @@ pub(super) async fn work_out(
         client_lists: certificates.client_lists,
         proof: project.proof,
         maps: project.maps(),
-        only_tls13: only_tls13(&watched, survey),
+        only_tls13: least.is_13(),
         over_sql: survey.reach.is_err() && certificates.files.is_empty() && may_alter(survey),
     };
     let draft = plan(&survey.server, &wish).map_err(|why| prevented(&why))?;
@@ -249,7 +248,7 @@ pub(super) async fn work_out(
                 stage: hardening.stage,
                 hosts: (!certificates.keep).then_some(&hosts[..]),
                 kept: &kept,
-                only_tls13: wish.only_tls13,
+                least,
             },
         ),
         &about_key,
@@ -509,16 +508,6 @@ fn described(path: &Path, file: &NewFile, is_there: bool) -> String {
         Err(_) => out.push_str("+private key\n"),
     }
     out
-}
-
-/// Whether TLS 1.2 can be turned away: somebody was seen, and everybody speaks 1.3.
-fn only_tls13(watched: &Watched, survey: &Survey) -> bool {
-    let spoken: Vec<&TlsSeen> = watched
-        .iter()
-        .filter_map(|(seen, _)| seen.tls.as_ref())
-        .chain(&survey.own.tls)
-        .collect();
-    !spoken.is_empty() && spoken.iter().all(|tls| tls.version == "TLSv1.3")
 }
 
 /// The admin must come in again under the new rules, as they came in now or with TLS.

@@ -1,6 +1,6 @@
 //! What a person should know of a stage beside its plan.
 
-use crate::harden::{Seen, Stage, Watched};
+use crate::harden::{Seen, Stage, TlsSeen, Watched};
 
 use super::Survey;
 
@@ -12,8 +12,60 @@ pub struct About<'a> {
     pub hosts: Option<&'a [String]>,
     /// What earlier watches saw.
     pub kept: &'a Watched,
+    /// Which version of TLS is the least, and why.
+    pub least: Least,
+}
+
+/// Which version of TLS a floor leaves as the least, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Least {
+    /// TLS 1.3, as the person says.
+    Said13,
+    /// TLS 1.2, as the person says.
+    Said12,
+    /// TLS 1.3: everybody who was seen speaks it.
+    All13,
+    /// TLS 1.2: not everybody does.
+    NotAll13,
+    /// TLS 1.2: nobody but the admin was seen.
+    NobodySeen,
+}
+
+impl Least {
+    /// What was said, or else what is safe by those who were seen, the admin among them.
+    pub fn of(said: Option<bool>, watched: &Watched, own: Option<&TlsSeen>) -> Self {
+        let mut others = watched
+            .iter()
+            .filter_map(|(seen, _)| seen.tls.as_ref())
+            .peekable();
+        match said {
+            Some(true) => Self::Said13,
+            Some(false) => Self::Said12,
+            None if others.peek().is_none() => Self::NobodySeen,
+            None if others.chain(own).all(|tls| tls.version == "TLSv1.3") => Self::All13,
+            None => Self::NotAll13,
+        }
+    }
+
     /// Whether TLS 1.2 is turned away.
-    pub only_tls13: bool,
+    pub const fn is_13(self) -> bool {
+        matches!(self, Self::Said13 | Self::All13)
+    }
+
+    const fn in_words(self) -> &'static str {
+        match self {
+            Self::Said13 => "TLS 1.3 becomes the least",
+            Self::Said12 => "TLS 1.2 is the least; where it is TLS 1.3 already, that stays",
+            Self::All13 => {
+                "TLS 1.3 becomes the least: everybody who was seen speaks it. --least-tls 1.2 leaves 1.2 to those who were not"
+            }
+            Self::NotAll13 => "TLS 1.2 stays the least: not everybody who was seen speaks TLS 1.3",
+            Self::NobodySeen => {
+                "TLS 1.2 stays the least: nobody else was seen over TLS, so that nobody knows who speaks 1.3. --stage watch looks, \
+                 and --least-tls 1.3 demands it"
+            }
+        }
+    }
 }
 
 /// The remarks, each a sentence or two.
@@ -23,7 +75,7 @@ pub fn remarks(survey: &Survey, about: &About<'_>) -> Vec<String> {
             .hosts
             .and_then(|hosts| for_this_machine_alone(survey, hosts)),
         nobody_watched(about),
-        least_version(about),
+        (about.stage == Stage::Floor).then(|| about.least.in_words().to_owned()),
         stay_in_plaintext(survey, about.stage),
     ]
     .into_iter()
@@ -53,17 +105,6 @@ fn nobody_watched(about: &About<'_>) -> Option<String> {
         "nobody has watched yet: only those who are connected now were asked. --stage watch looks for longer, and knows those who \
          come by night"
             .to_owned()
-    })
-}
-
-fn least_version(about: &About<'_>) -> Option<String> {
-    (about.stage == Stage::Floor).then(|| {
-        if about.only_tls13 {
-            "TLS 1.3 becomes the least: everybody who was seen speaks it"
-        } else {
-            "TLS 1.2 stays the least: not everybody who was seen speaks TLS 1.3"
-        }
-        .to_owned()
     })
 }
 

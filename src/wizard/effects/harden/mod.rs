@@ -423,6 +423,7 @@ fn hardening(wish: &Wish, conninfo: Conninfo) -> Result<Hardening, Error> {
         ..Secrets::default()
     };
     Ok(Hardening {
+        only_tls13: None,
         conninfo,
         env: Environment::current(),
         means: Means {
