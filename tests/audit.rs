@@ -12,7 +12,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{Account, Ca, Job, Leaf, Outcome, Postgres, Project, TestServer, pgtls, scratch, wait_for};
+use support::{
+    Account, Ca, Job, Leaf, Outcome, Postgres, Project, TestServer, pgtls, psql, scratch, wait_for,
+};
 
 const MAJORS: [u16; 6] = [13, 14, 15, 16, 17, 18];
 
@@ -750,4 +752,136 @@ fn a_wrong_question_is_told_apart_from_a_bad_server() {
         .expect_status(4)
         .json();
     assert_eq!(report["verdict"], "undetermined");
+}
+
+#[test]
+fn an_intermediate_ca_that_is_not_sent_is_found() {
+    let Some(postgres) = Postgres::any() else { return };
+    let root = Ca::new("root");
+    let between = root.intermediate("between");
+    let leaf = between.server_between(&["127.0.0.1"], -1, 300);
+    let dir = scratch("chain");
+    let concatenated = |name: &str, files: &[&Path]| {
+        let path = dir.join(name);
+        fs::write(
+            &path,
+            files
+                .iter()
+                .flat_map(|file| fs::read(file).unwrap())
+                .collect::<Vec<_>>(),
+        )
+        .unwrap();
+        path
+    };
+    let whole = Leaf {
+        cert: concatenated("whole.crt", &[&leaf.cert, &between.cert]),
+        key: leaf.key.clone(),
+    };
+    let start = |leaf: &Leaf, cas: &Path| {
+        TestServer::builder(&postgres)
+            .tls(leaf)
+            .client_ca(cas)
+            .hba("hostssl all postgres 127.0.0.1/32 trust\nhostnossl all all all reject")
+            .start()
+    };
+    let conninfo = |server: &TestServer, more: &str| {
+        format!(
+            "host=127.0.0.1 port={} user=postgres dbname=postgres {more}",
+            server.port
+        )
+    };
+    let given = format!("sslrootcert={}", root.cert.display());
+    let report = |server: &TestServer, more: &str| {
+        pgtls(["audit", "--json"])
+            .arg(conninfo(server, more))
+            .run()
+            .json()
+    };
+    let opinion = |server: &TestServer, root: Option<&Path>| {
+        let mut job = pgtls(["inspect", "--json"]).arg(format!("127.0.0.1:{}", server.port));
+        if let Some(root) = root {
+            job = job.arg("--root").arg(root);
+        }
+        job.run().json()["libpq"].as_array().unwrap().last().unwrap()["accepts"].clone()
+    };
+    let verifies = |server: &TestServer| {
+        let full = format!("{given} sslmode=verify-full");
+        psql(&conninfo(server, &full), "select 1").status == Some(0)
+    };
+
+    let other = Ca::new("other");
+    let short = start(&leaf, &other.cert);
+    assert!(!verifies(&short));
+    let found = report(&short, &given);
+    assert_eq!(found["verdict"], "broken", "{found:#}");
+    let chain = finding(&found, "certificate-chain", "127.0.0.1").to_string();
+    assert!(
+        chain.contains("sends its certificate alone")
+            && chain.contains("between")
+            && chain.contains("ssl_cert_file"),
+        "{chain}"
+    );
+    // Without a root to judge by it is said that this is not known.
+    let untold = report(&short, "");
+    assert!(!ids(&untold).contains("certificate-chain"), "{untold:#}");
+    assert!(
+        untold["unseen"].to_string().contains("sslrootcert=FILE"),
+        "{untold:#}"
+    );
+    assert_eq!(opinion(&short, None), Value::Null);
+    assert_eq!(opinion(&short, Some(&root.cert)), false);
+    drop(short);
+
+    // What is among the CAs of the clients is sent too.
+    let company = concatenated("cas.pem", &[&between.cert, &root.cert]);
+    for (leaf, cas) in [(&whole, &other.cert), (&leaf, &company)] {
+        let good = start(leaf, cas);
+        assert!(verifies(&good));
+        let report = report(&good, &given);
+        assert!(!ids(&report).contains("certificate-chain"), "{report:#}");
+        assert!(
+            !report["unseen"].to_string().contains("sslrootcert"),
+            "{report:#}"
+        );
+        assert_eq!(opinion(&good, None), Value::Null);
+        assert_eq!(opinion(&good, Some(&root.cert)), true);
+    }
+}
+
+#[test]
+fn name_maps_that_reach_a_superuser_are_found() {
+    let ca = Ca::new("ca");
+    for (major, cn, map, id) in [
+        (13, "postgres-svc", r"/^(.*)-svc$", "map-reaches-superuser"),
+        (18, "x-postgres@acme.org", "/([a-z]+)@acme", "map-not-tied"),
+    ] {
+        let Some(postgres) = Postgres::find(major) else {
+            continue;
+        };
+        let server = TestServer::builder(&postgres)
+            .tls(&ca.server(&["127.0.0.1"]))
+            .client_ca(&ca.cert)
+            .hba("hostssl all all 127.0.0.1/32 cert map=corp")
+            .ident(&format!("corp {map} \\1"))
+            .start();
+        let client = ca.client(cn);
+        let login = format!(
+            "host=127.0.0.1 port={} user=postgres dbname=postgres sslmode=require sslcert={} sslkey={}",
+            server.port,
+            client.cert.display(),
+            client.key.display()
+        );
+        let psql = psql(&login, "show is_superuser");
+        assert_eq!(psql.stdout.trim(), "on", "{}", psql.stderr);
+        let report = audit(&server, &[]).expect_status(1).json();
+        finding(&report, id, "pg_ident.conf:1");
+        let reaches = finding(&report, "map-reaches-superuser", "pg_ident.conf:1");
+        assert!(
+            reaches["remedy"]
+                .to_string()
+                .contains("host all postgres all reject"),
+            "{reaches:#}"
+        );
+        whole(&report);
+    }
 }

@@ -70,10 +70,11 @@ mod tests {
     use super::*;
 
     /// The source of every check: an id that is found must be in the catalogue, and one in the catalogue be found.
-    const SOURCES: [&str; 13] = [
+    const SOURCES: [&str; 14] = [
         include_str!("checks/settings.rs"),
         include_str!("checks/certificate.rs"),
         include_str!("checks/hba.rs"),
+        include_str!("checks/maps.rs"),
         include_str!("checks/people.rs"),
         include_str!("clients/mod.rs"),
         include_str!("clients/sign.rs"),

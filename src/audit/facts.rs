@@ -57,6 +57,11 @@ pub(super) struct SettingRow {
 pub struct Served {
     /// The leaf.
     pub leaf: Certificate,
+    /// What is sent with it.
+    pub others: Vec<Certificate>,
+    /// The file of the roots that were given to verify with, and whether what is sent leads to one of them; `None` where
+    /// none was given.
+    pub leads: Option<(String, bool)>,
     /// `None`: no name was dialled; else whether the leaf carries it, by libpq's rules.
     pub carries_name: Option<Result<(), String>>,
 }

@@ -149,6 +149,15 @@ impl Audit {
 pub fn grade(facts: Facts, code: Option<&[Hit]>) -> Audit {
     let mut findings = checks::all(&facts);
     let mut unseen = facts.unseen.clone();
+    if let Some(issuer) = checks::certificate::unknown_issuer(&facts) {
+        unseen.push(Unseen {
+            what: "whether what the server sends leads to a root that clients trust".to_owned(),
+            why: format!(
+                "the last certificate is issued by {}; give sslrootcert=FILE with the root that they have",
+                crate::pki::printable(issuer)
+            ),
+        });
+    }
     match code {
         Some(hits) => findings.extend(hits.iter().filter_map(clients::finding)),
         None => unseen.push(Unseen {

@@ -184,6 +184,8 @@ fn opinions(
         .iter()
         .map(|certificate| certificate.der().to_vec().into())
         .collect();
+    // The name alone is not enough: the chain must lead to a root, and which roots the clients have is not known.
+    let mut leads = None;
     if let Some(root) = root {
         let anchors: Vec<_> = engine::certificates(root)?
             .iter()
@@ -196,32 +198,40 @@ fn opinions(
             remedy: "give the CA's certificate in PEM".to_owned(),
         })?;
         let question = format!("verify-ca with {}", root.display());
-        opinions.push(match judge_chain(&presented, &trust, Purpose::Server, now) {
-            Ok(_) => Opinion {
-                question,
-                accepts: Some(true),
-                why: "the chain leads to a trusted root".to_owned(),
-            },
-            Err(refusal) => Opinion {
-                question,
-                accepts: (!refusal.cause.is_undetermined()).then_some(false),
-                why: refusal.to_string(),
-            },
+        let (accepts, why) = match judge_chain(&presented, &trust, Purpose::Server, now) {
+            Ok(_) => (Some(true), "the chain leads to a trusted root".to_owned()),
+            Err(refusal) => (
+                (!refusal.cause.is_undetermined()).then_some(false),
+                refusal.to_string(),
+            ),
+        };
+        leads = accepts;
+        opinions.push(Opinion {
+            question,
+            accepts,
+            why,
         });
     }
     if let Some(host) = host {
         let question = format!("verify-full as {}", printable(host));
-        opinions.push(match judge_name(leaf.der(), host) {
-            Ok(_) => Opinion {
-                question,
-                accepts: Some(true),
-                why: "the certificate carries that name".to_owned(),
-            },
-            Err(refusal) => Opinion {
-                question,
-                accepts: Some(false),
-                why: refusal.to_string(),
-            },
+        let named = "the certificate carries that name";
+        let (accepts, why) = match (judge_name(leaf.der(), host), leads) {
+            (Err(refusal), _) => (Some(false), refusal.to_string()),
+            (Ok(_), Some(true)) => (Some(true), named.to_owned()),
+            (Ok(_), Some(false)) => (Some(false), format!("{named}, but the chain is refused")),
+            (Ok(_), None) if root.is_some() => (None, format!("{named}, but the chain could not be judged")),
+            (Ok(_), None) => (
+                None,
+                format!(
+                    "{named}; whether what the server sends leads to a root that clients trust is not known: give that root \
+                     with --root FILE"
+                ),
+            ),
+        };
+        opinions.push(Opinion {
+            question,
+            accepts,
+            why,
         });
     }
     Ok(opinions)

@@ -10,7 +10,7 @@ use crate::audit::{self, Audit, Facts, Reading, Served};
 use crate::conf::{Files, Unreadable};
 use crate::conninfo::{Conninfo, Environment, Keyword};
 use crate::dial::{Address, Deadline, NothingVerified, SslAnswer, TlsSettings, handshake, open, ssl_request};
-use crate::judge::judge_name;
+use crate::judge::{Cause, Purpose, judge_chain, judge_name};
 use crate::pki::Certificate;
 use crate::verify::{self, Entry, OverSql, Target};
 
@@ -141,7 +141,8 @@ async fn look(facts: &mut Facts, target: &Target) {
         Err(failure) if !failure.presented.is_empty() => failure.presented,
         Err(failure) => return facts.miss(WHAT, failure.fault.to_string()),
     };
-    let Some(leaf) = presented.first().and_then(|der| Certificate::from_der(der).ok()) else {
+    let mut chain = presented.iter().map(|der| Certificate::from_der(der).ok());
+    let Some(leaf) = chain.next().flatten() else {
         return facts.miss(
             WHAT,
             "what the server presents is no certificate that can be read",
@@ -154,6 +155,15 @@ async fn look(facts: &mut Facts, target: &Target) {
                 .map(drop)
                 .map_err(|why| why.to_string())
         }),
+        leads: (!target.trust.is_empty()).then(|| {
+            let judged = judge_chain(&presented, &target.trust, Purpose::Server, facts.now);
+            // Other faults are no fault of what is sent, or are found by themselves.
+            let leads = judged
+                .err()
+                .is_none_or(|refusal| refusal.cause != Cause::UntrustedIssuer);
+            (target.trust_file.clone(), leads)
+        }),
+        others: chain.flatten().collect(),
         leaf,
     });
 }

@@ -3,7 +3,7 @@
 use time::{Duration, OffsetDateTime};
 
 use crate::audit::Finding;
-use crate::audit::facts::{Facts, KeyFile};
+use crate::audit::facts::{Facts, KeyFile, Served};
 use crate::judge::ListSigner;
 use crate::pki::Certificate;
 use crate::verify::{KeyFault, Unloadable};
@@ -32,6 +32,7 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
                     .map(|finding| finding.evidence(why)),
             );
         }
+        found.extend(chain(facts, served));
         if let Some((file, disk)) = &facts.on_disk
             && disk.der() != served_leaf.der()
         {
@@ -49,6 +50,48 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
     found.extend(authorities(facts));
     found.extend(lists(facts));
     found
+}
+
+/// A CA between the server's certificate and the root that the server does not send: no client can find the way without it.
+/// What `ssl_ca_file` holds OpenSSL sends by itself.
+fn chain(facts: &Facts, served: &Served) -> Option<Finding> {
+    let (file, false) = served.leads.as_ref()? else {
+        return None;
+    };
+    let issuer = top(served).issuer();
+    let sent = match served.others.len() {
+        0 => format!("the server sends its certificate alone, and it is issued by {issuer}"),
+        others => format!(
+            "the server sends {} certificates, and the last is issued by {issuer}",
+            others + 1
+        ),
+    };
+    let finding = Finding::new("certificate-chain", facts.server.host.as_str())?;
+    Some(
+        finding
+            .evidence(sent)
+            .evidence(format!("that one is not in {file}")),
+    )
+}
+
+/// The last certificate on the way up that the server sends.
+fn top(served: &Served) -> &Certificate {
+    let mut top = &served.leaf;
+    for _ in 0..served.others.len() {
+        let above = |one: &&Certificate| one.der() != top.der() && top.is_signed_by(one);
+        match served.others.iter().find(above).filter(|_| !top.is_self_issued()) {
+            Some(above) => top = above,
+            None => break,
+        }
+    }
+    top
+}
+
+/// Who issued the last that is sent, where nothing at hand tells whether that is a root which clients have.
+pub fn unknown_issuer(facts: &Facts) -> Option<&str> {
+    let served = facts.served.as_ref().filter(|served| served.leads.is_none())?;
+    let top = top(served);
+    (!top.is_self_issued()).then(|| top.issuer())
 }
 
 /// The CAs of the clients: when one ends, so does every client of it.

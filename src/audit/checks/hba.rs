@@ -1,6 +1,6 @@
 //! What `pg_hba.conf` lets in, and what in it is never reached.
 
-use super::not_read;
+use super::{maps, not_read};
 use crate::audit::Finding;
 use crate::audit::facts::{Facts, SessionRow, shown};
 use crate::conf::hba::{Addresses, ClientCert, Database, Kind, Method, Record, Role, Rule};
@@ -77,11 +77,9 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
             found.extend(of_record(facts, rule, has_tls, has_ca));
         }
     }
-    found.extend(superusers(
-        facts,
-        &simulator,
-        &shadows.iter().map(Option::is_some).collect::<Vec<_>>(),
-    ));
+    let hidden: Vec<_> = shadows.iter().map(Option::is_some).collect();
+    found.extend(superusers(facts, &simulator, &hidden));
+    found.extend(maps::check(facts, &simulator, &hidden));
     bounded(found)
 }
 
@@ -106,7 +104,7 @@ fn bounded(found: Vec<Finding>) -> Vec<Finding> {
     kept
 }
 
-fn at_rule(id: &'static str, rule: &Rule) -> Option<Finding> {
+pub(super) fn at_rule(id: &'static str, rule: &Rule) -> Option<Finding> {
     Some(Finding::new(id, shown(&rule.place))?.evidence(rule.record.to_string()))
 }
 
@@ -258,7 +256,7 @@ fn superusers(facts: &Facts, simulator: &Simulator<'_>, hidden: &[bool]) -> Vec<
     found
 }
 
-fn admits(record: &Record, name: &str, facts: &Facts) -> bool {
+pub(super) fn admits(record: &Record, name: &str, facts: &Facts) -> bool {
     record.roles.iter().any(|item| match item {
         Role::All => true,
         Role::Named(role) => **role == *name.as_bytes(),
@@ -271,7 +269,7 @@ fn admits(record: &Record, name: &str, facts: &Facts) -> bool {
 }
 
 /// Whether an earlier line turns that role away from everywhere and every database.
-fn is_rejected_before(simulator: &Simulator<'_>, at: usize, name: &str, facts: &Facts) -> bool {
+pub(super) fn is_rejected_before(simulator: &Simulator<'_>, at: usize, name: &str, facts: &Facts) -> bool {
     let own = &simulator.rules()[at].record;
     simulator.rules()[..at].iter().any(|rule| {
         let record = &rule.record;

@@ -2,6 +2,7 @@
 
 pub(super) mod certificate;
 pub(super) mod hba;
+mod maps;
 mod people;
 pub(super) mod settings;
 

@@ -7,6 +7,7 @@
 
 mod parse;
 mod run;
+mod shape;
 
 use std::fmt;
 use std::sync::Arc;
