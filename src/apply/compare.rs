@@ -59,8 +59,8 @@ pub struct Changes {
     pub(super) manifest_before: Option<FileState>,
     /// Whether files of ours that are not among `files` stay ours.
     pub(super) beside: bool,
-    /// A directory whose files stay ours, and there, though the plan has them no more.
-    pub(super) leaves: Option<PathBuf>,
+    /// Directories whose files stay ours, and there, though the plan has them no more.
+    pub(super) leaves: Vec<PathBuf>,
     /// What writes them.
     pub(super) by: Option<String>,
 }
@@ -81,7 +81,7 @@ impl Changes {
     pub fn leaving(mut self, directory: &str) -> Self {
         self.files
             .retain(|change| change.action != Action::Removed || !change.path.starts_with(directory));
-        self.leaves = Some(PathBuf::from(directory));
+        self.leaves.push(PathBuf::from(directory));
         self
     }
 
@@ -233,7 +233,7 @@ pub fn compare(project: &Project, plan: &[Artifact]) -> Result<Changes> {
         manifest,
         manifest_before,
         beside: false,
-        leaves: None,
+        leaves: Vec::new(),
         by: None,
     })
 }

@@ -169,6 +169,12 @@ impl Project {
         Ok(Manifest::load(tree)?.0.files.into_keys().collect())
     }
 
+    /// Whether these are the bytes that pgtls last wrote at a path, as its books have it.
+    pub fn wrote(&self, path: &Path, bytes: &[u8]) -> Result<bool> {
+        let Some(tree) = &self.tree else { return Ok(false) };
+        Ok(Manifest::load(tree)?.0.wrote(path, bytes))
+    }
+
     /// Whether a killed run left something that [`Project::open`] would put in order first.
     pub fn is_unfinished(&self) -> Result<bool> {
         match &self.tree {

@@ -117,11 +117,7 @@ fn record(tree: &Tree, changes: Changes, left: &BTreeSet<PathBuf>) -> Result<Rec
         .collect();
     if !changes.beside {
         let leaves = changes.leaves.clone();
-        let stays = |path: &Path| {
-            leaves
-                .as_ref()
-                .is_some_and(|directory| path.starts_with(directory))
-        };
+        let stays = |path: &Path| leaves.iter().any(|directory| path.starts_with(directory));
         manifest
             .files
             .retain(|path, _| planned.contains(path) || stays(path));

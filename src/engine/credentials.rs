@@ -6,8 +6,9 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+use crate::apply::Project;
 use crate::judge::{Purpose, TrustStore, judge_chain, judge_name};
-use crate::pki::{Algorithm, Authority, Certificate, HostName, Identity, Reason};
+use crate::pki::{Algorithm, Authority, AuthorityError, Certificate, HostName, Identity, Reason};
 use crate::plan::{Credentials, Kit, KitCredentials, Layout};
 use crate::setup::{CertificateSource, Mode, Setup};
 
@@ -44,6 +45,8 @@ pub struct Gathered {
     pub credentials: Credentials,
     /// Whoever issues client certificates, if its key is at hand.
     pub issuer: Option<Authority>,
+    /// Whether the project's CA is kept elsewhere: nothing had to be issued, and its files are nobody's to remove.
+    pub ca_is_away: bool,
     /// What was made, and is kept only where the plan is written; sentences.
     pub made: Vec<String>,
     /// What was kept or is worth knowing; sentences.
@@ -87,35 +90,46 @@ pub(super) fn gather_for(
         _ => None,
     };
     // With a server certificate that was given, a CA of ours is needed for clients only.
-    let authority = match given {
+    let ca = match given {
         Some(_) if setup.mode == Mode::OneWay || setup.client_ca.is_some() => None,
-        _ => Some(gathering.authority()?),
+        _ => Some(gathering.ca()?),
     };
-    let (authority, succession) = match authority {
-        Some(authority) => {
-            let (authority, succession) = gathering.succeed(authority)?;
-            (Some(authority), succession)
+    let (ca, succession) = match ca {
+        Some(ca) => {
+            let (ca, succession) = gathering.succeed(ca)?;
+            (Some(ca), succession)
         }
         None => (None, Succession::default()),
     };
     let clients = kits
         .into_iter()
-        .map(|kit| gathering.client(kit, authority.as_ref()))
+        .map(|kit| gathering.client(kit, ca.as_ref()))
         .collect::<Result<_, _>>()?;
-    let (server, server_roots) = match (given, &authority) {
+    let (server, server_roots) = match (given, &ca) {
         (Some(given), _) => given,
-        (None, Some(authority)) => (gathering.server(authority)?, succession.roots(authority)),
+        (None, Some(ca)) => (gathering.server(ca)?, succession.roots(ca.root())),
         (None, None) => unreachable!("without a given certificate there is always a CA"),
     };
-    let client_roots = match (&authority, &setup.client_ca, setup.mode) {
+    let client_roots = match (&ca, &setup.client_ca, setup.mode) {
         (_, Some(path), Mode::Mtls) => client_ca(path, now)?,
-        (Some(authority), None, Mode::Mtls) => succession.roots(authority),
+        (Some(ca), None, Mode::Mtls) => succession.roots(ca.root()),
         _ => Vec::new(),
     };
     let is_the_persons = matches!(setup.certificates, CertificateSource::Ca { .. });
+    let ca_is_away = matches!(ca, Some(Ca::Away(_)));
+    if ca_is_away {
+        gathering
+            .notes
+            .push("the CA's key is not here, and was not needed: every certificate still fits".to_owned());
+    }
+    let authority = match ca {
+        Some(Ca::Here(authority)) => Some(*authority),
+        _ => None,
+    };
     Ok(Gathered {
         made: gathering.made,
         notes: gathering.notes,
+        ca_is_away,
         credentials: Credentials {
             authority: authority.clone().filter(|_| !is_the_persons),
             next: succession.next,
@@ -167,6 +181,33 @@ fn client_ca(path: &Path, now: OffsetDateTime) -> Result<Vec<Certificate>, Error
     Ok(all)
 }
 
+/// The project's CA.
+enum Ca {
+    /// With its key.
+    Here(Box<Authority>),
+    /// Its key is kept elsewhere: what it issued goes on, and nothing more can be issued.
+    Away(Certificate),
+}
+
+impl Ca {
+    fn certificate(&self) -> &Certificate {
+        match self {
+            Self::Here(authority) => authority.certificate(),
+            Self::Away(certificate) => certificate,
+        }
+    }
+
+    fn root(&self) -> &Certificate {
+        match self {
+            Self::Here(authority) => authority.root(),
+            Self::Away(certificate) => certificate,
+        }
+    }
+}
+
+/// The last remedy for a CA that is lost.
+const A_NEW_CA: &str = "`pgtls renew --ca` makes a new CA, and every client then needs its root.crt";
+
 struct Gathering<'a> {
     setup: &'a Setup,
     dir: &'a Path,
@@ -188,41 +229,97 @@ impl Gathering<'_> {
         self.secrets.key_passphrase.as_ref()
     }
 
-    fn authority(&mut self) -> Result<Authority, Error> {
+    /// The CA: the person's, the one that is here, or a new one; one that was made here is never remade unasked.
+    fn ca(&mut self) -> Result<Ca, Error> {
+        let here = |authority| Ca::Here(Box::new(authority));
         if let CertificateSource::Ca { certificate, key } = &self.setup.certificates {
             let certificate = files::must_read("the CA certificate (--ca-cert)", certificate)?;
             let key = files::must_read("the CA key (--ca-key)", key)?;
-            return Ok(Authority::load(&certificate, &key, self.passphrase(), self.now)?);
+            return Ok(here(Authority::load(
+                &certificate,
+                &key,
+                self.passphrase(),
+                self.now,
+            )?));
         }
-        let (certificate, key) = (self.here(Layout::CA_CERT), self.here(Layout::CA_KEY));
-        let found = (
-            files::read("the CA certificate", &certificate)?,
-            files::read("the CA key", &key)?,
-        );
-        match found {
-            (Some(certificate), Some(key)) if self.renew != Renew::Everything => {
-                Ok(Authority::load(&certificate, &key, self.passphrase(), self.now)?)
+        if self.renew == Renew::Everything {
+            return self.new_authority().map(here);
+        }
+        let (certificate_path, key_path) = (self.here(Layout::CA_CERT), self.here(Layout::CA_KEY));
+        let certificate = match files::read("the CA certificate", &certificate_path)? {
+            Some(certificate) => Some(certificate),
+            None => self.copy_of_ca()?,
+        };
+        let key = files::read("the CA key", &key_path)?;
+        match (certificate, key) {
+            (Some(certificate), Some(key)) => {
+                Authority::load(&certificate, &key, self.passphrase(), self.now)
+                    .map(here)
+                    .map_err(|error| match error {
+                        AuthorityError::Key(why) => Error::File {
+                            what: "the CA key",
+                            path: key_path,
+                            why: why.to_string(),
+                            remedy: format!("bring it back from where you keep a copy; {A_NEW_CA}"),
+                        },
+                        other => other.into(),
+                    })
             }
-            (Some(_), None) => Err(Error::Half {
-                found: certificate,
-                missing: key,
-                remedy: "bring the CA's key back from where you keep it (mode 0600); pgtls never remakes a CA silently: \
-                         `pgtls renew --ca` makes a new one, and every client then needs its root.crt"
-                    .to_owned(),
-            }),
+            (Some(certificate), None) => {
+                let all = Certificate::from_pem(&certificate).map_err(AuthorityError::Certificate)?;
+                // `from_pem` gives at least one.
+                all.into_iter()
+                    .next()
+                    .map_or_else(|| self.new_authority().map(here), |one| Ok(Ca::Away(one)))
+            }
             (None, Some(_)) => Err(Error::Half {
-                found: key,
-                missing: certificate,
-                remedy: "bring the CA's certificate back (any clients/NAME/root.crt is a copy of it); `pgtls renew --ca` \
-                         makes a new CA, and every client then needs its root.crt"
-                    .to_owned(),
+                found: key_path,
+                missing: certificate_path,
+                remedy: format!("bring the CA's certificate back; {A_NEW_CA}"),
             }),
-            _ => self.new_authority(),
+            (None, None) if self.had_ca()? => Err(Error::NoAuthority {
+                reason: format!("{} is gone, and so are its copies", certificate_path.display()),
+                remedy: format!(
+                    "bring {} back from where you keep it; {A_NEW_CA}",
+                    self.here("ca").display()
+                ),
+            }),
+            (None, None) => self.new_authority().map(here),
         }
     }
 
+    /// Whether a CA was made here, by the books.
+    fn had_ca(&self) -> Result<bool, Error> {
+        let ours = Project::look(self.dir)?.ours()?;
+        Ok(ours.contains(Path::new(Layout::CA_CERT)))
+    }
+
+    /// The certificate of the CA that was made here, from where a client or the server has it.
+    fn copy_of_ca(&self) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+        let project = Project::look(self.dir)?;
+        let mut places = vec![PathBuf::from(Layout::SERVER_ROOT)];
+        places.extend(
+            project
+                .ours()?
+                .into_iter()
+                .filter(|path| path.ends_with("root.crt") && path.starts_with("clients")),
+        );
+        for place in places {
+            let Some(roots) = files::read("a copy of the CA's certificate", &self.here(&place))? else {
+                continue;
+            };
+            for root in Certificate::from_pem(&roots).unwrap_or_default() {
+                let pem = root.to_pem().into_bytes();
+                if project.wrote(Path::new(Layout::CA_CERT), &pem)? {
+                    return Ok(Some(Zeroizing::new(pem)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// The CA that issues, and those that are trusted beside it.
-    fn succeed(&mut self, present: Authority) -> Result<(Authority, Succession), Error> {
+    fn succeed(&mut self, present: Ca) -> Result<(Ca, Succession), Error> {
         if self.renew == Renew::Everything || matches!(self.setup.certificates, CertificateSource::Ca { .. })
         {
             if let Renew::Stage(stage) = self.renew {
@@ -239,7 +336,7 @@ impl Gathering<'_> {
             (Stage::Trust, _) => succession.next = Some(self.new_authority()?),
             (Stage::Issue, Some(next)) => {
                 succession.old = Some(present.certificate().clone());
-                return Ok((next, succession));
+                return Ok((Ca::Here(Box::new(next)), succession));
             }
             (Stage::Withdraw, _) | (Stage::Issue, None) => {
                 if let Some(old) = succession.old.take() {
@@ -298,7 +395,7 @@ impl Gathering<'_> {
         Ok(identity)
     }
 
-    fn server(&mut self, authority: &Authority) -> Result<Identity, Error> {
+    fn server(&mut self, ca: &Ca) -> Result<Identity, Error> {
         let Setup {
             hosts,
             algorithm,
@@ -306,7 +403,7 @@ impl Gathering<'_> {
             ..
         } = self.setup;
         let fits = |identity: &Identity| {
-            identity.satisfies_server(hosts, *algorithm, *days, authority.certificate(), self.now)
+            identity.satisfies_server(hosts, *algorithm, *days, ca.certificate(), self.now)
         };
         match self.kept(
             &self.here(Layout::SERVER_CERT),
@@ -315,10 +412,30 @@ impl Gathering<'_> {
         ) {
             Ok(identity) => Ok(identity),
             Err(why) => {
-                let identity = authority.issue_server(hosts, *algorithm, *days, self.now)?;
+                let issuer = self.issuer(ca, "the server", why.as_deref())?;
+                let identity = issuer.issue_server(hosts, *algorithm, *days, self.now)?;
                 self.issued("the server", why.as_deref());
                 Ok(identity)
             }
+        }
+    }
+
+    /// Whoever is to issue something.
+    fn issuer<'ca>(&self, ca: &'ca Ca, whom: &str, why: Option<&str>) -> Result<&'ca Authority, Error> {
+        match ca {
+            Ca::Here(authority) => Ok(authority),
+            Ca::Away(certificate) => Err(Error::NoAuthority {
+                reason: format!(
+                    "a certificate for {whom} has to be issued{}",
+                    why.map(|why| format!(" ({why})")).unwrap_or_default()
+                ),
+                remedy: format!(
+                    "bring {} and {} of {} back from where you keep them (the key with mode 0600); {A_NEW_CA}",
+                    self.here(Layout::CA_CERT).display(),
+                    self.here(Layout::CA_KEY).display(),
+                    crate::pki::printable(certificate.subject())
+                ),
+            }),
         }
     }
 
@@ -329,9 +446,9 @@ impl Gathering<'_> {
         });
     }
 
-    fn client(&mut self, kit: Kit, authority: Option<&Authority>) -> Result<KitCredentials, Error> {
-        let identity = match (&kit.cn, authority) {
-            (Some(cn), Some(authority)) => Some(self.client_certificate(&kit.name, cn, authority)?),
+    fn client(&mut self, kit: Kit, ca: Option<&Ca>) -> Result<KitCredentials, Error> {
+        let identity = match (&kit.cn, ca) {
+            (Some(cn), Some(ca)) => Some(self.client_certificate(&kit.name, cn, ca)?),
             _ => None,
         };
         let password = if kit.wants_password {
@@ -348,20 +465,22 @@ impl Gathering<'_> {
         })
     }
 
-    fn client_certificate(&mut self, kit: &str, cn: &str, authority: &Authority) -> Result<Identity, Error> {
+    fn client_certificate(&mut self, kit: &str, cn: &str, ca: &Ca) -> Result<Identity, Error> {
         if let Some(filed) = self.filed(kit, cn)? {
             return Ok(filed);
         }
         let Setup { algorithm, days, .. } = self.setup;
         let file = |name| self.here(Layout::kit_file(kit, name));
         let fits = |identity: &Identity| {
-            identity.satisfies_client(cn, *algorithm, *days, authority.certificate(), self.now)
+            identity.satisfies_client(cn, *algorithm, *days, ca.certificate(), self.now)
         };
         match self.kept(&file("client.crt"), &file("client.key"), fits) {
             Ok(identity) => Ok(identity),
             Err(why) => {
-                let identity = authority.issue_client(cn, *algorithm, *days, self.now)?;
-                self.issued(&format!("client {}", crate::pki::printable(cn)), why.as_deref());
+                let whom = format!("client {}", crate::pki::printable(cn));
+                let issuer = self.issuer(ca, &whom, why.as_deref())?;
+                let identity = issuer.issue_client(cn, *algorithm, *days, self.now)?;
+                self.issued(&whom, why.as_deref());
                 Ok(identity)
             }
         }

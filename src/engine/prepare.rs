@@ -206,7 +206,11 @@ pub(super) async fn prepare_as(
         Plan::new(&setup, &gathered.credentials, &found)
     };
     // What is asked of a CA goes on beside it.
-    let changes = Some(compare(project, &plan.artifacts)?.leaving(Layout::REQUESTS));
+    let mut changes = compare(project, &plan.artifacts)?.leaving(Layout::REQUESTS);
+    if gathered.ca_is_away {
+        changes = changes.leaving(Layout::CA);
+    }
+    let changes = Some(changes);
     step.done(match gathered.told().as_slice() {
         [] => "certificates are as they should be".to_owned(),
         notes => notes.join("; "),

@@ -134,9 +134,9 @@ impl Succession {
 
     /// All that is trusted, the issuing CA first.
     #[must_use]
-    pub fn roots(&self, issuing: &Authority) -> Vec<Certificate> {
+    pub fn roots(&self, issuing: &Certificate) -> Vec<Certificate> {
         let next = self.next.as_ref().map(|next| next.root().clone());
-        std::iter::once(issuing.root().clone())
+        std::iter::once(issuing.clone())
             .chain(next)
             .chain(self.old.clone())
             .collect()

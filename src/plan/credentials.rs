@@ -92,9 +92,6 @@ impl Found {
 
 impl Credentials {
     pub(super) fn authority(&self) -> Vec<Artifact> {
-        let Some(authority) = &self.authority else {
-            return Vec::new();
-        };
         let pair = |authority: &Authority, certificate, key| {
             [
                 public(
@@ -105,7 +102,10 @@ impl Credentials {
                 private(key, authority.key()),
             ]
         };
-        let mut artifacts = pair(authority, Layout::CA_CERT, Layout::CA_KEY).to_vec();
+        let mut artifacts = Vec::new();
+        if let Some(authority) = &self.authority {
+            artifacts.extend(pair(authority, Layout::CA_CERT, Layout::CA_KEY));
+        }
         if let Some(next) = &self.next {
             artifacts.extend(pair(next, Layout::NEXT_CERT, Layout::NEXT_KEY));
         }

@@ -9,6 +9,8 @@ pub struct Layout;
 impl Layout {
     /// The answers.
     pub const SETUP: &'static str = "pgtls.toml";
+    /// The directory of the CA.
+    pub const CA: &'static str = "ca";
     /// The CA's certificate, where we made it.
     pub const CA_CERT: &'static str = "ca/root.crt";
     /// The CA's key, where we made it.
