@@ -426,3 +426,127 @@ fn a_name_that_is_not_known_yet_is_proven() {
         run.stderr
     );
 }
+
+/// A list that is given takes the place of the one before: who would be shut out by that is named, and asked about.
+#[test]
+fn nobody_is_shut_out_unasked() {
+    let Some(up) = Up::new(18, "mtls", &Account::server()) else {
+        return;
+    };
+    let before = up.project.files();
+    let declined: [(&[&str], &str); 3] = [
+        (&["--client", "reporting=app"], "client app can log in no longer"),
+        (&["--user", "web"], "client app can log in no longer"),
+        (
+            &["--host", "db.example.org"],
+            "whoever dials the server as localhost or 127.0.0.1 or ::1 refuses it",
+        ),
+    ];
+    for command in ["up", "apply"] {
+        for (change, words) in declined {
+            let run = up.project.pgtls(&[command]).args(change).run().expect_status(2);
+            assert!(run.stderr.contains(words), "{change:?}: {}", run.stderr);
+            assert!(run.stderr.contains("name those that stay"), "{}", run.stderr);
+            assert!(up.project.files() == before, "{change:?} wrote something");
+        }
+    }
+    up.psql("", TLS).expect_ok("nothing has changed");
+
+    // Who is added to those that are there shuts nobody out.
+    let both = ["up", "--client", "app", "--client", "reporting=app"];
+    let run = up.project.pgtls(&both).run().expect_status(0);
+    assert!(!run.stderr.contains("no longer"), "{}", run.stderr);
+    up.psql("", TLS).expect_ok("the first client");
+    let kit = support::scratch("kept").join("app");
+    std::process::Command::new("cp")
+        .arg("-a")
+        .args([&up.project.dir.join("clients/app"), &kit])
+        .status()
+        .unwrap();
+    let run = up
+        .project
+        .pgtls(&["up", "--yes", "--client", "reporting=app"])
+        .run()
+        .expect_status(0);
+    assert!(
+        run.stderr.contains("client app can log in no longer"),
+        "{}",
+        run.stderr
+    );
+    let kept = format!(
+        "sslcert={0}/client.crt sslkey={0}/client.key sslrootcert={0}/root.crt",
+        kit.display()
+    );
+    up.refused(&kept, &["authentication failed"]);
+}
+
+/// A careful person keeps the CA elsewhere: what it issued goes on, and no other is made unless somebody says so.
+#[test]
+fn a_ca_that_is_kept_elsewhere_is_never_remade_unasked() {
+    let Some(up) = Up::new(18, "mtls", &Account::server()) else {
+        return;
+    };
+    let (ca, offline) = (up.project.dir.join("ca"), support::scratch("offline"));
+    let away = offline.join("ca");
+    let moved = |from: &Path, to: &Path| {
+        let moved = std::process::Command::new("mv")
+            .args([from, to])
+            .status()
+            .unwrap();
+        assert!(moved.success());
+    };
+    let run = |args: &[&str], status| up.project.pgtls(args).run().expect_status(status);
+    let psql = |when: &str| up.psql("", TLS).expect_ok(when);
+
+    // The whole directory, then the key alone: everything fits, so that nothing has to be issued.
+    moved(&ca, &away);
+    let files = up.project.files();
+    for missing in ["the CA", "its key"] {
+        let said = run(&["up"], 0).stderr;
+        assert!(
+            said.contains("the CA's key is not here, and was not needed"),
+            "{missing}: {said}"
+        );
+        psql(missing);
+        let refused = run(&["renew"], 3).stderr;
+        for words in [
+            "the CA's key is not here to issue another",
+            "ca/ca.key",
+            "pgtls renew --ca",
+        ] {
+            assert!(refused.contains(words), "{missing}: {words}: {refused}");
+        }
+        if missing == "the CA" {
+            assert!(up.project.files() == files);
+            moved(&away, &ca);
+            moved(&ca.join("ca.key"), &offline.join("ca.key"));
+        }
+    }
+    moved(&offline.join("ca.key"), &ca.join("ca.key"));
+
+    // Its certificate alone: every client has a copy.
+    std::fs::remove_file(ca.join("root.crt")).unwrap();
+    run(&["up"], 0);
+    assert!(ca.join("root.crt").exists(), "it is there again");
+    run(&["renew"], 0);
+    psql("renewed by the same CA");
+
+    // A damaged key is named, and a lost one is followed by a new CA only where that is said.
+    let key = std::fs::read(ca.join("ca.key")).unwrap();
+    std::fs::write(ca.join("ca.key"), &key[..60]).unwrap();
+    let damaged = run(&["renew"], 2).stderr;
+    assert!(
+        damaged.contains("ca/ca.key") && damaged.contains("pgtls renew --ca"),
+        "{damaged}"
+    );
+    std::fs::remove_file(ca.join("ca.key")).unwrap();
+    let old = std::fs::read(up.project.kit().join("root.crt")).unwrap();
+    run(&["renew", "--ca", "--yes"], 0);
+    psql("of the new CA");
+    let old_root = offline.join("root.crt");
+    std::fs::write(&old_root, old).unwrap();
+    up.refused(
+        &format!("sslrootcert={}", old_root.display()),
+        &["certificate verify failed"],
+    );
+}

@@ -156,6 +156,10 @@ impl Ask for Prompt {
         }
     }
 
+    fn gives_up(&self, _losses: &[String]) -> bool {
+        self.confirm("Go on?")
+    }
+
     fn adopt(&self, volume: &str, version: u16) -> bool {
         // Not by `--yes`: it would set passwords in data that is somebody's.
         let ask = || self.confirm(&format!("{} Use it?", engine::adopting(volume, version)));

@@ -20,6 +20,7 @@ mod install;
 mod kit_dates;
 mod local;
 mod login;
+mod losses;
 mod manage;
 mod metrics;
 mod modes;

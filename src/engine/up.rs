@@ -10,6 +10,7 @@ use crate::server::fetch::FetchPlan;
 use crate::setup::Setup;
 use crate::verify::{Report, prove};
 
+use super::losses::{losses, not_agreed};
 use super::prepare::{self, Prepared, Request};
 use super::target::{self, Means};
 use super::{Error, Event, Ground, Serving, Step, Teller, local};
@@ -18,6 +19,10 @@ use super::{Error, Event, Ground, Serving, Step, Teller, local};
 pub trait Ask: Send + Sync {
     /// A file that the person edited would be replaced.
     fn edited(&self, change: &Change) -> Answer;
+    /// What clients could do would be possible no longer; each was told. Whoever has reviewed the files has agreed.
+    fn gives_up(&self, _losses: &[String]) -> bool {
+        true
+    }
     /// PostgreSQL would be fetched.
     fn fetch(&self, plan: &FetchPlan) -> bool;
     /// A volume that an earlier project left, with data of this major version, would be used.
@@ -149,11 +154,19 @@ pub fn write(
     ask: &dyn Ask,
     tell: &Teller,
 ) -> Result<(Prepared, Written), Error> {
-    let step = tell.begin(Step::Write);
     let changes = prepared
         .changes
         .take()
         .ok_or_else(|| Error::NoProject(prepared.dir.clone()))?;
+    let leaf = prepared.gathered.credentials.server.leaf();
+    let losses = losses(&prepared.dir, changes.files(), leaf)?;
+    for loss in &losses {
+        tell.notice(loss.clone());
+    }
+    if !losses.is_empty() && !ask.gives_up(&losses) {
+        return Err(not_agreed(&losses));
+    }
+    let step = tell.begin(Step::Write);
     let mut asked = |change: &Change| ask.edited(change);
     let written = apply::write(project, changes.by(by), Policy::Ask(&mut asked))?;
     for kept in &written.kept {
