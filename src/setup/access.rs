@@ -267,7 +267,8 @@ impl Reader<'_> {
                     Some(&client.cn),
                     format!("the certificate is for the role {}, which has no access", quote(&client.role)),
                     format!(
-                        "give --client {cn}={role} to log in as {role}, or --user {cn}, or an [[access]] table for the role",
+                        "give --client {cn}={role} to log in as {role}; for a role of its own beside {role} add a table to pgtls.toml: [[access]], \
+                         role = {cn:?}; or --user {cn} in the place of {role}",
                         cn = client.cn,
                         role = first.role
                     ),
