@@ -232,3 +232,33 @@ fn why_a_server_is_not_reached_is_said_once() {
         outcome.stdout
     );
 }
+
+/// On a terminal nothing is written that was not shown, and a no leaves things as they are.
+#[test]
+fn on_a_terminal_it_is_asked_before_anything_is_written() {
+    let dir = support::scratch("asked");
+    let apply = || {
+        support::Pty::pgtls(
+            &["apply", "--mode", "mtls", "--run", "none", "--dir", "here"],
+            &dir,
+            (120, 50),
+            &[],
+        )
+    };
+    let mut no = apply();
+    no.expect("0600  ca/ca.key");
+    no.expect("Write them?");
+    no.send("d\n");
+    no.expect("+## Undo");
+    no.expect("Write them?");
+    no.send("n\n");
+    assert_eq!(no.wait(), 2);
+    assert!(!dir.join("here/pgtls.toml").exists());
+    let mut yes = apply();
+    yes.expect("Write them?");
+    yes.send("y\n");
+    assert_eq!(yes.wait(), 0);
+    assert!(dir.join("here/ca/ca.key").exists());
+    // Nothing is due any more: there is nothing to ask.
+    assert_eq!(apply().wait(), 0);
+}

@@ -32,6 +32,20 @@ pub enum Action {
     Removed,
 }
 
+impl Action {
+    /// In one word, which scripts see too.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Changed => "changed",
+            Self::Mode => "mode",
+            Self::Kept => "kept",
+            Self::Removed => "removed",
+        }
+    }
+}
+
 /// One file of the plan, or one that the plan no longer has, against the disk.
 pub struct Change {
     /// Relative to the project directory.

@@ -24,7 +24,7 @@ impl FileRow {
     fn new(path: &std::path::Path, action: Action, mode: u32) -> Self {
         Self {
             path: path.display().to_string(),
-            action: name(action),
+            action: action.word(),
             mode: format!("{mode:04o}"),
         }
     }
@@ -35,16 +35,6 @@ impl FileRow {
             .iter()
             .map(|file| Self::new(&file.path, file.action, file.mode))
             .collect()
-    }
-}
-
-const fn name(action: Action) -> &'static str {
-    match action {
-        Action::New => "new",
-        Action::Changed => "changed",
-        Action::Mode => "mode",
-        Action::Kept => "kept",
-        Action::Removed => "removed",
     }
 }
 
@@ -125,7 +115,7 @@ pub fn apply(global: &Global, args: &ApplyArgs, output: Output) -> Result<Exit, 
     for file in written.files.iter().filter(|file| file.action != Action::Kept) {
         output.say(format_args!(
             "  {:<8} {:04o}  {}",
-            name(file.action),
+            file.action.word(),
             file.mode,
             file.path.display()
         ));

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use crate::apply::{Answer, Change};
 use crate::engine::{self, Ask, Error};
-use crate::pki::{KeyError, PrivateKey};
+use crate::pki::{KeyError, PrivateKey, printable};
 use crate::server::fetch::FetchPlan;
 
 use super::args::Global;
@@ -156,8 +156,21 @@ impl Ask for Prompt {
         }
     }
 
-    fn gives_up(&self, _losses: &[String]) -> bool {
-        self.confirm("Go on?")
+    fn agrees(&self, changes: &[&Change], losses: &[String]) -> bool {
+        if self.yes || !self.terminal {
+            return self.yes || losses.is_empty();
+        }
+        for change in changes {
+            let path = printable(&change.path.to_string_lossy());
+            told!("  {:<8} {:04o}  {path}", change.action.word(), change.mode);
+        }
+        loop {
+            match Self::line("Write them? [y]es, [d]ifference first, or [n]o: ").as_str() {
+                "y" | "yes" => return true,
+                "d" | "difference" => changes.iter().for_each(|change| told!("{}", change.diff())),
+                _ => return false,
+            }
+        }
     }
 
     fn adopt(&self, volume: &str, version: u16) -> bool {

@@ -62,6 +62,11 @@ fn names(certificate: &Certificate) -> Vec<String> {
 
 /// What is said where nobody agreed.
 pub(super) fn not_agreed(losses: &[String]) -> Error {
+    if losses.is_empty() {
+        return Error::Declined {
+            what: "nothing was written".to_owned(),
+        };
+    }
     Error::NeedsConsent {
         what: format!("nothing was written: {}", losses.join("; ")),
         remedy: "say --yes if that is meant; a list that is given takes the place of the one before, so name those that stay \

@@ -19,8 +19,9 @@ use super::{Error, Event, Ground, Serving, Step, Teller, local};
 pub trait Ask: Send + Sync {
     /// A file that the person edited would be replaced.
     fn edited(&self, change: &Change) -> Answer;
-    /// What clients could do would be possible no longer; each was told. Whoever has reviewed the files has agreed.
-    fn gives_up(&self, _losses: &[String]) -> bool {
+    /// Files would be written, and what clients could do be possible no longer (each of `losses` was told). Whoever has
+    /// reviewed them has agreed.
+    fn agrees(&self, _changes: &[&Change], _losses: &[String]) -> bool {
         true
     }
     /// PostgreSQL would be fetched.
@@ -163,7 +164,12 @@ pub fn write(
     for loss in &losses {
         tell.notice(loss.clone());
     }
-    if !losses.is_empty() && !ask.gives_up(&losses) {
+    let due: Vec<&Change> = changes
+        .files()
+        .iter()
+        .filter(|change| change.action != apply::Action::Kept)
+        .collect();
+    if !due.is_empty() && !ask.agrees(&due, &losses) {
         return Err(not_agreed(&losses));
     }
     let step = tell.begin(Step::Write);
