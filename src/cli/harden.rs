@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::conninfo::Environment;
 use crate::engine::harden::{self, Hardening, Hindrance, Proposal, Survey, Tried};
 use crate::engine::{self, Error, Means};
-use crate::harden::{Altered, Impact, Stage};
+use crate::harden::{Altered, Impact, Seen, Sightings, Stage};
 use crate::verify::Probe;
 
 use super::args::{Global, HardenArgs, HardenStage, LeastTls, UndoArgs};
@@ -227,15 +227,15 @@ fn show(proposal: &Proposal, survey: &Survey, output: Output) {
 }
 
 fn show_impact(impact: &Impact, output: Output) {
-    if !impact.refused.is_empty() {
-        output.heading("Would be refused");
-        for affected in &impact.refused {
-            output.say(format_args!("  {}", affected.sentence()));
+    for (heading, all) in [
+        ("Would be refused", &impact.refused),
+        ("May be refused", &impact.may_be_refused),
+        ("Cannot be told", &impact.unsure),
+    ] {
+        if !all.is_empty() {
+            output.heading(heading);
         }
-    }
-    if !impact.unsure.is_empty() {
-        output.heading("Cannot be told");
-        for affected in &impact.unsure {
+        for affected in all {
             output.say(format_args!("  {}", affected.sentence()));
         }
     }
@@ -357,6 +357,8 @@ struct StandingRow {
     done: bool,
     /// Sessions that were seen and that it would turn away.
     would_refuse: u64,
+    /// Sessions that were seen and that it may turn away.
+    may_refuse: u64,
     /// What keeps it from coming into force until it is mended.
     hindrance: Option<Hindrance>,
 }
@@ -368,7 +370,7 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
         let survey = Box::pin(harden::survey(&hardening)).await?;
         let stages = harden::standing(&mut hardening, &survey).await?;
         let asks = Box::pin(harden::is_asked(&mut hardening, &survey)).await;
-        let (next, next_option) = next(&stages, asks);
+        let (next, next_option) = next(&stages, asks, harden::has_watched(&global.dir));
         let report = StandingReport {
             dir: engine::absolute(&global.dir).display().to_string(),
             pending: harden::pending(&global.dir),
@@ -385,6 +387,7 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
                     in_files: row.in_files,
                     done: row.is_done(),
                     would_refuse: row.would_refuse,
+                    may_refuse: row.may_refuse,
                     hindrance: row.hindrance.clone(),
                 })
                 .collect(),
@@ -430,10 +433,19 @@ fn standing(global: &Global, args: &HardenArgs, prompt: Prompt, output: Output) 
         output.remark(format_args!("next: {remedy}"));
         return Ok(Exit::Holds);
     }
+    let in_the_way = stages
+        .iter()
+        .find(|row| !row.is_done() && row.hindrance.is_some());
+    let stuck = in_the_way.filter(|row| report.next == Some(row.stage.name()));
     match report.next {
+        Some(_) if stuck.is_some() => output.remark("next: what is in the way"),
         Some(next) => {
-            if let Some(stage) = Stage::of_change(next) {
-                output.remark(stage.why_next());
+            match Stage::of_change(next) {
+                Some(Stage::Watch) if report.next_option.is_some() => output.remark(
+                    "TLS is offered. Nobody has watched yet who still comes without it; whoever knows goes on with --stage require.",
+                ),
+                Some(stage) => output.remark(stage.why_next()),
+                None => {}
             }
             let option = report
                 .next_option
@@ -458,11 +470,12 @@ fn say_row(row: &StandingRow, asks: bool, output: Output) {
         (true, false) => "; its files say so, and the server has not read them",
         _ => "",
     };
-    let refused = match row.would_refuse {
+    let sessions = |count, fate: &str| match count {
         0 => String::new(),
-        1 => "; 1 session that was seen would be refused".to_owned(),
-        many => format!("; {many} sessions that were seen would be refused"),
+        1 => format!("; 1 session that was seen {fate} be refused"),
+        many => format!("; {many} sessions that were seen {fate} be refused"),
     };
+    let refused = sessions(row.would_refuse, "would") + &sessions(row.may_refuse, "may");
     let asked = if row.stage == Stage::Mtls.name() && !row.in_files && asks {
         "; certificates are asked for already"
     } else {
@@ -475,8 +488,9 @@ fn say_row(row: &StandingRow, asks: bool, output: Output) {
 }
 
 /// What comes next, and its option.
-fn next(stages: &[harden::Standing], asks: bool) -> (Option<Stage>, Option<&'static str>) {
+fn next(stages: &[harden::Standing], asks: bool, has_watched: bool) -> (Option<Stage>, Option<&'static str>) {
     match harden::next_stage(stages, asks) {
+        Some(Stage::Require) if !has_watched => (Some(Stage::Watch), Some("--for 3600")),
         Some(Stage::Ask) => (Some(Stage::Mtls), Some("--ask")),
         next => (next, None),
     }
@@ -493,6 +507,8 @@ struct WatchReport<'a> {
     plaintext: u64,
     /// Sessions over TLS without a client certificate, where the server asks for one.
     without_certificate: Option<u64>,
+    /// Sessions over TLS of which the log alone tells, where the server asks for one.
+    certificate_unknown: Option<u64>,
     seen: &'a crate::harden::Watched,
 }
 
@@ -513,6 +529,8 @@ fn watch(global: &Global, args: &HardenArgs, hardening: &Hardening, output: Outp
         Ok((look, asks))
     })?;
     let bare = look.all.without_certificate();
+    let unknown = look.all.certificate_unknown();
+    let count = |seen: &[(&Seen, Sightings)]| seen.iter().map(|(_, sightings)| sightings.sessions).sum();
     let plain: Vec<_> = look.all.iter().filter(|(seen, _)| seen.is_plaintext()).collect();
     if output.json() {
         object(&WatchReport {
@@ -522,8 +540,9 @@ fn watch(global: &Global, args: &HardenArgs, hardening: &Hardening, output: Outp
             looks: look.looks,
             by_log: look.by_log,
             missed: look.missed,
-            plaintext: plain.iter().map(|(_, sightings)| sightings.sessions).sum(),
-            without_certificate: asks.then(|| bare.iter().map(|(_, sightings)| sightings.sessions).sum()),
+            plaintext: count(&plain),
+            without_certificate: asks.then(|| count(&bare)),
+            certificate_unknown: asks.then(|| count(&unknown)),
             seen: &look.all,
         });
         return Ok(Exit::Holds);
@@ -531,12 +550,16 @@ fn watch(global: &Global, args: &HardenArgs, hardening: &Hardening, output: Outp
     say_seen("Seen without TLS, now and before", &plain, output);
     if asks {
         say_seen("Seen with TLS, but without a client certificate", &bare, output);
+        if !unknown.is_empty() {
+            let heading = "Came with TLS and went; whether with a client certificate is not known";
+            say_seen(heading, &unknown, output);
+        }
     }
     output.say(look.reach());
     Ok(Exit::Holds)
 }
 
-fn say_seen(heading: &str, seen: &[(&crate::harden::Seen, crate::harden::Sightings)], output: Output) {
+fn say_seen(heading: &str, seen: &[(&Seen, Sightings)], output: Output) {
     output.heading(heading);
     for (seen, sightings) in seen {
         let last = crate::harden::moment(sightings.last);

@@ -1,6 +1,6 @@
 //! Who would be turned away: every session that was seen, against the rules and the floor to come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -33,8 +33,24 @@ pub struct Impact {
     pub refused: Vec<Affected>,
     /// Sessions of which it cannot be told.
     pub unsure: Vec<Affected>,
+    /// Sessions of which the log alone tells, and that would be refused if they came without a certificate.
+    pub may_be_refused: Vec<Affected>,
     /// How many kinds of sessions were looked at.
     pub looked_at: usize,
+}
+
+impl Impact {
+    /// Sessions that would be refused.
+    #[must_use]
+    pub fn would_refuse(&self) -> u64 {
+        self.refused.iter().map(|affected| affected.sessions).sum()
+    }
+
+    /// Sessions of which it is not known whether they would be refused.
+    #[must_use]
+    pub fn may_refuse(&self) -> u64 {
+        self.may_be_refused.iter().map(|affected| affected.sessions).sum()
+    }
 }
 
 impl Affected {
@@ -46,7 +62,16 @@ impl Affected {
             .as_ref()
             .map(|line| format!(" [{line}]"))
             .unwrap_or_default();
-        format!("{}; last seen {}{line}", self.short(), moment(self.last))
+        // Where TLS is the cure, the stage says so itself.
+        let with_tls = match self.with_tls {
+            Some(false) => ", and with TLS it would not come in either",
+            _ => "",
+        };
+        format!(
+            "{}{with_tls}; last seen {}{line}",
+            self.short(),
+            moment(self.last)
+        )
     }
 
     /// The same without the line.
@@ -120,6 +145,10 @@ pub fn impact(
         }
         match outcome {
             Outcome::Refused(_) if is_refused(&connection) => {}
+            Outcome::Refused(Refusal::NoCertificate) if seen.is_by_log() => impact.may_be_refused.push(affected(
+                "it came over TLS and went; whether with a client certificate, which would be required, is not known".to_owned(),
+                None,
+            )),
             Outcome::Refused(refusal) => {
                 let with_tls = seen.address.filter(|_| seen.tls.is_none()).map(|ip| {
                     let in_tls = Connection {
@@ -154,6 +183,15 @@ pub fn impact(
             }
         }
     }
+    // Of whoever was looked at while it was there it is known.
+    let unknown: BTreeSet<_> = watched
+        .certificate_unknown()
+        .into_iter()
+        .map(|(seen, _)| seen)
+        .collect();
+    impact
+        .may_be_refused
+        .retain(|affected| unknown.contains(&affected.seen));
     // Whoever has come since in a way that would do has learned it.
     impact.refused.retain(|affected| {
         let_in

@@ -11,6 +11,7 @@ mod place;
 mod rules;
 mod seen;
 mod settings;
+mod shut_out;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub use impact::{Affected, Impact, impact};
 pub use place::{Managed, managed, patroni};
 pub use seen::{Client, Seen, Sightings, TlsSeen, Watched, is_garbled, moment};
 pub use settings::is_same;
+pub use shut_out::shut_out;
 
 /// A stage on the way to a server that lets nobody in without TLS; a person goes through them over days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,7 +107,7 @@ impl Stage {
     pub const fn why_next(self) -> &'static str {
         match self {
             Self::On => "TLS is not on yet, or not with a certificate that holds.",
-            Self::Watch => "Somebody still comes without TLS: find them first.",
+            Self::Watch => "Somebody who was seen would be refused: find them first.",
             Self::Require => "TLS is offered, and nobody who was seen comes without it any more.",
             Self::Ask => "Everybody comes with TLS; next certificates are handed out.",
             Self::Mtls => "Everybody comes with TLS; next they prove who they are.",

@@ -1,6 +1,6 @@
 //! Sessions that were seen: what is kept of them says who came, from where and how, and holds no secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,9 @@ pub struct TlsSeen {
     pub cipher: String,
     /// The common name of the client's certificate, if it showed one.
     pub cn: Option<String>,
+    /// Whether the server's log alone tells of it, which does not say whether a certificate was shown.
+    #[serde(default)]
+    pub by_log: bool,
 }
 
 /// How often a kind of session was seen.
@@ -120,13 +123,15 @@ impl Watched {
     /// Those who came over TLS without a client certificate, and have not come with one since.
     #[must_use]
     pub fn without_certificate(&self) -> Vec<(&Seen, Sightings)> {
-        let shows = |seen: &Seen| seen.tls.as_ref().is_some_and(|tls| tls.cn.is_some());
         let mut last_with = BTreeMap::new();
-        for (seen, sightings) in self.iter().filter(|(seen, _)| shows(seen)) {
+        for (seen, sightings) in self
+            .iter()
+            .filter(|(seen, _)| seen.shows_certificate() == Some(true))
+        {
             let last = last_with.entry(seen.client()).or_insert(sightings.last);
             *last = sightings.last.max(*last);
         }
-        let is_without = |seen: &Seen| seen.address.is_some() && seen.tls.is_some() && !shows(seen);
+        let is_without = |seen: &Seen| seen.address.is_some() && seen.shows_certificate() == Some(false);
         self.iter()
             .filter(|(seen, sightings)| {
                 is_without(seen)
@@ -134,6 +139,20 @@ impl Watched {
                         .get(&seen.client())
                         .is_none_or(|last| *last <= sightings.last)
             })
+            .collect()
+    }
+
+    /// Those of whom the server's log alone tells that they came over TLS, so that it is not known whether with a
+    /// certificate, and who were never looked at while they were there.
+    #[must_use]
+    pub fn certificate_unknown(&self) -> Vec<(&Seen, Sightings)> {
+        let known: BTreeSet<_> = self
+            .iter()
+            .filter(|(seen, _)| seen.shows_certificate().is_some())
+            .map(|(seen, _)| seen.client())
+            .collect();
+        self.iter()
+            .filter(|(seen, _)| seen.is_by_log() && !known.contains(&seen.client()))
             .collect()
     }
 
@@ -164,6 +183,18 @@ impl Seen {
     #[must_use]
     pub fn is_plaintext(&self) -> bool {
         self.address.is_some() && self.tls.is_none() && !self.gss
+    }
+
+    /// Whether it showed a client certificate over its TLS; `None`: it has no TLS, or that is not known.
+    fn shows_certificate(&self) -> Option<bool> {
+        let tls = self.tls.as_ref().filter(|tls| !tls.by_log)?;
+        Some(tls.cn.is_some())
+    }
+
+    /// Whether the server's log alone tells of its TLS.
+    #[must_use]
+    pub fn is_by_log(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.by_log)
     }
 
     /// So many sessions of it, in words.

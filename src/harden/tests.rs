@@ -249,6 +249,7 @@ fn seen(ip: [u8; 4], tls: Option<&str>) -> Seen {
             version: version.to_owned(),
             cipher: "ECDHE-RSA-AES256-GCM-SHA384".to_owned(),
             cn: None,
+            by_log: false,
         }),
         gss: false,
     }
@@ -292,6 +293,54 @@ fn whoever_would_be_turned_away_is_told_and_whoever_has_learned_it_is_not() {
             .refused
             .len(),
         1
+    );
+}
+
+/// Of whom the log alone tells that they came over TLS, nobody knows whether they show a certificate.
+#[test]
+fn whoever_may_have_shown_a_certificate_may_be_refused() {
+    let held = server(
+        17,
+        &[
+            ("/d/postgresql.conf", ""),
+            ("/d/pg_hba.conf", "hostssl all all 10.0.0.0/8 md5\n"),
+        ],
+    );
+    let wish = wish(Stage::Mtls);
+    let draft = plan(&held, &wish).unwrap();
+    let over = |cn: Option<&str>, by_log| {
+        let mut seen = seen([10, 0, 0, 5], Some("TLSv1.3"));
+        seen.tls = seen.tls.map(|tls| TlsSeen {
+            cn: cn.map(str::to_owned),
+            by_log,
+            ..tls
+        });
+        seen
+    };
+    let found = |all: &[Seen]| {
+        let mut watched = Watched::default();
+        for (seen, last) in all.iter().zip(1..) {
+            watched.add(seen.clone(), Sightings { sessions: 2, last });
+        }
+        let found = impact(&draft, &wish, &World::default(), &watched, true).unwrap();
+        (found.would_refuse(), found.may_refuse())
+    };
+    assert_eq!(found(&[over(None, true)]), (0, 2));
+    // Who was looked at while it was there is known.
+    assert_eq!(found(&[over(Some("app"), false), over(None, true)]), (0, 0));
+    assert_eq!(found(&[over(None, false), over(None, true)]), (2, 0));
+    // The method cert has the name in the log.
+    assert_eq!(found(&[over(Some("other"), false)]), (2, 0));
+    // Rules that ask for no certificate let it in.
+    let require = self::wish(Stage::Require);
+    let draft = plan(&held, &require).unwrap();
+    let mut watched = Watched::default();
+    watched.add(over(None, true), Sightings { sessions: 1, last: 1 });
+    assert_eq!(
+        impact(&draft, &require, &World::default(), &watched, true)
+            .unwrap()
+            .may_refuse(),
+        0
     );
 }
 

@@ -32,6 +32,8 @@ pub use cause::{Cause, Words, causes_page};
 pub use client::{Client, Dialler, FileFault, Peer, Place, Root, Server, Versions};
 pub use connect::{Entry, NoEntry, connect, enter, enter_as_admin, enter_or_why, socket_owner};
 pub use expiry::{Dated, Part, dates};
+#[cfg(test)]
+pub use lookup::TlsArrival;
 pub use lookup::{Arrival, Arrivals, Origin};
 pub use over_sql::{Fetched, OverSql};
 pub use report::{Group, Outcome, Probe, ProbeId, Report, Verdict};

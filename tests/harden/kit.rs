@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::live::{Live, plain, wait_until};
-use crate::support::{Postgres, psql_job, scratch};
+use crate::support::{Postgres, TestServer, psql_job, scratch};
 
 fn verify(live: &Live, status: i32) -> Value {
     live.pgtls(&["verify"]).run().expect_status(status).json()
@@ -15,6 +15,40 @@ fn verify(live: &Live, status: i32) -> Value {
 fn holds(report: &Value, id: &str) -> Option<bool> {
     let probes = report["probes"].as_array().unwrap();
     probes.iter().find(|probe| probe["id"] == id)?["holds"].as_bool()
+}
+
+/// Who was never seen connects to the database that the first line for it names.
+#[test]
+fn a_kit_names_the_database_of_the_rules() {
+    let Some(postgres) = Postgres::find(15) else {
+        return;
+    };
+    let live = Live::new(
+        TestServer::builder(&postgres)
+            .conf("ssl = off\npassword_encryption = 'scram-sha-256'")
+            .hba(
+                "host all all 127.0.0.2/32 reject\nhost replication,shop analyst 127.0.0.1/32 scram-sha-256\n\
+                 host sameuser own 127.0.0.1/32 scram-sha-256\nhost all all all scram-sha-256",
+            )
+            .sql("create role app login password 'pw'")
+            .sql("create role analyst login password 'pw'")
+            .sql("create role own login password 'pw'")
+            .start(),
+    )
+    .at(&["on"]);
+    live.in_force("mtls", &["--ask"]);
+    for (role, database) in [("analyst", "shop"), ("own", "own"), ("app", "postgres")] {
+        let conninfo = fs::read_to_string(live.kit.join(format!("clients/{role}/conninfo"))).unwrap();
+        assert!(conninfo.contains(&format!("dbname={database}")), "{conninfo}");
+    }
+
+    // A certificate of a CA that is not named is not silently left out.
+    let kit = live.kit.join("clients/app");
+    let [certificate, key] = ["client.crt", "client.key"].map(|name| kit.join(name).display().to_string());
+    let refused = live
+        .stage("mtls", &["--client-cert", &certificate, "--client-key", &key])
+        .expect_status(2);
+    assert!(refused.stderr.contains("--client-ca FILE"), "{}", refused.stderr);
 }
 
 #[test]

@@ -151,6 +151,22 @@ fn altered_and_undone(remote: &Remote) {
     assert_eq!(remote.setting("ssl_min_protocol_version"), "TLSv1.1");
     server.sql("alter system reset ssl_min_protocol_version");
     assert!(remote.auto() == on);
+    // Where the rules let nobody in without TLS it stays on.
+    let hba = server.data.join("pg_hba.conf");
+    let open = fs::read_to_string(&hba).unwrap();
+    let put = |rules: &str| {
+        fs::write(&hba, rules).unwrap();
+        server.sql("select pg_reload_conf()");
+    };
+    put(&open.replace("host all", "hostssl all"));
+    let refused = remote.pgtls(&["undo"]).run().expect_status(1);
+    assert!(
+        refused.stderr.contains("would be locked out"),
+        "{}",
+        refused.stderr
+    );
+    assert!(remote.auto() == on && remote.is_verified());
+    put(&open);
     remote.pgtls(&["undo"]).run().expect_status(0);
     assert!(remote.auto() == before);
     assert!(wait_until(Duration::from_secs(60), || remote.setting("ssl")

@@ -217,8 +217,15 @@ fn where_it_stands_is_told_and_nothing_is_written() {
     assert_eq!(stands(), (0, "on".into()));
     assert!(live.files() == before);
     live.in_force("on", &[]);
+    // Whoever never watched does not know who still comes without TLS; who saw nobody does.
+    assert_eq!(stands(), (1, "watch".into()));
+    live.stage("watch", &["--for", "0"]).expect_status(0);
     assert_eq!(stands(), (1, "require".into()));
-    live.in_force("require", &[]);
+    let report = live.in_force("require", &[]);
+    assert!(
+        !report["notes"].to_string().contains("nobody has watched"),
+        "{report:#}"
+    );
     assert_eq!(stands(), (2, "mtls".into()));
     // What is said to come next can be typed so, and shows no password.
     let conninfo = format!("{} password='hunter2 of old'", live.server.socket());

@@ -52,6 +52,12 @@ fn while_one_kit_tries_another_changes_nothing() {
         "{}",
         stands.stdout
     );
+    // It is said what to do, and not that TLS is off.
+    assert!(
+        stands.stderr.contains("next: what is in the way") && !stands.stderr.contains("TLS is not on yet"),
+        "{}",
+        stands.stderr
+    );
 
     // Nobody watches any more: what lies there says it still.
     Job::new("pkill")

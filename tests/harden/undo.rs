@@ -86,6 +86,36 @@ fn the_last_write_is_taken_back_whichever_book_it_is_in() {
 }
 
 /// On a terminal it is named and asked for; scripts go on without a question.
+/// Where somebody else has demanded TLS meanwhile, TLS does not go.
+#[test]
+fn tls_does_not_go_where_the_rules_let_nobody_in_without_it() {
+    let Some(postgres) = Postgres::find(15) else {
+        return;
+    };
+    let live = plain(&postgres).at(&["on"]);
+    let hba = live.server.data.join("pg_hba.conf");
+    let open = fs::read_to_string(&hba).unwrap();
+    fs::write(&hba, open.replace("host ", "hostssl ")).unwrap();
+    live.server.sql("select pg_reload_conf()");
+    let before = live.files();
+    live.ends_as(&before, false, "TLS is demanded");
+    let refused = live.pgtls(&["undo"]).run().expect_status(1);
+    assert!(
+        refused.stderr.contains("would be locked out") && refused.stderr.contains("hostssl"),
+        "{}",
+        refused.stderr
+    );
+    assert!(live.files() == before);
+    live.app("sslmode=require").expect_ok("with TLS");
+
+    // With somebody let in without it goes.
+    fs::write(&hba, open).unwrap();
+    live.server.sql("select pg_reload_conf()");
+    live.undo();
+    assert!(!live.app("sslmode=require").ok);
+    live.app("sslmode=disable").expect_ok("without TLS");
+}
+
 #[test]
 fn on_a_terminal_it_is_asked_for() {
     let Some(postgres) = Postgres::find(15) else {

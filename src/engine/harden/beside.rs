@@ -262,7 +262,8 @@ pub fn unread_words(unread: &[Unread]) -> Option<String> {
         })
         .collect();
     Some(format!(
-        "changed since the server last read its files (at {read}), and not in force yet: {}",
+        "changed (the content, the mode or the place) since the server last read its files (at {read}), and perhaps not in force \
+         yet: {}",
         files.join(", ")
     ))
 }

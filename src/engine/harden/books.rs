@@ -8,6 +8,7 @@ use crate::conninfo::Conninfo;
 use crate::engine::{Error, Teller, prepare};
 use crate::server;
 
+use super::lockout;
 use super::others::nobody_else;
 use super::over_sql::{self, Side};
 
@@ -228,6 +229,7 @@ pub fn undo_stage_as(dir: &Path, admin: Option<&Conninfo>, tell: &Teller) -> Res
     }
     nobody_else(&dir, &record.paths().filter_map(Path::parent).collect::<Vec<_>>())?;
     let (changes, edited) = last.inverse()?;
+    lockout::leaves_a_way_in(&record, &changes)?;
     let mut kept = Vec::new();
     for path in edited {
         let copy = copy_aside(&path)?;
@@ -304,6 +306,7 @@ fn undo_alteration(
 ) -> Result<Undone, Error> {
     let record = last.record();
     let change = record.alteration.clone().unwrap_or_default();
+    lockout::leaves_a_way_in_over_sql(dir, &change, admin)?;
     for since in over_sql::altered_since(dir, &change, admin)? {
         tell.notice(format!(
             "{} was altered since: {}",

@@ -39,7 +39,18 @@ pub fn shown(
     notes: &mut Vec<String>,
 ) -> Result<Option<Shown>, Error> {
     let Some(from) = &project.setup.client_ca else {
-        return Ok(None);
+        return match &hardening.client {
+            None => Ok(None),
+            Some((certificate, _)) => Err(Error::DoesNotFit {
+                what: format!(
+                    "{} is to be shown (--client-cert), and the CA that issued it is not named",
+                    certificate.display()
+                ),
+                remedy: "name the certificate of the clients' CA with --client-ca FILE; or leave --client-cert and --client-key \
+                         out, and certificates are issued here"
+                    .to_owned(),
+            }),
+        };
     };
     notes.extend(others(survey, &project.gathered.credentials.client_roots));
     let named = hardening.client.clone().or_else(|| {

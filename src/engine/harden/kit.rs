@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::conf::hba::{Database, Kind, Method, Record, Role, Rules};
 use crate::conninfo::{Conninfo, Keyword};
 use crate::engine::credentials::{Gathered, Renew, gather_for};
 use crate::engine::{Error, files, prepare};
@@ -183,11 +184,15 @@ fn complete(answers: &mut Answers, hardening: &Hardening, survey: &Survey, watch
             role: None,
         });
     }
+    let server = &survey.server;
+    let rules = Rules::load(&server.hba, &*server.files, server.dialect).ok();
     let database = |role: &str| {
         watched
             .iter()
             .find(|(seen, _)| seen.user == role && is_database(&seen.database))
-            .map_or_else(|| own_database.clone(), |(seen, _)| seen.database.clone())
+            .map(|(seen, _)| seen.database.clone())
+            .or_else(|| by_rules(rules.as_ref()?, role))
+            .unwrap_or_else(|| own_database.clone())
     };
     let known: Vec<String> = answers
         .access
@@ -211,6 +216,31 @@ fn complete(answers: &mut Answers, hardening: &Hardening, survey: &Survey, watch
         (answers.user, answers.database) = (None, None);
         answers.allow.clear();
     }
+}
+
+/// The database of a role that nobody saw, where the first line for it names one.
+fn by_rules(rules: &Rules, role: &str) -> Option<String> {
+    let is_for = |record: &Record| {
+        record.kind != Kind::Local
+            && record.method != Method::Reject
+            && *record.databases != [Database::Replication]
+            && record.roles.iter().any(|one| match one {
+                Role::All => true,
+                Role::Named(name) => **name == *role.as_bytes(),
+                Role::MemberOf(_) | Role::Pattern(_) => false,
+            })
+    };
+    let first = rules.rules().iter().find(|rule| is_for(&rule.record))?;
+    first
+        .record
+        .databases
+        .iter()
+        .find_map(|database| match database {
+            Database::Named(name) => String::from_utf8(name.to_vec()).ok(),
+            Database::SameUser => Some(role.to_owned()),
+            _ => None,
+        })
+        .filter(|name| is_database(name))
 }
 
 /// The roles that may log in; where they are very many, those that were seen.

@@ -14,6 +14,7 @@ mod confirm;
 mod keeper;
 mod kit;
 mod lists;
+mod lockout;
 mod others;
 mod over_sql;
 mod promised;
@@ -49,7 +50,7 @@ pub use proof::promises;
 pub use propose::{Proposal, propose};
 pub use standing::{Hindrance, Standing, hindrances, is_asked, next_stage, standing};
 pub use survey::{Survey, survey};
-pub use watch::{Look, forget, watch};
+pub use watch::{Look, forget, has_watched, watch};
 
 /// What is wanted.
 pub struct Hardening {

@@ -290,7 +290,7 @@ pub async fn altered_over(
 }
 
 /// On a thread of its own: whoever asks may be in a runtime, or in none.
-fn over_a_login<T: Send>(
+pub fn over_a_login<T: Send>(
     dir: &Path,
     change: &Alteration,
     admin: Option<&Conninfo>,

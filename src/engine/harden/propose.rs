@@ -12,7 +12,7 @@ use crate::conf::hba::shown;
 use crate::conf::simulate::{Channel, Connection, Outcome, Simulator, outcome};
 use crate::conninfo::{Keyword, SslMode};
 use crate::engine::Error;
-use crate::harden::{Altered, Draft, Impact, Prevented, Stage, Wish, impact, plan, unified};
+use crate::harden::{Altered, Draft, Impact, Prevented, Stage, Wish, impact, plan, shut_out, unified};
 use crate::pki::Certificate;
 use crate::server;
 
@@ -82,10 +82,15 @@ impl Proposal {
     /// Why it is not tried unasked, and what to do: who would be turned away.
     #[must_use]
     pub fn turns_away(&self) -> Option<(String, &'static str)> {
-        let why = match self.would_refuse() {
-            0 => return None,
-            1 => "a session that was seen would be refused".to_owned(),
-            many => format!("{many} sessions that were seen would be refused"),
+        let sessions = |count| match count {
+            1 => "a session that was seen".to_owned(),
+            many => format!("{many} sessions that were seen"),
+        };
+        let why = match (self.impact.would_refuse(), self.impact.may_refuse()) {
+            (0, 0) => return None,
+            (0, may) => format!("{} may be refused", sessions(may)),
+            (would, 0) => format!("{} would be refused", sessions(would)),
+            (would, may) => format!("{} would be refused, and {may} more may be", sessions(would)),
         };
         if self.stage == Stage::Mtls && self.asks_first {
             return Some((
@@ -94,17 +99,30 @@ impl Proposal {
                  it, and --stage watch then sees who still comes without. Or go on with --accept-lockout; nothing was written",
             ));
         }
+        if self.impact.refused.is_empty() {
+            return Some((
+                why,
+                "watch again while they come: whoever shows a certificate then no longer counts, and --stage watch --afresh forgets \
+                 those who will never come again. Or go on with --accept-lockout; nothing was written",
+            ));
+        }
+        if self
+            .impact
+            .refused
+            .iter()
+            .any(|affected| affected.with_tls == Some(false))
+        {
+            return Some((
+                why,
+                "whoever would not come in with TLS either needs a line of their own first (hostssl), and then to come with TLS: \
+                 watch again, and whoever then does no longer counts. Or go on with --accept-lockout; nothing was written",
+            ));
+        }
         Some((
             why,
             "see to it that they come otherwise, and watch again: whoever then does no longer counts, and --stage watch --afresh \
              forgets those who will never come again. Or go on with --accept-lockout; nothing was written",
         ))
-    }
-
-    /// Sessions that were seen and that it would turn away.
-    #[must_use]
-    pub fn would_refuse(&self) -> u64 {
-        self.impact.refused.iter().map(|affected| affected.sessions).sum()
     }
 
     /// Each setting that is altered over SQL, as a difference: value and source now, and then.
@@ -247,13 +265,16 @@ pub(super) async fn work_out(
             &About {
                 stage: hardening.stage,
                 hosts: (!certificates.keep).then_some(&hosts[..]),
-                kept: &kept,
+                has_watched: watch::has_watched(&project.dir),
                 least,
             },
         ),
         &about_key,
     ]
     .concat();
+    if matches!(hardening.stage, Stage::Require | Stage::Mtls) {
+        notes.extend(shut_out(&draft, &survey.world).map_err(|why| prevented(&why))?);
+    }
     if hardening.stage == Stage::Ask {
         notes.push(OF_ANOTHER_CA.to_owned());
     }

@@ -1,5 +1,7 @@
 //! What a person should know of a stage beside its plan.
 
+use std::collections::BTreeSet;
+
 use crate::harden::{Seen, Stage, TlsSeen, Watched};
 
 use super::Survey;
@@ -10,8 +12,8 @@ pub struct About<'a> {
     pub stage: Stage,
     /// Names and addresses of the server's new certificate, if it gets one.
     pub hosts: Option<&'a [String]>,
-    /// What earlier watches saw.
-    pub kept: &'a Watched,
+    /// Whether anybody has watched.
+    pub has_watched: bool,
     /// Which version of TLS is the least, and why.
     pub least: Least,
 }
@@ -27,6 +29,8 @@ pub enum Least {
     All13,
     /// TLS 1.2: not everybody does.
     NotAll13,
+    /// TLS 1.2: of those who come without TLS nobody knows.
+    SomePlain,
     /// TLS 1.2: nobody but the admin was seen.
     NobodySeen,
 }
@@ -34,6 +38,13 @@ pub enum Least {
 impl Least {
     /// What was said, or else what is safe by those who were seen, the admin among them.
     pub fn of(said: Option<bool>, watched: &Watched, own: Option<&TlsSeen>) -> Self {
+        let with_tls = |(seen, _): &(&Seen, _)| seen.tls.is_some();
+        let known: BTreeSet<_> = watched
+            .iter()
+            .filter(with_tls)
+            .map(|(seen, _)| seen.client())
+            .collect();
+        let mut plain = watched.iter().filter(|(seen, _)| seen.is_plaintext());
         let mut others = watched
             .iter()
             .filter_map(|(seen, _)| seen.tls.as_ref())
@@ -42,8 +53,9 @@ impl Least {
             Some(true) => Self::Said13,
             Some(false) => Self::Said12,
             None if others.peek().is_none() => Self::NobodySeen,
-            None if others.chain(own).all(|tls| tls.version == "TLSv1.3") => Self::All13,
-            None => Self::NotAll13,
+            None if others.chain(own).any(|tls| tls.version != "TLSv1.3") => Self::NotAll13,
+            None if plain.any(|(seen, _)| !known.contains(&seen.client())) => Self::SomePlain,
+            None => Self::All13,
         }
     }
 
@@ -60,6 +72,9 @@ impl Least {
                 "TLS 1.3 becomes the least: everybody who was seen speaks it. --least-tls 1.2 leaves 1.2 to those who were not"
             }
             Self::NotAll13 => "TLS 1.2 stays the least: not everybody who was seen speaks TLS 1.3",
+            Self::SomePlain => {
+                "TLS 1.2 stays the least: some were seen without TLS alone, so that nobody knows whether they speak 1.3.                  --least-tls 1.3 demands it"
+            }
             Self::NobodySeen => {
                 "TLS 1.2 stays the least: nobody else was seen over TLS, so that nobody knows who speaks 1.3. --stage watch looks, \
                  and --least-tls 1.3 demands it"
@@ -101,7 +116,7 @@ fn for_this_machine_alone(survey: &Survey, hosts: &[String]) -> Option<String> {
 }
 
 fn nobody_watched(about: &About<'_>) -> Option<String> {
-    (about.stage == Stage::Require && about.kept.is_empty()).then(|| {
+    (about.stage == Stage::Require && !about.has_watched).then(|| {
         "nobody has watched yet: only those who are connected now were asked. --stage watch looks for longer, and knows those who \
          come by night"
             .to_owned()

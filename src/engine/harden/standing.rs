@@ -19,6 +19,8 @@ pub struct Standing {
     pub is_read: bool,
     /// Sessions that were seen and that it would turn away.
     pub would_refuse: u64,
+    /// Sessions that were seen and that it may turn away.
+    pub may_refuse: u64,
     /// What keeps it from coming into force until it is mended.
     pub hindrance: Option<Hindrance>,
 }
@@ -52,7 +54,8 @@ pub async fn standing(hardening: &mut Hardening, survey: &Survey) -> Result<Vec<
             stage,
             in_files: proposal.as_ref().is_some_and(Proposal::is_empty),
             is_read: survey.unread.is_empty(),
-            would_refuse: proposal.as_ref().map_or(0, Proposal::would_refuse),
+            would_refuse: proposal.as_ref().map_or(0, |one| one.impact.would_refuse()),
+            may_refuse: proposal.as_ref().map_or(0, |one| one.impact.may_refuse()),
             hindrance: hindrance.map(|why| Hindrance {
                 what: why.to_string(),
                 remedies: why.remedies(),
@@ -103,7 +106,7 @@ pub fn next_stage(standing: &[Standing], asks: bool) -> Option<Stage> {
     let open = standing.iter().find(|row| !row.in_files)?;
     Some(match open.stage {
         Stage::Mtls if !asks => Stage::Ask,
-        Stage::Require | Stage::Mtls if open.would_refuse > 0 => Stage::Watch,
+        Stage::Require | Stage::Mtls if open.would_refuse + open.may_refuse > 0 => Stage::Watch,
         stage => stage,
     })
 }

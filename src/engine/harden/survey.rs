@@ -65,7 +65,7 @@ const SESSIONS: &str = concat!(
     bytes_of!("a.datname"),
     ", '') AS datname, coalesce(a.application_name, '') AS application, \
     host(a.client_addr) AS client, a.client_port AS port, a.backend_type = 'walsender' AND a.datname IS NULL AS replication, \
-    s.ssl, s.version, s.cipher, s.client_dn, g.encrypted AS gss, a.pid = pg_backend_pid() AS own, \
+    s.ssl, s.version, s.cipher, s.client_dn, g.encrypted AS gss, a.pid, a.pid = pg_backend_pid() AS own, \
     a.usename = session_user AND a.application_name = {watchdog} AS watchdog \
     FROM pg_stat_activity a LEFT JOIN pg_stat_ssl s USING (pid) LEFT JOIN pg_stat_gssapi g USING (pid) \
     WHERE a.backend_type IN ('client backend', 'walsender') LIMIT 10000"
@@ -259,7 +259,7 @@ pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
         memberships: Some(Memberships::new(role_names.clone(), direct)),
         ..World::default()
     };
-    let (own, watched) = sessions(&mut session, hardening.means.now.unix_timestamp(), limit()).await?;
+    let here = sessions(&mut session, hardening.means.now.unix_timestamp(), limit()).await?;
     let logins = (0..roles.rows.len())
         .filter(|at| roles.value(*at, "rolcanlogin") == Some("t"))
         .filter_map(|at| roles.value(at, "rolname").map(name))
@@ -275,7 +275,7 @@ pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
         map,
         in_force,
         logins,
-        own: own.unwrap_or_else(|| Seen {
+        own: here.own.unwrap_or_else(|| Seen {
             user: cell("session_user"),
             database: cell("database"),
             address: None,
@@ -285,7 +285,7 @@ pub async fn survey(hardening: &Hardening) -> Result<Survey, Error> {
             gss: false,
         }),
         world,
-        watched,
+        watched: here.watched,
         account: account.unwrap_or_default(),
         reach: Ok(()),
         client_ca: None,
@@ -318,12 +318,19 @@ pub(super) async fn settings(
         .collect())
 }
 
-/// Everybody who is connected; the session that asks apart.
-pub(super) async fn sessions(
-    session: &mut Session,
-    now: i64,
-    deadline: Deadline,
-) -> Result<(Option<Seen>, Watched), Error> {
+/// Who is connected.
+#[derive(Default)]
+pub(super) struct Here {
+    /// The session that asks.
+    own: Option<Seen>,
+    /// Everybody else.
+    pub watched: Watched,
+    /// The server's processes for them.
+    pub processes: BTreeSet<u32>,
+}
+
+/// Everybody who is connected.
+pub(super) async fn sessions(session: &mut Session, now: i64, deadline: Deadline) -> Result<Here, Error> {
     let rows = ask(
         session,
         "asking who is connected",
@@ -331,8 +338,7 @@ pub(super) async fn sessions(
         deadline,
     )
     .await?;
-    let mut own = None;
-    let mut watched = Watched::default();
+    let mut here = Here::default();
     for at in 0..rows.rows.len() {
         let cell = |name| rows.value(at, name);
         let text = |name| cell(name).unwrap_or_default().to_owned();
@@ -347,6 +353,7 @@ pub(super) async fn sessions(
             version: text("version"),
             cipher: text("cipher"),
             cn: cell("client_dn").and_then(common_name),
+            by_log: false,
         });
         let seen = Seen {
             user: name(&text("usename")),
@@ -357,10 +364,12 @@ pub(super) async fn sessions(
             tls,
             gss: cell("gss") == Some("t"),
         };
+        here.processes
+            .extend(cell("pid").and_then(|pid| pid.parse::<u32>().ok()));
         if cell("own") == Some("t") {
-            own = Some(seen);
+            here.own = Some(seen);
         } else {
-            watched.add(
+            here.watched.add(
                 seen,
                 Sightings {
                     sessions: 1,
@@ -369,7 +378,7 @@ pub(super) async fn sessions(
             );
         }
     }
-    Ok((own, watched))
+    Ok(here)
 }
 
 /// The first common name of a name as `pg_stat_ssl` writes it (`/O=Shop/CN=app`).

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::apply::BOOKS;
 use crate::dial::{Deadline, Session};
 use crate::engine::{Error, files, prepare};
-use crate::harden::{Seen, Sightings, Watched};
+use crate::harden::{Seen, Sightings, TlsSeen, Watched};
 use crate::plan::literal;
 use crate::verify::{Arrival, Arrivals, Origin, OverSql};
 
@@ -27,7 +27,7 @@ pub struct Look {
     pub all: Watched,
     /// How often it looked.
     pub looks: u64,
-    /// Whether the server's log told of those who came without TLS and were gone again.
+    /// Whether the server's log told of those who came and were gone again.
     pub by_log: bool,
     /// How many sessions came and went without being looked at, at least; `None` where the server does not count them
     /// (before 14).
@@ -40,11 +40,17 @@ impl Look {
     pub fn reach(&self) -> String {
         let cure = "With log_connections = on, and a log that this login may read, watch knows them too.";
         match self.missed {
-            _ if self.by_log => "The server's log was read as well: whoever came without TLS and was gone again is among them.".to_owned(),
+            _ if self.by_log => {
+                "The server's log was read as well: whoever came and was gone again is among them.".to_owned()
+            }
             Some(0) => "Nobody came and went without being looked at.".to_owned(),
-            Some(1) => format!("One session came and went between two looks; whether with TLS is not known. {cure}"),
+            Some(1) => {
+                format!("One session came and went between two looks; whether with TLS is not known. {cure}")
+            }
             Some(many) => {
-                format!("{many} sessions came and went between two looks; whether with TLS is not known. {cure}")
+                format!(
+                    "{many} sessions came and went between two looks; whether with TLS is not known. {cure}"
+                )
             }
             None => format!("Whoever came and went within half a second may have been missed. {cure}"),
         }
@@ -77,34 +83,31 @@ pub async fn watch(
     let mut log = Arrivals::from_now(&mut OverSql::new(&mut survey.session, &fresh)).await;
     let mut count = Count::from_now(&mut survey.session, fresh()).await;
     let mut seen = Watched::default();
-    let mut told = Watched::default();
+    let mut told = Told::default();
     let mut looks = 0;
     let mut since = Instant::now();
     loop {
         let now = time::OffsetDateTime::now_utc().unix_timestamp();
         let deadline = fresh();
+        // The log first: of whom it tells that is still there is looked at after it.
+        if let Some(log) = &mut log {
+            for arrival in log.follow(&mut OverSql::new(&mut survey.session, &fresh)).await {
+                told.hear(arrival, now);
+            }
+        }
         match sessions(&mut survey.session, now, deadline).await {
-            Ok((_, here)) => seen.merge(&here),
+            Ok(here) => {
+                seen.merge(&here.watched);
+                told.look(here.processes);
+            }
             // A server that is stopped in the middle of a night does not take with it what was seen until then.
             Err(error) => {
+                seen.merge(&told.all());
                 keep(&dir, &seen)?;
                 return Err(error);
             }
         }
-        if let Some(log) = &mut log {
-            for arrival in log.follow(&mut OverSql::new(&mut survey.session, &fresh)).await {
-                if let Some(plain) = without_tls(arrival) {
-                    told.add(
-                        plain,
-                        Sightings {
-                            sessions: 1,
-                            last: now,
-                        },
-                    );
-                }
-            }
-            seen.merge(&told);
-        }
+        seen.merge(&told.watched);
         if let Some(count) = &mut count {
             count.look(&mut survey.session, fresh()).await;
         }
@@ -119,6 +122,7 @@ pub async fn watch(
         }
         tokio::time::sleep(left.min(EVERY)).await;
     }
+    seen.merge(&told.all());
     let missed = match count {
         Some(count) => count.missed(&mut survey.session, fresh()).await,
         None => None,
@@ -133,19 +137,80 @@ pub async fn watch(
     })
 }
 
-/// Who came over TCP without encryption. Of the others the log does not tell the client's certificate.
-fn without_tls(arrival: Arrival) -> Option<Seen> {
+/// Those of whom the log tells. Whether a client certificate was shown it does not say of most of them; whoever is there long
+/// enough to be looked at is not taken from the log as well, so that nobody is one client who shows one and another of whom it
+/// is not known.
+#[derive(Default)]
+struct Told {
+    /// Who is not looked at.
+    watched: Watched,
+    /// Of whom it told since the last look, with their processes.
+    fresh: Vec<(u32, Seen, i64)>,
+    /// Of whom it told before that, and whom the next look may find yet: the log is a moment ahead.
+    waiting: Vec<(u32, Seen, i64)>,
+    /// The processes of the last look.
+    looked_at: BTreeSet<u32>,
+}
+
+impl Told {
+    fn hear(&mut self, arrival: Arrival, now: i64) {
+        let process = arrival.process;
+        let Some(seen) = over_tcp(arrival) else { return };
+        if seen.is_by_log() {
+            self.fresh.push((process, seen, now));
+        } else {
+            self.add(seen, now);
+        }
+    }
+
+    fn add(&mut self, seen: Seen, last: i64) {
+        self.watched.add(seen, Sightings { sessions: 1, last });
+    }
+
+    fn look(&mut self, processes: BTreeSet<u32>) {
+        for (process, seen, last) in std::mem::take(&mut self.waiting) {
+            if !processes.contains(&process) {
+                self.add(seen, last);
+            }
+        }
+        self.waiting = std::mem::take(&mut self.fresh);
+        self.waiting
+            .retain(|(process, ..)| !processes.contains(process) && !self.looked_at.contains(process));
+        self.looked_at = processes;
+    }
+
+    /// No look follows.
+    fn all(mut self) -> Watched {
+        for (_, seen, last) in self
+            .waiting
+            .drain(..)
+            .chain(self.fresh.drain(..))
+            .collect::<Vec<_>>()
+        {
+            self.add(seen, last);
+        }
+        self.watched
+    }
+}
+
+/// Who came over TCP.
+fn over_tcp(arrival: Arrival) -> Option<Seen> {
     let Origin::Tcp(address) = arrival.from else {
         return None;
     };
-    (!arrival.tls && !arrival.gss).then(|| Seen {
+    Some(Seen {
         user: arrival.user,
         replication: arrival.database.is_none(),
         database: arrival.database.unwrap_or_default(),
         address: Some(address),
         application: arrival.application,
-        tls: None,
-        gss: false,
+        tls: arrival.tls.map(|tls| TlsSeen {
+            version: tls.version,
+            cipher: tls.cipher,
+            by_log: tls.cn.is_none(),
+            cn: tls.cn,
+        }),
+        gss: arrival.gss,
     })
 }
 
@@ -202,9 +267,19 @@ fn keep(dir: &Path, seen: &Watched) -> Result<Watched, Error> {
     Ok(all)
 }
 
+/// Whether anybody has watched, whoever was seen.
+#[must_use]
+pub fn has_watched(dir: &Path) -> bool {
+    file(&prepare::absolute(dir)).exists()
+}
+
+fn file(dir: &Path) -> PathBuf {
+    dir.join(BOOKS).join("live").join("watch.json")
+}
+
 /// What was kept.
 pub fn kept(dir: &Path) -> Result<Watched, Error> {
-    let path = dir.join(BOOKS).join("live").join("watch.json");
+    let path = file(dir);
     let Some(bytes) = files::read("what was seen while watching", &path)? else {
         return Ok(Watched::default());
     };
@@ -214,4 +289,43 @@ pub fn kept(dir: &Path) -> Result<Watched, Error> {
         why: error.to_string(),
         remedy: "remove it, and watch again".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::TlsArrival;
+
+    fn arrival(process: u32, tls: bool) -> Arrival {
+        Arrival {
+            process,
+            from: Origin::Tcp([10, 0, 0, 5].into()),
+            user: "app".to_owned(),
+            database: Some("shop".to_owned()),
+            application: process.to_string(),
+            tls: tls.then(|| TlsArrival {
+                version: "TLSv1.3".to_owned(),
+                cipher: "X".to_owned(),
+                cn: None,
+            }),
+            gss: false,
+        }
+    }
+
+    /// Before a look, after it, and after the next: the log and the looks are no two clocks alike.
+    #[test]
+    fn whoever_is_looked_at_is_not_taken_from_the_log_as_well() {
+        let mut told = Told::default();
+        told.look(BTreeSet::from([1]));
+        for process in 1..=4 {
+            told.hear(arrival(process, true), 1);
+        }
+        told.hear(arrival(5, false), 1);
+        told.look(BTreeSet::from([2]));
+        told.look(BTreeSet::from([3]));
+        told.hear(arrival(6, true), 2);
+        let all = told.all();
+        let names: Vec<_> = all.iter().map(|(seen, _)| seen.application.as_str()).collect();
+        assert_eq!(names, ["4", "5", "6"]);
+    }
 }

@@ -2,8 +2,9 @@
 //! (<https://www.postgresql.org/docs/current/runtime-config-logging.html#GUC-LOG-CONNECTIONS>).
 //!
 //! Two entries of one process make an arrival: that a connection was received, which says from where, and that it was
-//! authorized, which says for whom and how. They are known in English alone; of a process that is not told apart by its
-//! number (`%p` in `log_line_prefix`) nothing is known.
+//! authorized, which says for whom and how. Between them stands, from 14 on, that it was authenticated: by the method `cert`
+//! with the name on the client's certificate. With any other method no entry says whether a certificate was shown. They are
+//! known in English alone; of a process that is not told apart by its number (`%p` in `log_line_prefix`) nothing is known.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,6 +15,8 @@ use super::log::{Entry, Log};
 /// Somebody who came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival {
+    /// The server's process for it.
+    pub process: u32,
     /// From where.
     pub from: Origin,
     /// The role.
@@ -22,10 +25,21 @@ pub struct Arrival {
     pub database: Option<String>,
     /// `application_name`, as the connection began.
     pub application: String,
-    /// Whether TLS protects it.
-    pub tls: bool,
+    /// The TLS that protects it.
+    pub tls: Option<TlsArrival>,
     /// Whether GSSAPI encrypts it.
     pub gss: bool,
+}
+
+/// The TLS of an arrival.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsArrival {
+    /// Its version, as PostgreSQL names it.
+    pub version: String,
+    /// Its cipher, as OpenSSL names it.
+    pub cipher: String,
+    /// The common name of the client's certificate, where it logged in by that; `None`: whether one was shown is not known.
+    pub cn: Option<String>,
 }
 
 /// Where somebody came from.
@@ -42,8 +56,16 @@ pub enum Origin {
 pub struct Arrivals {
     log: Log,
     /// Connections that were received, and are not let in yet: by their process.
-    received: BTreeMap<u32, Origin>,
+    received: BTreeMap<u32, Received>,
     has_told: bool,
+}
+
+/// A connection that is not let in yet.
+#[derive(Debug)]
+struct Received {
+    from: Origin,
+    /// The common name of the certificate that it logged in by.
+    cn: Option<String>,
 }
 
 /// More connections than wait at once for their login on any server.
@@ -85,17 +107,26 @@ impl Arrivals {
                 if self.received.len() >= MOST_WAITING {
                     self.received.pop_first();
                 }
-                self.received.insert(process, from);
+                self.received.insert(process, Received { from, cn: None });
+            } else if let Some(cn) = certified(&entry.message)
+                && let Some(received) = self.received.get_mut(&process)
+            {
+                received.cn = Some(cn);
             } else if let Some(authorized) = Authorized::read(&entry.message)
-                && let Some(from) = self.received.remove(&process)
+                && let Some(Received { from, cn }) = self.received.remove(&process)
             {
                 self.has_told = true;
                 arrived.push(Arrival {
+                    process,
                     from,
                     user: authorized.user.to_owned(),
                     database: authorized.database.map(str::to_owned),
                     application: authorized.application.to_owned(),
-                    tls: authorized.tls,
+                    tls: authorized.tls.map(|(version, cipher)| TlsArrival {
+                        version: version.to_owned(),
+                        cipher: cipher.to_owned(),
+                        cn,
+                    }),
                     gss: authorized.gss,
                 });
             }
@@ -124,12 +155,49 @@ fn received(message: &str) -> Option<Origin> {
     host.parse().ok().map(Origin::Tcp)
 }
 
+/// The common name of the certificate by which a connection logged in: `connection authenticated: identity="CN=app,O=Shop"
+/// method=cert (…)`, a name as RFC 2253 writes it. Of several the last stands there as PostgreSQL takes it: the name is written
+/// from its end.
+fn certified(message: &str) -> Option<String> {
+    let said = message.strip_prefix("connection authenticated: identity=\"")?;
+    let (name, how) = said.rsplit_once("\" method=")?;
+    if how.split(' ').next() != Some("cert") {
+        return None;
+    }
+    parts(name)
+        .into_iter()
+        .rev()
+        .find_map(|part| part.strip_prefix("CN=").map(str::to_owned))
+}
+
+/// The parts of a name, without their escapes (<https://www.rfc-editor.org/rfc/rfc2253#section-2.4>).
+fn parts(name: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut chars = name.chars();
+    while let Some(char) = chars.next() {
+        let said = match char {
+            ',' | '+' => {
+                parts.push(String::new());
+                continue;
+            }
+            '\\' => chars.next(),
+            char => Some(char),
+        };
+        // The list is never empty.
+        if let (Some(part), Some(char)) = (parts.last_mut(), said) {
+            part.push(char);
+        }
+    }
+    parts
+}
+
 /// What stands in the entry of a connection that was let in (postinit.c, `PerformAuthentication`).
 struct Authorized<'a> {
     user: &'a str,
     database: Option<&'a str>,
     application: &'a str,
-    tls: bool,
+    /// Version and cipher.
+    tls: Option<(&'a str, &'a str)>,
     gss: bool,
 }
 
@@ -145,8 +213,14 @@ impl<'a> Authorized<'a> {
             _ => (said, false),
         };
         let (said, tls) = match said.rsplit_once(" SSL enabled (") {
-            Some((before, how)) if how.ends_with(')') => (before, true),
-            _ => (said, false),
+            Some((before, how)) if how.ends_with(')') => {
+                let value = |name: &str| {
+                    let mut each = how.trim_end_matches(')').split(", ");
+                    each.find_map(|one| one.strip_prefix(name)).unwrap_or_default()
+                };
+                (before, Some((value("protocol="), value("cipher="))))
+            }
+            _ => (said, None),
         };
         let (said, application) = said.split_once(" application_name=").unwrap_or((said, ""));
         let (user, database) = match said.split_once(" database=") {
@@ -194,31 +268,46 @@ mod tests {
 2026-11-26 03:00:00.004 UTC [11] LOG:  replication connection authorized: user=rep application_name=walreceiver SSL enabled (protocol=TLSv1.2, cipher=X, bits=256, compression=off)
 2026-11-26 03:00:00.005 UTC [12] LOG:  connection received: host=10.0.0.9 port=4004
 2026-11-26 03:00:00.005 UTC [12] LOG:  connection authorized: user=kerb database=app GSS (authenticated=yes, encrypted=yes, principal=kerb@EXAMPLE.ORG)
+2026-11-26 03:00:00.006 UTC [13] LOG:  connection received: host=10.0.0.10 port=4005
+2026-11-26 03:00:00.006 UTC [13] LOG:  connection authenticated: identity=\"CN=a\\,b,OU=CN=no,O=Shop\" method=cert (/etc/pg_hba.conf:9)
+2026-11-26 03:00:00.006 UTC [13] LOG:  connection authorized: user=ab database=app SSL enabled (protocol=TLSv1.3, cipher=Y, bits=256)
 ";
-        let arrival = |ip: &str, user: &str, database: Option<&str>, application: &str| Arrival {
+        let over = |version: &str, cipher: &str, cn: Option<&str>| {
+            Some(TlsArrival {
+                version: version.to_owned(),
+                cipher: cipher.to_owned(),
+                cn: cn.map(str::to_owned),
+            })
+        };
+        let arrival = |process, ip: &str, user: &str, database: Option<&str>, application: &str| Arrival {
+            process,
             from: ip.parse().map_or(Origin::Socket, Origin::Tcp),
             user: user.to_owned(),
             database: database.map(str::to_owned),
             application: application.to_owned(),
-            tls: false,
+            tls: None,
             gss: false,
         };
         assert_eq!(
             arrivals(text),
             [
                 Arrival {
-                    tls: true,
-                    ..arrival("10.0.0.6", "shop", Some("app"), "psql")
+                    tls: over("TLSv1.3", "TLS_AES_256_GCM_SHA384", None),
+                    ..arrival(8, "10.0.0.6", "shop", Some("app"), "psql")
                 },
-                arrival("10.0.0.5", "nightly", Some("app"), ""),
-                arrival("", "my user", Some("my db"), "a b"),
+                arrival(7, "10.0.0.5", "nightly", Some("app"), ""),
+                arrival(9, "", "my user", Some("my db"), "a b"),
                 Arrival {
-                    tls: true,
-                    ..arrival("10.0.0.8", "rep", None, "walreceiver")
+                    tls: over("TLSv1.2", "X", None),
+                    ..arrival(11, "10.0.0.8", "rep", None, "walreceiver")
                 },
                 Arrival {
                     gss: true,
-                    ..arrival("10.0.0.9", "kerb", Some("app"), "")
+                    ..arrival(12, "10.0.0.9", "kerb", Some("app"), "")
+                },
+                Arrival {
+                    tls: over("TLSv1.3", "Y", Some("a,b")),
+                    ..arrival(13, "10.0.0.10", "ab", Some("app"), "")
                 },
             ]
         );

@@ -16,6 +16,8 @@ use super::report::ProbeId;
 use super::run;
 use super::target::{Admin, Target};
 
+#[cfg(test)]
+pub use arrivals::TlsArrival;
 pub use arrivals::{Arrival, Arrivals, Origin};
 pub use log::{Entry, Log};
 

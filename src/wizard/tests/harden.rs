@@ -139,6 +139,7 @@ fn found(done: &[Stage], next: Option<Stage>) -> Found {
         stage,
         in_files: done.contains(&stage),
         is_read: true,
+        may_refuse: 0,
         would_refuse: match stage {
             Stage::Require => 3,
             Stage::Mtls => 4,

@@ -20,6 +20,7 @@ pub fn found(wish: &Wish, survey: &Survey, mut standing: Vec<engine::Standing>, 
         in_files: asks,
         is_read: survey.unread_note().is_none(),
         would_refuse: 0,
+        may_refuse: 0,
         hindrance: None,
     });
     let name = |path| printable(&survey.map.here(path).to_string_lossy());
@@ -60,7 +61,12 @@ pub fn facts(proposal: &Proposal, survey: &Survey) -> Facts {
     let impact = &proposal.impact;
     Facts {
         refused: impact.refused.iter().map(met).collect(),
-        unsure: impact.unsure.iter().map(met).collect(),
+        unsure: impact
+            .may_be_refused
+            .iter()
+            .chain(&impact.unsure)
+            .map(met)
+            .collect(),
         looked_at: impact.looked_at,
         replaces: proposal.replaces.as_ref().map(|one| printable(&one.says)),
         turns_away: proposal.turns_away().map(|(why, _)| printable(&why)),
