@@ -50,6 +50,17 @@ fn enter_alone_leads_to_a_verified_database() {
     wait_for("the terminal is given back", Duration::from_secs(20), || {
         (!pty.screen(vt100::Screen::alternate_screen)).then_some(())
     });
+    // The shell's screen says what stays, and how to stop it.
+    let left = pty.text();
+    for says in [
+        "Verified: verify-full",
+        "and goes on running",
+        "psql 'host=localhost",
+        "pgtls down ",
+    ] {
+        assert!(left.contains(says), "{says:?} is not in\n{left}");
+    }
+    project.pgtls(&["down"]).run().expect_status(0);
 }
 
 /// Without a terminal there is no wizard, and it is said what there is instead.

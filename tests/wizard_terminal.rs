@@ -6,9 +6,9 @@ mod support;
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use support::{Account, Job, Pty, pgtls_bin, processes_in, scratch, wait_for};
+use support::{Account, Job, Project, Pty, pgtls_bin, processes_in, scratch, wait_for};
 
 const STEP_TWO: &str = "Who has to prove who they are?";
 
@@ -39,7 +39,7 @@ fn given_back(pty: &Pty) {
 }
 
 /// A shell that runs this and then tells the terminal's modes.
-fn shell(script: &str, dir: &std::path::Path) -> Pty {
+fn shell(script: &str, dir: &Path) -> Pty {
     let script = format!("{script}; echo STATUS $?; stty -a; echo AFTER");
     Pty::program("sh", &["-c", &script], dir, (100, 30), &[])
 }
@@ -205,11 +205,8 @@ fn what_was_answered_is_there_the_next_time() {
     pty.expect("▸ Mutual TLS");
 }
 
-/// Broken off while the cluster is made: the directory is as it was, and no process is left.
-#[test]
-fn cancelled_things_are_as_they_were() {
-    let project = support::Project::new(&Account::current());
-    let mut pty = Pty::pgtls(&[], &project.dir, (80, 24), &[]);
+/// Through the questions of a database on this machine.
+fn to_the_review(pty: &mut Pty, project: &Project) {
     for shown in ["no project yet", STEP_TWO] {
         pty.expect(shown);
         pty.send("\r");
@@ -219,6 +216,14 @@ fn cancelled_things_are_as_they_were() {
     pty.expect("Who issues");
     pty.send("\r");
     pty.expect("Files: ");
+}
+
+/// Broken off while the cluster is made: the directory is as it was, and no process is left.
+#[test]
+fn cancelled_things_are_as_they_were() {
+    let project = Project::new(&Account::current());
+    let mut pty = Pty::pgtls(&[], &project.dir, (80, 24), &[]);
+    to_the_review(&mut pty, &project);
     pty.send("\r");
     pty.expect("making the database cluster");
     pty.send("c");
@@ -237,6 +242,73 @@ fn cancelled_things_are_as_they_were() {
     // And it can be done after all.
     pty.send("r");
     pty.expect("PostgreSQL runs on port");
+}
+
+/// Terminals go in two ways: with a signal, or without one for whoever is in a session of its own (below `runuser`).
+const LOST: [(&str, &str); 2] = [("with SIGHUP", ""), ("without a signal", "setsid --wait ")];
+
+/// This command in a terminal of its own inside this one, which a KILL of the process in between takes away; its exit status
+/// is then in the file.
+fn in_a_terminal_to_lose(command: &str, dir: &Path, status: &Path) -> Pty {
+    let script = format!("trap : HUP; {command}; echo $? > '{}'", status.display());
+    let script = format!("sh -c '{}'", script.replace('\'', r"'\''"));
+    Pty::program("script", &["-qfc", &script, "/dev/null"], dir, (100, 30), &[])
+}
+
+/// Takes the terminal away, and waits for the exit status.
+#[track_caller]
+fn lose(pty: &Pty, status: &Path) -> String {
+    Job::new("kill")
+        .args(["-KILL", &pty.pid().to_string()])
+        .run()
+        .expect_ok("kill");
+    let told = wait_for("the program ends", std::time::Duration::from_secs(60), || {
+        fs::read_to_string(status)
+            .ok()
+            .filter(|told| told.ends_with('\n'))
+    });
+    told.trim_end().to_owned()
+}
+
+#[test]
+fn a_lost_terminal_ends_it_quietly() {
+    let pgtls = pgtls_bin().display();
+    for (how, before) in LOST {
+        for (what, command, shown) in [
+            ("the wizard", format!("{pgtls}"), "What do you want?"),
+            ("on lines", format!("{pgtls} --accessible"), "Step 1 of"),
+            ("the lesson", format!("{pgtls} demo"), "Enter"),
+            ("its notes", format!("{pgtls} demo --notes"), "Ctrl-C ends them"),
+        ] {
+            let dir = empty();
+            let status = scratch(&support::tag()).join("status");
+            let pty = in_a_terminal_to_lose(&format!("{before}{command}"), &dir, &status);
+            pty.expect(shown);
+            let ended = lose(&pty, &status);
+            let expected = if what == "its notes" { "0" } else { "4" };
+            assert_eq!(ended, expected, "{what}, {how}");
+        }
+    }
+}
+
+/// The same while the cluster is made: the directory is as it was, and no process is left.
+#[test]
+fn a_terminal_lost_while_it_works_leaves_things_as_they_were() {
+    for (how, before) in LOST {
+        let project = Project::new(&Account::current());
+        let status = scratch(&support::tag()).join("status");
+        let command = format!("{before}{}", pgtls_bin().display());
+        let mut pty = in_a_terminal_to_lose(&command, &project.dir, &status);
+        to_the_review(&mut pty, &project);
+        pty.send("\r");
+        pty.expect("making the database cluster");
+        assert_eq!(lose(&pty, &status), "4", "{how}");
+        let left: Vec<_> = fs::read_dir(&project.dir).unwrap().flatten().collect();
+        assert!(left.is_empty(), "{how}: {left:?}");
+        wait_for("no process is left", std::time::Duration::from_secs(20), || {
+            processes_in(&project.dir).is_empty().then_some(())
+        });
+    }
 }
 
 /// A server that takes connections and says nothing holds up no key, and is not mistaken for anything.

@@ -178,7 +178,7 @@ fn show_notes(output: Output) -> Result<Exit, Error> {
     output.remark("The notes follow `pgtls demo` on another terminal. Ctrl-C ends them.");
     let mut shown = None;
     let ended = drive(async {
-        loop {
+        while !wizard::terminal::is_gone() {
             let now = notes::now().map(|(scene, _)| scene);
             if now.is_some() && now != shown {
                 shown = now;
@@ -192,6 +192,7 @@ fn show_notes(output: Output) -> Result<Exit, Error> {
             }
             tokio::time::sleep(LOOK).await;
         }
+        Ok(Exit::Holds)
     });
     // Nothing was begun, so nothing is broken off.
     match ended {

@@ -35,7 +35,11 @@ pub fn run(global: &Global, accessible: bool, output: Output) -> Result<Exit, Er
         colour: colour(global.color),
         unicode: utf8_locale(),
     };
-    match wizard::run(&global.dir, theme, face)? {
+    let over = wizard::run(&global.dir, theme, face)?;
+    for line in &over.farewell {
+        output.say(line);
+    }
+    match over.end {
         End::Left => Ok(Exit::Holds),
         End::Signal(name) => {
             output.remark(format_args!("the wizard was ended by {name}"));

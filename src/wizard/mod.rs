@@ -11,6 +11,7 @@
 //! | [`mod@resume`] | where a person left off |
 //! | [`effects`], [`mod@look`] | the engine's journeys on threads of their own |
 //! | [`terminal`] | the terminal and the loop |
+//! | [`mod@farewell`] | what is said when it is gone |
 //! | [`linear`] | the same steps as questions on lines |
 //! | [`harden`] | hardening a server that is there: a path of steps of its own, from the first step |
 //! | [`secret`] | a password on its way from the keyboard to the server |
@@ -21,6 +22,7 @@
 //! itself what the engine does.
 
 pub mod effects;
+pub mod farewell;
 pub mod field;
 pub mod form;
 pub mod harden;
@@ -64,7 +66,7 @@ pub enum Face {
 }
 
 /// Opens the wizard in a project directory; the terminal must be one.
-pub fn run(dir: &Path, theme: Theme, face: Face) -> Result<End, Error> {
+pub fn run(dir: &Path, theme: Theme, face: Face) -> Result<Over, Error> {
     let saved = look::saved(dir)?.unwrap_or_default();
     let size = crossterm::terminal::size().unwrap_or((80, 24));
     let mut model = Model::new(dir.to_owned(), &shown(dir), saved, theme, size);
@@ -81,8 +83,7 @@ pub fn run(dir: &Path, theme: Theme, face: Face) -> Result<End, Error> {
         Face::Screen => {
             // Its own colours are taken off: crossterm's way of doing that would take bold and reversed off too.
             crossterm::style::force_color_output(true);
-            let ended = runtime.block_on(terminal::run(model, first, None));
-            ended.map(|over| over.end)
+            runtime.block_on(terminal::run(model, first, None))
         }
         Face::Lines => runtime.block_on(linear::run(model, first)),
     };

@@ -1,29 +1,31 @@
 //! The terminal: taken, given back in every case, drawn to when something happened, and asked for events.
 
 use std::io::{self, Stdout, Write};
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 use std::thread::ThreadId;
 
 use crossterm::cursor::Show;
 use crossterm::event::{
-    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event, EventStream,
+    self, DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event,
     KeyEventKind, MouseButton, MouseEventKind,
 };
 use crossterm::terminal::{
     Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{clipboard::CopyToClipboard, execute, queue};
-use futures_util::StreamExt;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::effects::Runner;
+use super::farewell::farewell;
 use super::lesson;
 use super::message::{Effect, Failure, Message, Reply};
 use super::model::Model;
@@ -46,9 +48,60 @@ pub enum End {
     Signal(&'static str),
 }
 
+impl End {
+    /// Nobody is there any more.
+    pub const GONE: Self = Self::Signal("the end of the terminal");
+}
+
+/// Whether the terminal has gone away: closed, or its connection lost.
+#[must_use]
+pub fn is_gone() -> bool {
+    waits_for_its_end(Some(&Timespec::default()))
+}
+
+/// Waits for the terminal's end, for so long; whether it came.
+fn waits_for_its_end(timeout: Option<&Timespec>) -> bool {
+    let stdout = io::stdout();
+    // No event is asked for: a hang-up is told unasked (POSIX, poll).
+    let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
+    loop {
+        match poll(&mut watched, timeout) {
+            Err(rustix::io::Errno::INTR) => {}
+            polled => {
+                return polled.is_ok() && watched[0].revents().intersects(PollFlags::HUP | PollFlags::ERR);
+            }
+        }
+    }
+}
+
+/// What the terminal sends; an error is its end.
+///
+/// Two threads, because crossterm goes on reading for ever from a terminal that is gone: whoever reads may then be lost, and
+/// whoever watches tells it. Both wait in the kernel, and end with the process.
+fn listen() -> mpsc::UnboundedReceiver<io::Result<Event>> {
+    let (sender, events) = mpsc::unbounded_channel();
+    let watcher = sender.clone();
+    std::thread::spawn(move || {
+        if waits_for_its_end(None) {
+            let _ = watcher.send(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+    });
+    std::thread::spawn(move || {
+        loop {
+            let event = event::read();
+            let is_last = event.is_err();
+            if sender.send(event).is_err() || is_last {
+                return;
+            }
+        }
+    });
+    events
+}
+
 /// The terminal, while it is ours; given back when dropped.
 struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// Never dropped: that shows the cursor, which `leave` has done, and panics where nobody is there to see it.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
 }
 
 impl Screen {
@@ -58,7 +111,7 @@ impl Screen {
         *DRAWS.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current().id());
         enter()?;
         let screen = Self {
-            terminal: Terminal::new(CrosstermBackend::new(io::stdout()))?,
+            terminal: ManuallyDrop::new(Terminal::new(CrosstermBackend::new(io::stdout()))?),
         };
         Ok(screen)
     }
@@ -90,7 +143,7 @@ impl Screen {
         enter()?;
         execute!(io::stdout(), Clear(ClearType::All))?;
         // Begun anew rather than cleared: that would ask the terminal where its cursor is, and not every one answers.
-        self.terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        self.terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(io::stdout()))?);
         Ok(())
     }
 }
@@ -153,6 +206,8 @@ pub struct Over {
     pub failed: Option<Failure>,
     /// What a lesson could not remove behind it, in words.
     pub left: Vec<String>,
+    /// What there is to say now that the screen is gone.
+    pub farewell: Vec<String>,
 }
 
 /// Runs the wizard until it ends.
@@ -169,55 +224,61 @@ pub async fn run(
     let mut hangup = signal(SignalKind::hangup())?;
     let mut resume = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     let mut screen = Screen::take()?;
-    let mut events = EventStream::new();
-    let mut drawn = screen.draw(&model, recorder.as_deref_mut())?;
+    let mut events = listen();
     for effect in first {
         runner.run(effect);
     }
-    let end = loop {
-        let mut batch = Vec::new();
-        tokio::select! {
-            event = events.next() => match event {
-                Some(Ok(event)) => batch.extend(translate(&event, &drawn)),
-                // The terminal has gone away.
-                Some(Err(_)) | None => break End::Signal("the end of the terminal"),
-            },
-            Some(message) = messages.recv() => batch.push(message),
-            _ = interrupt.recv() => break End::Signal("Ctrl-C"),
-            _ = terminate.recv() => break End::Signal("SIGTERM"),
-            _ = hangup.recv() => break End::Signal("SIGHUP"),
-            _ = resume.recv() => screen.retake()?,
-        }
-        take_more(&mut batch, &mut messages);
-        let mut left = false;
-        for message in batch {
-            for effect in update(&mut model, message) {
-                match effect {
-                    Effect::Quit => left = true,
-                    Effect::Suspend => screen.suspend()?,
-                    Effect::Copy(text) => {
-                        execute!(io::stdout(), CopyToClipboard::to_clipboard_from(&text))?;
-                        let note = "Copied, if this terminal lets programs copy (OSC 52). `pgtls connect` prints it too.";
-                        model.note = Some(note.to_owned());
+    let mut shown = async || -> io::Result<End> {
+        let mut drawn = screen.draw(&model, recorder.as_deref_mut())?;
+        loop {
+            let mut batch = Vec::new();
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(Ok(event)) => batch.extend(translate(&event, &drawn)),
+                    Some(Err(_)) | None => return Ok(End::GONE),
+                },
+                Some(message) = messages.recv() => batch.push(message),
+                _ = interrupt.recv() => return Ok(End::Signal("Ctrl-C")),
+                _ = terminate.recv() => return Ok(End::Signal("SIGTERM")),
+                _ = hangup.recv() => return Ok(End::Signal("SIGHUP")),
+                _ = resume.recv() => screen.retake()?,
+            }
+            take_more(&mut batch, &mut messages);
+            let mut left = false;
+            for message in batch {
+                for effect in update(&mut model, message) {
+                    match effect {
+                        Effect::Quit => left = true,
+                        Effect::Suspend => screen.suspend()?,
+                        Effect::Copy(text) => {
+                            execute!(io::stdout(), CopyToClipboard::to_clipboard_from(&text))?;
+                            let note = "Copied, if this terminal lets programs copy (OSC 52). `pgtls connect` prints it too.";
+                            model.note = Some(note.to_owned());
+                        }
+                        Effect::Lesson(lesson::Order::Close) => {
+                            // It takes a moment; what is said of it meanwhile is in no recording.
+                            screen.draw(&model, None)?;
+                            runner.run(effect);
+                            model.note = None;
+                        }
+                        effect => runner.run(effect),
                     }
-                    Effect::Lesson(lesson::Order::Close) => {
-                        // It takes a moment; what is said of it meanwhile is in no recording.
-                        screen.draw(&model, None)?;
-                        runner.run(effect);
-                        model.note = None;
-                    }
-                    effect => runner.run(effect),
                 }
             }
+            if left {
+                screen.draw(&model, None)?;
+                runner.end();
+                return Ok(End::Left);
+            }
+            drawn = screen.draw(&model, recorder.as_deref_mut())?;
         }
-        if left {
-            screen.draw(&model, None)?;
-            runner.end();
-            break End::Left;
-        }
-        drawn = screen.draw(&model, recorder.as_deref_mut())?;
     };
+    let end = shown().await;
     drop(screen);
+    let end = match end {
+        Err(_) if is_gone() => End::GONE,
+        end => end?,
+    };
     // A lesson that is all there is answers no question.
     let alone = model.lesson.as_ref().is_some_and(|lesson| lesson.alone);
     if matches!(end, End::Signal(_)) && !alone {
@@ -225,6 +286,9 @@ pub async fn run(
         runner.run(Effect::Keep(Kept::of(&model)));
     }
     drop(runner);
+    // How what was under way has ended.
+    let left = left_behind(&mut model, &mut messages);
+    let farewell = farewell(&model);
     let failed = model.lesson.and_then(|lesson| match lesson.stage {
         lesson::Stage::Failed(failure) => Some(failure),
         _ => None,
@@ -232,7 +296,8 @@ pub async fn run(
     Ok(Over {
         end,
         failed,
-        left: left_behind(&mut messages),
+        left,
+        farewell,
     })
 }
 
@@ -247,12 +312,14 @@ fn take_more(batch: &mut Vec<Message>, messages: &mut mpsc::UnboundedReceiver<Me
     }
 }
 
-/// What a lesson that has ended says of what is still there.
-fn left_behind(messages: &mut mpsc::UnboundedReceiver<Message>) -> Vec<String> {
+/// Takes in what the end of it all has told; what a lesson that has ended says of what is still there.
+fn left_behind(model: &mut Model, messages: &mut mpsc::UnboundedReceiver<Message>) -> Vec<String> {
     let mut left = Vec::new();
     while let Ok(message) = messages.try_recv() {
-        if let Message::Lesson(lesson::Message::Left(says)) = message {
-            left.push(says);
+        match message {
+            Message::Lesson(lesson::Message::Left(says)) => left.push(says),
+            Message::Done(_) | Message::Cancelled(_) => drop(update(model, message)),
+            _ => {}
         }
     }
     left
@@ -303,7 +370,8 @@ pub async fn record(mut model: Model, first: Vec<Effect>, recorder: &mut Recorde
     Ok(Over {
         end,
         failed: None,
-        left: left_behind(&mut messages),
+        left: left_behind(&mut model, &mut messages),
+        farewell: Vec::new(),
     })
 }
 

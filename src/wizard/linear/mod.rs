@@ -18,13 +18,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::effects::Runner;
+use super::farewell::farewell;
 use super::field::Field;
 use super::message::{Effect, Message, Target};
 use super::model::{Model, ModesState, Popup, ProofState};
 use super::resume::Kept;
 use super::review;
 use super::steps::{STEPS, may_be_mended, place, ways};
-use super::terminal::End;
+use super::terminal::{self, End, Over};
+use super::widgets::{width, wrap};
 use ask::Taken;
 use say::plain;
 
@@ -69,7 +71,7 @@ impl From<io::Error> for Stop {
 }
 
 /// Talks until the end.
-pub async fn run(model: Model, first: Vec<Effect>) -> io::Result<End> {
+pub async fn run(model: Model, first: Vec<Effect>) -> io::Result<Over> {
     let (sender, messages) = mpsc::unbounded_channel();
     let mut talk = Linear {
         runner: Runner::new(model.dir.clone(), sender),
@@ -91,15 +93,38 @@ pub async fn run(model: Model, first: Vec<Effect>) -> io::Result<End> {
     talk.runner.end();
     while let Ok(message) = talk.messages.try_recv() {
         if let Message::Cancelled(says) = message {
-            talk.say(&says)?;
+            let _ = talk.say(&says);
         }
     }
     talk.runner.run(Effect::Keep(kept));
-    match stop {
-        Ok(()) => Ok(End::Left),
-        Err(Stop::End(end)) => Ok(end),
-        Err(Stop::Lost(error)) => Err(error),
+    let end = match stop {
+        Err(_) if terminal::is_gone() => End::GONE,
+        Ok(()) => End::Left,
+        Err(Stop::End(end)) => end,
+        Err(Stop::Lost(error)) => return Err(error),
+    };
+    // The last step has said it, and nothing is wiped away here; nor what was broken off.
+    let has_said = talk.model.step().name() == "connect" || !talk.model.has_landed();
+    Ok(Over {
+        end,
+        failed: None,
+        left: Vec::new(),
+        farewell: if has_said {
+            Vec::new()
+        } else {
+            farewell(&talk.model)
+        },
+    })
+}
+
+/// A sentence broken between its words, as long as the terminal is wide: it would break within them. What begins with a
+/// blank is a command or a file, to be taken as it is.
+fn broken(text: &str) -> String {
+    let columns = crossterm::terminal::size().map_or(usize::MAX, |(columns, _)| usize::from(columns));
+    if text.starts_with(' ') || width(text) <= columns {
+        return text.to_owned();
     }
+    wrap(text, columns).join("\n")
 }
 
 /// Lines as they are typed; the channel ends with the input.
@@ -382,7 +407,7 @@ impl Linear {
         holds: impl Fn(&Model) -> bool,
     ) -> Result<Option<String>, Stop> {
         let mut out = io::stdout();
-        write!(out, "{}", plain(self.model.theme, prompt))?;
+        write!(out, "{} ", broken(plain(self.model.theme, prompt).trim_end()))?;
         out.flush()?;
         loop {
             tokio::select! {
@@ -487,7 +512,7 @@ impl Linear {
     }
 
     fn say(&self, line: &str) -> io::Result<()> {
-        writeln!(io::stdout(), "{}", plain(self.model.theme, line))
+        writeln!(io::stdout(), "{}", broken(&plain(self.model.theme, line)))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::verify::{Outcome, ProbeId};
 use super::super::field::{Field, Kind};
 use super::super::form::CHECK;
 use super::super::keymap::Action;
-use super::super::message::{Effect, Target, Way};
+use super::super::message::{Effect, Landed, Target, Way};
 use super::super::model::{JourneyState, Model};
 use super::super::secret::shown;
 use super::super::view::room;
@@ -148,27 +148,19 @@ fn next(model: &Model, page: &mut Page, columns: usize) {
     let JourneyState::Landed(landed) = &model.journey.state else {
         return;
     };
-    let dir = dir_flag(model);
     page.text("The same in one command", theme.bold());
     page.words(&visible(&command(model)), columns, 1, Style::new());
     page.blank();
     page.text("Next", theme.bold());
-    let mut say = |command: &str, what: &str| {
+    for (command, what) in commands(model, landed) {
         page.pair(
-            &format!(" pgtls {command}{dir}"),
-            what,
+            &format!(" {command}"),
+            &what,
             columns,
-            16 + dir.len(),
+            16 + dir_flag(model).len(),
             (Style::new(), theme.dim()),
         );
-    };
-    say("verify", "prove it again, any time");
-    if landed.port.is_some() {
-        say("down", "stop it; the data stays");
-        say("up", "start it again");
     }
-    say("renew", &renewal(model));
-    say("undo", "take back what was written");
     page.words(
         &format!(
             "Everything is in {}; RUNBOOK.md there says more.",
@@ -178,6 +170,23 @@ fn next(model: &Model, page: &mut Page, columns: usize) {
         1,
         theme.dim(),
     );
+}
+
+/// The commands that go on from what was made, and what each does.
+#[must_use]
+pub fn commands(model: &Model, landed: &Landed) -> Vec<(String, String)> {
+    let mut commands = vec![("verify", "prove it again, any time".to_owned())];
+    if landed.port.is_some() {
+        commands.push(("down", "stop it; the data stays".to_owned()));
+        commands.push(("up", "start it again".to_owned()));
+    }
+    commands.push(("renew", renewal(model)));
+    commands.push(("undo", "take back what was written".to_owned()));
+    let dir = dir_flag(model);
+    commands
+        .into_iter()
+        .map(|(command, what)| (format!("pgtls {command}{dir}"), what))
+        .collect()
 }
 
 /// When new certificates are due, as far as the proof has told.

@@ -21,7 +21,7 @@ use super::model::Model;
 use super::teach;
 use super::widgets::{Canvas, Page, questions};
 
-pub use connect::{command, page as connect_page, ways};
+pub use connect::{command, commands, page as connect_page, ways};
 pub use harden::{about as about_stage, after_a_fall, command as harden_command};
 pub use review::word as change_word;
 pub use verify::{ModeLine, may_be_mended, mode_lines};

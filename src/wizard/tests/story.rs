@@ -312,6 +312,32 @@ fn leaving_in_the_middle_asks_once_with_the_safe_answer_first() {
     });
 }
 
+/// Whether to leave is asked about what is under way; once that has ended, the question would say what is not so.
+#[test]
+fn what_has_ended_is_not_asked_about_any_more() {
+    for end in [
+        Message::Done(Ok(landed())),
+        Message::Done(Err(fault())),
+        Message::Cancelled("Broken off.".into()),
+    ] {
+        play(|stage| {
+            stage.keys("Enter Enter Enter Enter");
+            stage
+                .send(Message::Preview(1, Ok(preview())))
+                .keys("Enter Ctrl-c");
+            assert!(stage.text().contains("Leave?"));
+            stage.send(end.clone());
+            assert!(!stage.text().contains("Leave?"), "{}", stage.text());
+            stage.keys("Ctrl-c");
+            assert!(
+                matches!(stage.effects[..], [Effect::Keep(_), Effect::Quit]),
+                "nothing is under way: {:?}",
+                stage.effects
+            );
+        });
+    }
+}
+
 #[test]
 fn the_journey_asks_on_the_screen() {
     play(|stage| {

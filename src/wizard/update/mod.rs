@@ -186,8 +186,9 @@ pub(super) fn told(journey: &mut Journey, event: Event) {
     }
 }
 
+/// What was asked while it went on is no question any more: what it asked, and whether to break it off.
 fn close_question(model: &mut Model) {
-    if matches!(model.popup, Some(Popup::Asked(..))) {
+    if matches!(model.popup, Some(Popup::Asked(..) | Popup::Leave(_))) {
         model.popup = None;
     }
 }
