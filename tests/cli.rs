@@ -70,15 +70,63 @@ fn nearest_flag_is_named() {
     assert!(outcome.stderr.contains("--mode"), "{}", outcome.stderr);
 }
 
-/// A closed pipe is no crash: `pgtls --help | head -1`.
+/// A reader that has gone away (`pgtls completions bash | head -1`) changes nothing: the end is the same, and quiet.
 #[test]
-fn closed_pipe_is_quiet() {
-    let script = format!(
-        "'{}' --help | head -n 1; echo ${{PIPESTATUS[0]}}",
-        support::pgtls_bin().display()
-    );
-    let outcome = support::Job::new("bash").args(["-c", &script]).run();
-    assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
+fn a_reader_that_has_gone_away_changes_nothing() {
+    let project = Project::new(&Account::current());
+    let run = |command: &str, before: &str| {
+        let script = format!("{before} exec '{}' {command}", support::pgtls_bin().display());
+        support::Job::new("bash")
+            .args(["-c", &script])
+            .dir(&project.dir)
+            .run()
+    };
+    // The other end of standard output is closed before anything is written to it.
+    let closed = "exec > >(:); wait $!;";
+    for command in [
+        "--help",
+        "--version",
+        "up --help",
+        "completions bash",
+        "completions zsh",
+        "completions fish",
+        "man",
+        "plan --mode mtls --run none",
+        "plan --mode mtls --run none --json",
+        "apply --mode mtls --run none",
+        "apply --json --yes",
+        "plan",
+        "connect",
+        "connect --list",
+        "connect --list --json",
+        "connect jdbc",
+        "inspect server/server.crt",
+        "inspect server/server.crt --json",
+        "verify host=127.0.0.1\\ port=1",
+        "verify host=127.0.0.1\\ port=1 --json",
+        "verify --targets /dev/null",
+        "audit .",
+        "audit . --json",
+        "harden",
+        "renew",
+        "csr --host db.example.org --dir csr",
+        "demo --notes",
+        "demo --scene none",
+        "down",
+        "undo",
+        "undo --json",
+        "frobnicate",
+    ] {
+        let gone = run(command, closed);
+        assert_eq!(gone.stdout, "", "{command}");
+        for word in ["panic", "crash", "roken pipe"] {
+            assert!(!gone.stderr.contains(word), "{command}: {}", gone.stderr);
+        }
+        assert!(matches!(gone.status, Some(0..=4)), "{command}: {:?}", gone.status);
+        // Nor if nobody hears the rest either.
+        let deaf = run(command, &format!("{closed} exec 2>&1;"));
+        assert!(matches!(deaf.status, Some(0..=4)), "{command}: {:?}", deaf.status);
+    }
 }
 
 /// `--json` is one object on standard output, also for a failure; what people read is on standard error.
@@ -131,6 +179,138 @@ fn nothing_prompts_without_a_terminal() {
     let outcome = project.pgtls(&["apply"]).args(GOOD).args(["--days", "30"]).run();
     assert_ne!(outcome.status, None, "{}", outcome.stderr);
     assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
+}
+
+/// A file of the person's own where one of pgtls's would be: said with its name, why, and what to do; and nothing is written.
+#[test]
+fn a_file_of_ones_own_stops_it_with_words() {
+    let project = Project::new(&Account::current());
+    let own = project.dir.join(".gitignore");
+    fs::write(&own, "target/\n").unwrap();
+    let stopped = project.pgtls(&["apply"]).args(GOOD).run().expect_status(2);
+    for says in [
+        &format!("{}.", own.display()),
+        "was edited since pgtls wrote it, or was never pgtls's",
+        "Nothing was written",
+        &format!("`pgtls plan --dir {}`", project.dir.display()),
+        "--yes",
+    ] {
+        assert!(stopped.stderr.contains(says), "{says:?}: {}", stopped.stderr);
+    }
+    assert_eq!(fs::read_dir(&project.dir).unwrap().count(), 1);
+    let written = project
+        .pgtls(&["apply", "--yes"])
+        .args(GOOD)
+        .run()
+        .expect_status(0);
+    assert!(written.stderr.contains("kept a copy"), "{}", written.stderr);
+    // One edited since is the same, and so is a second.
+    fs::write(&own, "target/\n").unwrap();
+    fs::write(project.dir.join("CONNECT.md"), "mine\n").unwrap();
+    let stopped = project.pgtls(&["apply"]).run().expect_status(2);
+    for says in ["files were edited", ".gitignore, ", "CONNECT.md", "replace them"] {
+        assert!(stopped.stderr.contains(says), "{says:?}: {}", stopped.stderr);
+    }
+}
+
+/// A number that is none is all that is wrong where the project has the rest.
+#[test]
+fn a_wrong_number_is_not_told_of_other_answers() {
+    let project = Project::new(&Account::current());
+    project
+        .pgtls(&["apply", "--yes"])
+        .args(GOOD)
+        .run()
+        .expect_status(0);
+    for flag in ["--days", "--port", "--ca-days"] {
+        let wrong = project.pgtls(&["plan", flag, "abc"]).run().expect_status(2);
+        assert!(wrong.stderr.contains(flag), "{}", wrong.stderr);
+        assert!(!wrong.stderr.contains("--mode"), "{flag}: {}", wrong.stderr);
+    }
+    let empty = Project::new(&Account::current());
+    let wrong = empty.pgtls(&["plan", "--days", "abc"]).run().expect_status(2);
+    assert!(
+        wrong.stderr.contains("--days") && wrong.stderr.contains("--mode"),
+        "both are wrong: {}",
+        wrong.stderr
+    );
+}
+
+#[test]
+fn the_command_that_runs_a_snippet_is_whole() {
+    let project = Project::new(&Account::current());
+    project
+        .pgtls(&["apply", "--yes"])
+        .args(GOOD)
+        .run()
+        .expect_status(0);
+    let service = project.pgtls(&["connect", "service"]).run().expect_status(0);
+    assert!(
+        service.stderr.contains("psql 'service=app'"),
+        "{}",
+        service.stderr
+    );
+    let told = project
+        .pgtls(&["connect", "service", "--json"])
+        .run()
+        .expect_status(0);
+    assert_eq!(
+        told.json()["run"],
+        "PGSERVICEFILE=pg_service.conf psql 'service=app'"
+    );
+    let here = format!("--dotenv={}", project.dir.display());
+    let inside = project.pgtls(&["connect", &here]).run().expect_status(2);
+    assert!(inside.stderr.contains("remove it"), "why not: {}", inside.stderr);
+}
+
+/// A port that only root may have is no port that somebody has.
+#[test]
+fn a_port_that_is_not_for_this_account_is_said_to_be_so() {
+    let lowest = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
+    let Some(port) = lowest
+        .trim()
+        .parse::<u16>()
+        .unwrap()
+        .checked_sub(1)
+        .filter(|port| *port > 0)
+    else {
+        // On this machine every port is for everybody.
+        return;
+    };
+    let project = Project::new(&Account::ordinary());
+    let flag = format!("--port={port}");
+    let line = ["plan", "--mode", "one-way", "--run", "sandbox", &flag];
+    let refused = project.pgtls(&line).run().expect_status(3);
+    for says in [
+        &format!("port {port}: the server's account may not use this port"),
+        "--port",
+    ] {
+        assert!(refused.stderr.contains(says), "{says:?}: {}", refused.stderr);
+    }
+    assert!(!refused.stderr.contains("in use"), "{}", refused.stderr);
+}
+
+/// An error begins on a line of its own, below the step that it broke off.
+#[test]
+fn an_error_ends_the_line_of_progress() {
+    let project = Project::new(&Account::current());
+    project
+        .pgtls(&["apply", "--yes"])
+        .args(GOOD)
+        .run()
+        .expect_status(0);
+    fs::write(project.dir.join("ca/ca.key"), "damaged\n").unwrap();
+    let mut pty = support::Pty::pgtls(
+        &["plan", "--host", "db.example.org"],
+        &project.dir,
+        (100, 30),
+        &[],
+    );
+    assert_ne!(pty.wait(), 0);
+    let text = pty.text();
+    let line = text.lines().find(|line| line.contains("error:")).unwrap();
+    assert!(line.starts_with("✗ error:"), "{text}");
+    assert!(text.contains("◐ making certificates…\n"), "{text}");
 }
 
 #[test]

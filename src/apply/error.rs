@@ -117,7 +117,7 @@ pub enum Error {
     #[error("{} changed after the changes were worked out; nothing was written, run again", shown(.0))]
     ChangedMeanwhile(PathBuf),
     /// Edited files are in the way and the policy is not to touch them.
-    #[error("{} since pgtls wrote {}: {}. Nothing was written; look at the differences with `pgtls plan`",
+    #[error("{} since pgtls wrote {}: {}. Nothing was written",
         if .0.len() == 1 { "a file was edited" } else { "files were edited" },
         if .0.len() == 1 { "it, or was never pgtls's" } else { "them, or were never pgtls's" },
         list(.0))]

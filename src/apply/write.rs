@@ -61,7 +61,10 @@ pub struct WrittenFile {
 pub fn write(project: &Locked, changes: Changes, mut policy: Policy<'_>) -> Result<Written> {
     let tree = project.writer()?;
     if let Policy::Refuse = policy {
-        let edited: Vec<_> = changes.edited().map(|change| change.path.clone()).collect();
+        let edited: Vec<_> = changes
+            .edited()
+            .map(|change| project.dir().join(&change.path))
+            .collect();
         if !edited.is_empty() {
             return Err(Error::Edited(edited));
         }

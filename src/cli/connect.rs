@@ -27,7 +27,7 @@ struct Told<'a> {
     title: &'a str,
     snippet: String,
     file: &'a str,
-    run: Option<&'a str>,
+    run: Option<String>,
     files: BTreeMap<&'static str, String>,
     properties: BTreeMap<String, String>,
     versions: &'a str,
@@ -84,7 +84,7 @@ pub fn run(global: &Global, args: &ConnectArgs, output: Output) -> Result<Exit, 
     if let Some(dir) = &args.project {
         let files = clients::project(client, &conninfo)?;
         let written = engine::write_project(dir, &files, &Prompt::new(global))?;
-        wrote(dir, &written, client.run.as_deref(), output);
+        wrote(dir, &written, clients::run(client, &conninfo)?.as_deref(), output);
         return Ok(Exit::Holds);
     }
     if output.json() {
@@ -93,7 +93,7 @@ pub fn run(global: &Global, args: &ConnectArgs, output: Output) -> Result<Exit, 
             title: &client.title,
             snippet,
             file: &client.file,
-            run: client.run.as_deref(),
+            run: clients::run(client, &conninfo)?,
             files: files(&conninfo, &wanted),
             properties: clients::properties(client, &conninfo)?,
             versions: &client.versions,
@@ -111,7 +111,7 @@ pub fn run(global: &Global, args: &ConnectArgs, output: Output) -> Result<Exit, 
         return Ok(Exit::Holds);
     }
     output.say(snippet.trim_end_matches('\n'));
-    if let Some(run) = &client.run {
+    if let Some(run) = clients::run(client, &conninfo)? {
         output.remark(format_args!("save it as {}, then run it: {run}", client.file));
     }
     if setup.auth != Auth::Cert && engine::belongs_to_a_server(&global.dir)? {

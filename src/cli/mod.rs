@@ -130,7 +130,10 @@ fn dispatch(cli: Cli, output: Output) -> Result<Exit, Error> {
         Command::Demo(args) => demo::run(&global, &args, accessible, output),
         Command::KeepLesson { dir } => demo::keep(&dir),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "pgtls", &mut std::io::stdout());
+            // Into memory first: it does not take a reader that goes away.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "pgtls", &mut script);
+            output::text(&String::from_utf8_lossy(&script));
             Ok(Exit::Holds)
         }
         Command::Man => {

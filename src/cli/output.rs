@@ -2,11 +2,12 @@
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
+use super::Exit;
 use super::args::{Color, Global};
 use crate::engine::{Error, Event, Teller};
 use crate::verify::modes::CellOutcome;
@@ -27,9 +28,16 @@ macro_rules! told {
 }
 pub(super) use told;
 
-/// Writes at once, so that lines of two programs do not run into one another.
+/// Whether a line of progress stands open, to be written over by its end.
+static IS_LINE_OPEN: AtomicBool = AtomicBool::new(false);
+
+/// Writes at once, so that lines of two programs do not run into one another. What comes in place of an open line's end
+/// begins below it: that line says what did not come to its end.
 pub fn to_stderr(text: &str) {
     let mut stderr = anstream::stderr().lock();
+    if IS_LINE_OPEN.swap(false, Ordering::Relaxed) {
+        let _ = stderr.write_all(b"\n");
+    }
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 
@@ -116,6 +124,9 @@ impl Output {
 
     /// A result: standard output for people, or standard error where standard output carries JSON.
     pub fn say(&self, text: impl Display) {
+        if IS_LINE_OPEN.load(Ordering::Relaxed) {
+            to_stderr("");
+        }
         // A reader that has gone away (`pgtls plan | head`) is no failure of ours.
         let _ = if self.json {
             writeln!(anstream::stderr(), "{text}")
@@ -252,26 +263,28 @@ impl Output {
     /// A listener that shows a journey's events as they come.
     #[must_use]
     pub fn teller(self) -> Teller {
-        let begun = Mutex::new(false);
-        Teller::new(move |event| {
-            let mut begun = begun.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let clear = if *begun { "\r\x1b[2K" } else { "" };
-            match event {
-                Event::Begin(step) if self.live && self.loudness > Loudness::Quiet => {
-                    let busy = self.signs.busy;
-                    to_stderr(&format!("{clear}{DIM}{busy} {}…{DIM:#}", step.doing()));
-                    *begun = true;
-                    return;
-                }
-                Event::Done { note, took, .. } if self.loudness > Loudness::Quiet => {
-                    let good = self.signs.good;
-                    told!("{clear}{GOOD}{good}{GOOD:#} {note} {DIM}{}{DIM:#}", brief(took));
-                }
-                Event::Notice(text) => told!("{clear}{OPEN}note:{OPEN:#} {text}"),
-                Event::Log(line) if self.is_verbose() => told!("{clear}{DIM}| {line}{DIM:#}"),
-                _ => return,
+        let over = || {
+            if IS_LINE_OPEN.swap(false, Ordering::Relaxed) {
+                "\r\x1b[2K"
+            } else {
+                ""
             }
-            *begun = false;
+        };
+        Teller::new(move |event| match event {
+            Event::Begin(step) if self.live && self.loudness > Loudness::Quiet => {
+                let busy = self.signs.busy;
+                let clear = over();
+                to_stderr(&format!("{clear}{DIM}{busy} {}…{DIM:#}", step.doing()));
+                IS_LINE_OPEN.store(true, Ordering::Relaxed);
+            }
+            Event::Done { note, took, .. } if self.loudness > Loudness::Quiet => {
+                let good = self.signs.good;
+                let clear = over();
+                told!("{clear}{GOOD}{good}{GOOD:#} {note} {DIM}{}{DIM:#}", brief(took));
+            }
+            Event::Notice(text) => told!("{}{OPEN}note:{OPEN:#} {text}", over()),
+            Event::Log(line) if self.is_verbose() => told!("{}{DIM}| {line}{DIM:#}", over()),
+            _ => {}
         })
     }
 
@@ -280,12 +293,13 @@ impl Output {
         if self.is_quiet() && report.verdict == Verdict::Verified {
             return;
         }
-        let (style, sign) = match report.verdict {
-            Verdict::Verified => (GOOD, self.signs.good),
-            Verdict::Connected | Verdict::Undetermined => (OPEN, self.signs.open),
-            Verdict::Refused => (BAD, self.signs.bad),
+        // The sign says what the exit status says.
+        let holds = match Exit::from(report.verdict) {
+            Exit::Holds => Some(true),
+            Exit::Undetermined => None,
+            _ => Some(false),
         };
-        self.say(format_args!("\n{style}{sign} {}{style:#}", report.headline));
+        self.promise(holds, &report.headline);
         let width = report
             .probes
             .iter()

@@ -136,9 +136,6 @@ impl Ask for Prompt {
         if self.yes {
             return Answer::Replace;
         }
-        if !self.terminal {
-            return Answer::Stop;
-        }
         told!(
             "\n{} was edited since pgtls wrote it, or was never pgtls's:",
             change.path.display()
@@ -171,6 +168,10 @@ impl Ask for Prompt {
                 _ => return false,
             }
         }
+    }
+
+    fn is_there(&self) -> bool {
+        self.yes || self.terminal
     }
 
     fn adopt(&self, volume: &str, version: u16) -> bool {

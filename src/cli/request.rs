@@ -4,15 +4,15 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
-use crate::engine::{self, Error, Renew, Request, Secrets};
-use crate::setup::{Answers, CertificateSource, ClientAnswer, whole_number};
+use crate::engine::{self, Error, Renew, Request, Secrets, USUAL_PORT};
+use crate::setup::{Answers, CertificateSource, ClientAnswer, Problem, whole_number};
 
 use super::args::{Global, SetupArgs};
 use super::prompt::Prompt;
 
 /// The request that these flags make for a server that is there; what nobody answered is judged once it is known.
 pub fn request_for_live(global: &Global, args: &SetupArgs, prompt: Prompt) -> Result<Request, Error> {
-    let mut request = plain(global, args)?;
+    let mut request = plain(global, args, answers(args)?);
     let keys: Vec<&Path> = [&args.ca_key, &args.server_key]
         .into_iter()
         .flatten()
@@ -22,22 +22,33 @@ pub fn request_for_live(global: &Global, args: &SetupArgs, prompt: Prompt) -> Re
     Ok(request)
 }
 
-fn plain(global: &Global, args: &SetupArgs) -> Result<Request, Error> {
-    Ok(Request {
+fn plain(global: &Global, args: &SetupArgs, flags: Answers) -> Request {
+    Request {
         dir: global.dir.clone(),
-        flags: answers(args)?,
+        flags,
         answers_file: args.answers.clone(),
         secrets: Secrets::default(),
         renew: Renew::Nothing,
         gathered: None,
+        first_port: USUAL_PORT,
         now: OffsetDateTime::now_utc(),
-    })
+    }
 }
 
 /// The request that these flags make.
 pub fn request(global: &Global, args: &SetupArgs, prompt: Prompt) -> Result<Request, Error> {
-    let mut request = plain(global, args)?;
-    let setup = engine::setup(&request)?;
+    let (flags, mut problems) = read(args);
+    let mut request = plain(global, args, flags);
+    // What else is wrong is said in the same breath.
+    let setup = match engine::setup(&request) {
+        Ok(setup) if problems.is_empty() => setup,
+        Err(Error::Answers(more)) => {
+            problems.extend(more);
+            return Err(Error::Answers(problems));
+        }
+        Ok(_) => return Err(Error::Answers(problems)),
+        Err(other) => return Err(other),
+    };
     if let Some(file) = &setup.password_file {
         request.secrets.password = Some(engine::secret("the password file (--password-file)", file)?);
     }
@@ -51,6 +62,14 @@ pub fn request(global: &Global, args: &SetupArgs, prompt: Prompt) -> Result<Requ
 
 /// The answers that these flags give.
 pub(super) fn answers(args: &SetupArgs) -> Result<Answers, Error> {
+    match read(args) {
+        (answers, problems) if problems.is_empty() => Ok(answers),
+        (_, problems) => Err(Error::Answers(problems)),
+    }
+}
+
+/// The same, without those that cannot be read, and what is wrong with these.
+fn read(args: &SetupArgs) -> (Answers, Vec<Problem>) {
     let args = args.clone();
     let mut problems = Vec::new();
     let mut number = |flag, key, text: Option<String>| {
@@ -87,12 +106,5 @@ pub(super) fn answers(args: &SetupArgs) -> Result<Answers, Error> {
         client_ca: args.client_ca,
         password_file: args.password_file,
     };
-    if problems.is_empty() {
-        return Ok(answers);
-    }
-    // What else is wrong is said in the same breath.
-    if let Err(more) = crate::setup::Setup::from_answers(&answers) {
-        problems.extend(more);
-    }
-    Err(Error::Answers(problems))
+    (answers, problems)
 }

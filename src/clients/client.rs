@@ -18,7 +18,7 @@ pub struct Client {
     pub title: String,
     /// The file that the snippet would be: `connect.py`.
     pub file: String,
-    /// The command that runs that file, where there is one.
+    /// The command that runs that file, where there is one; a template.
     pub run: Option<String>,
     /// How values are quoted where the template does not say.
     pub style: Style,

@@ -17,5 +17,5 @@ mod template;
 pub use client::{Client, Says, all, find, of_language};
 pub use format::Format;
 pub use quote::Style;
-pub use render::{Unwritable, project, properties, render};
+pub use render::{Unwritable, project, properties, render, run};
 pub use template::fill_in;

@@ -67,6 +67,14 @@ pub fn properties(client: &Client, conninfo: &Conninfo) -> Result<BTreeMap<Strin
     Ok(properties)
 }
 
+/// The command that runs the snippet's file, where there is one.
+pub fn run(client: &Client, conninfo: &Conninfo) -> Result<Option<String>, Unwritable> {
+    let Some(template) = &client.run else {
+        return Ok(None);
+    };
+    Facts::new(client, conninfo)?.fill(template).map(Some)
+}
+
 /// A whole project: every file by its path, the snippet among them.
 pub fn project(client: &Client, conninfo: &Conninfo) -> Result<BTreeMap<PathBuf, String>, Unwritable> {
     let facts = Facts::new(client, conninfo)?;
@@ -209,14 +217,24 @@ mod tests {
         for client in all() {
             for conninfo in [one_way(), mtls()] {
                 let text = render(client, &conninfo).unwrap_or_else(|error| panic!("{error}"));
-                assert!(
-                    !text.contains("{{") && text.ends_with('\n'),
-                    "{}: {text}",
-                    client.name
-                );
-                properties(client, &conninfo).unwrap_or_else(|error| panic!("{error}"));
+                assert!(text.ends_with('\n'), "{}: {text}", client.name);
+                let properties = properties(client, &conninfo).unwrap_or_else(|error| panic!("{error}"));
                 let files = project(client, &conninfo).unwrap_or_else(|error| panic!("{error}"));
                 assert!(files.contains_key(Path::new(&client.file)));
+                let run = run(client, &conninfo).unwrap_or_else(|error| panic!("{error}"));
+                // Whatever is told of it, no hole of a template is.
+                let told = [text].into_iter().chain(properties.into_values());
+                let told = told
+                    .chain(files.into_values())
+                    .chain(run)
+                    .chain(client.traps.clone());
+                for told in told {
+                    assert!(
+                        !told.contains("{{") && !told.contains("}}"),
+                        "{}: {told}",
+                        client.name
+                    );
+                }
             }
         }
     }

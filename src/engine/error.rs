@@ -98,6 +98,14 @@ pub enum Error {
     /// The port that was asked for is somebody else's.
     #[error("{0}")]
     PortTaken(String),
+    /// The port that was asked for is not one that this account may listen on.
+    #[error("port {port}: {}", .why.says)]
+    PortForbidden {
+        /// The port.
+        port: u16,
+        /// Why.
+        why: server::Diagnosis,
+    },
     /// A connection string cannot be used.
     #[error(transparent)]
     Conninfo(#[from] conninfo::Error),
@@ -196,7 +204,8 @@ impl Error {
             | Self::NoAuthority { .. }
             | Self::Apply(_)
             | Self::Server(_)
-            | Self::PortTaken(_) => Kind::Environment,
+            | Self::PortTaken(_)
+            | Self::PortForbidden { .. } => Kind::Environment,
             Self::Interrupted { .. } => Kind::Undetermined,
             Self::Database { .. }
             | Self::NeedsPassword { .. }
@@ -223,6 +232,7 @@ impl Error {
             Self::PortTaken(_) => {
                 vec!["name a free port with --port, or stop what listens there".to_owned()]
             }
+            Self::PortForbidden { why, .. } => vec![why.remedy.clone()],
             Self::NoProject(_) => {
                 vec!["name the project's directory with --dir, or make one with `pgtls up`".to_owned()]
             }

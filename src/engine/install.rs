@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::apply::{self, Change, Policy, Project, Written};
+use crate::apply::{self, Project, Written};
 use crate::clients::{self, Format};
 use crate::conninfo::{Conninfo, Keyword};
 use crate::pki::Certificate;
 use crate::plan::{Artifact, Content, Kit, Layout, Line};
 
-use super::up::Ask;
+use super::up::{Ask, write_asking};
 use super::{Error, files};
 
 /// What is installed below a home directory.
@@ -62,8 +62,12 @@ pub fn write_project(dir: &Path, texts: &BTreeMap<PathBuf, String>, ask: &dyn As
 pub(super) fn refuse_project(dir: &Path) -> Result<(), Error> {
     if dir.join(Layout::SETUP).exists() {
         return Err(Error::DoesNotFit {
-            what: format!("{} is a pgtls project itself", dir.display()),
-            remedy: "use another directory".to_owned(),
+            what: format!(
+                "{} is a pgtls project itself: its next run would take what is put beside its own files for its own, and \
+                 remove it",
+                dir.display()
+            ),
+            remedy: "name the directory of your application".to_owned(),
         });
     }
     Ok(())
@@ -77,12 +81,7 @@ pub(super) fn write_beside(dir: &Path, artifacts: &[Artifact], ask: &dyn Ask) ->
     }
     let project = Project::create(dir)?;
     let changes = apply::compare_beside(&project, artifacts)?;
-    let mut asked = |change: &Change| ask.edited(change);
-    Ok(apply::write(
-        &project,
-        changes.by("connect"),
-        Policy::Ask(&mut asked),
-    )?)
+    write_asking(&project, changes.by("connect"), ask, "")
 }
 
 fn own_files(kit: &Path, conninfo: &Conninfo, pk8: bool, home: &Path) -> Result<Vec<Artifact>, Error> {

@@ -11,7 +11,7 @@ use crate::dial::{Address, Deadline, NothingVerified, TlsSettings, handshake, op
 use crate::pki::Certificate;
 use crate::setup::{Answers, Run};
 
-use super::prepare::{self, Request};
+use super::prepare::{self, Request, USUAL_PORT};
 use super::succession;
 use super::up::{self, Ask};
 use super::{Error, Gathered, Ground, Renew, Secrets, Step, Teller, files, local};
@@ -129,6 +129,7 @@ pub async fn renew(
         secrets: secrets.clone(),
         renew: what,
         gathered: None,
+        first_port: USUAL_PORT,
         now,
     };
     let prepared = prepare::prepare(&request, &project, None, tell).await?;

@@ -54,7 +54,7 @@ pub use login::typed;
 pub use manage::{Look, Renewal, certificates, ground, in_force, look, renew, stop, undo};
 pub use metrics::metrics;
 pub use modes::modes;
-pub use prepare::{Prepared, Request, absolute, prepare, project, save_answers, saved, setup};
+pub use prepare::{Prepared, Request, USUAL_PORT, absolute, prepare, project, save_answers, saved, setup};
 pub use request::{Asked, Filed, Subject, ask, file_answer, file_server_answer};
 pub use rotate::{Issued, Rotated, Rotation, belongs_to_a_server, look_first, rotate, rotate_issued};
 pub use succession::{Stage, Succession, newcomer};

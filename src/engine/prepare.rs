@@ -29,9 +29,14 @@ pub struct Request {
     pub renew: Renew,
     /// Keys and certificates that were made for a preview of the same setup: they are written, instead of others.
     pub gathered: Option<Arc<Gathered>>,
+    /// From where upwards a free port is looked for, if none is named.
+    pub first_port: u16,
     /// The time.
     pub now: OffsetDateTime,
 }
+
+/// The port of a PostgreSQL that nobody gave another.
+pub const USUAL_PORT: u16 = 5432;
 
 /// Everything worked out, nothing written.
 pub struct Prepared {
@@ -184,7 +189,7 @@ pub(super) async fn prepare_as(
         None => Ground::look(&setup, &dir).await?,
     };
     let setup = ground.settle(setup);
-    let (port, held) = ground.port(&setup).await?;
+    let (port, held) = ground.port(&setup, request.first_port).await?;
     let beside = is_beside_a_server(&setup, &dir);
     let kits = kits(&setup, &dir);
     let step = tell.begin(Step::Certificates);

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::apply::{self, Answer, Change, Locked, Policy, Project, Written};
+use crate::apply::{self, Answer, Change, Changes, Locked, Policy, Project, Written};
 use crate::conninfo::{Conninfo, Environment};
+use crate::plan::shell;
 use crate::server;
 use crate::server::fetch::FetchPlan;
 use crate::setup::Setup;
@@ -22,6 +23,10 @@ pub trait Ask: Send + Sync {
     /// Files would be written, and what clients could do be possible no longer (each of `losses` was told). Whoever has
     /// reviewed them has agreed.
     fn agrees(&self, _changes: &[&Change], _losses: &[String]) -> bool {
+        true
+    }
+    /// Whether somebody is there to be asked, or has answered beforehand.
+    fn is_there(&self) -> bool {
         true
     }
     /// PostgreSQL would be fetched.
@@ -173,8 +178,11 @@ pub fn write(
         return Err(not_agreed(&losses));
     }
     let step = tell.begin(Step::Write);
-    let mut asked = |change: &Change| ask.edited(change);
-    let written = apply::write(project, changes.by(by), Policy::Ask(&mut asked))?;
+    let see = format!(
+        "`pgtls plan --dir {}` with the same answers shows the differences",
+        shell(&prepared.dir.to_string_lossy())
+    );
+    let written = write_asking(project, changes.by(by), ask, &see)?;
     for kept in &written.kept {
         tell.notice(format!(
             "kept a copy of your edit of {}: {}",
@@ -184,6 +192,38 @@ pub fn write(
     }
     step.done(counted(&written));
     Ok((prepared, written))
+}
+
+/// Writes, and asks about each file that is somebody's; where nobody can be asked, that is said, and nothing is written.
+pub(super) fn write_asking(
+    project: &Locked,
+    changes: Changes,
+    ask: &dyn Ask,
+    see: &str,
+) -> Result<Written, Error> {
+    let mut asked = |change: &Change| ask.edited(change);
+    let policy = if ask.is_there() {
+        Policy::Ask(&mut asked)
+    } else {
+        Policy::Refuse
+    };
+    apply::write(project, changes, policy).map_err(|error| match error {
+        apply::Error::Edited(ref files) => {
+            let [them, copies] = match files.as_slice() {
+                [_] => ["it", "a copy"],
+                _ => ["them", "copies"],
+            };
+            let mut remedy = format!("give --yes to replace {them}, with {copies} kept");
+            if !see.is_empty() {
+                remedy = format!("{see}; {remedy}");
+            }
+            Error::NeedsConsent {
+                what: error.to_string(),
+                remedy,
+            }
+        }
+        other => other.into(),
+    })
 }
 
 fn counted(written: &Written) -> String {

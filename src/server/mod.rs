@@ -52,7 +52,7 @@ pub use initdb::Cluster;
 pub use launch::Running;
 pub use network::interfaces;
 pub use place::Places;
-pub use port::{FreePort, free_port, free_port_anywhere, port_taken_anywhere, port_taken_by};
+pub use port::{FreePort, free_port, free_port_anywhere, port_forbidden, port_taken_anywhere, port_taken_by};
 pub use postmaster::{can_reload, has_as_mount, log_file, reload};
 pub use process::Conversation;
 pub use psql::{Psql, PsqlFiles, Said};

@@ -3,10 +3,12 @@
 //! `localhost` is `::1` as well as `127.0.0.1`: a port that is free on one only would send half of the clients
 //! to somebody else's server.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::ServerError;
+use super::diagnose::{Diagnosis, told};
 use super::log::printable;
 
 /// A free port, kept for whoever found it until this is dropped, and what was passed over to find it.
@@ -25,8 +27,8 @@ pub fn free_port(preferred: u16) -> Result<FreePort, ServerError> {
     let addresses = loopbacks();
     let mut taken = Vec::new();
     for port in preferred.max(1)..=u16::MAX {
-        let held: Option<Vec<_>> = addresses.iter().map(|&address| hold(address, port)).collect();
-        if let Some(held) = held {
+        let held: io::Result<Vec<_>> = addresses.iter().map(|&address| hold(address, port)).collect();
+        if let Ok(held) = held {
             return Ok(FreePort {
                 port,
                 taken,
@@ -77,7 +79,7 @@ pub fn port_taken_anywhere(port: u16) -> Option<String> {
 fn taken(addresses: Vec<IpAddr>, port: u16) -> Option<String> {
     let address = addresses
         .into_iter()
-        .find(|&address| hold(address, port).is_none())?;
+        .find(|&address| hold(address, port).is_err_and(|error| !is_denial(&error)))?;
     let address = if address.is_unspecified() {
         "an address of this machine".to_owned()
     } else {
@@ -97,15 +99,28 @@ fn loopbacks() -> Vec<IpAddr> {
         .collect()
 }
 
-/// Takes the port on an address; `None` if somebody else has it.
-fn hold(address: IpAddr, port: u16) -> Option<TcpListener> {
+/// Why this account may not listen on the port, if it may not (`net.ipv4.ip_unprivileged_port_start`).
+#[must_use]
+pub fn port_forbidden(port: u16) -> Option<Diagnosis> {
+    loopbacks()
+        .into_iter()
+        .any(|address| hold(address, port).is_err_and(|error| is_denial(&error)))
+        .then(|| told("port-forbidden", "", ""))
+}
+
+fn is_denial(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+}
+
+/// Takes the port on an address; an error if somebody else has it, or if it is not for this account.
+fn hold(address: IpAddr, port: u16) -> io::Result<TcpListener> {
     // Only Linux refuses a loopback address while somebody listens on the wildcard one; elsewhere, ask.
     let answers =
         || TcpStream::connect_timeout(&SocketAddr::new(address, port), Duration::from_millis(100)).is_ok();
     if !cfg!(target_os = "linux") && answers() {
-        return None;
+        return Err(io::ErrorKind::AddrInUse.into());
     }
-    TcpListener::bind((address, port)).ok()
+    TcpListener::bind((address, port))
 }
 
 #[cfg(target_os = "linux")]

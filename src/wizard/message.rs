@@ -132,7 +132,7 @@ fn decided_by(error: &Error) -> Option<&'static str> {
     match error {
         Error::File { what, .. } if what.contains("password") => Some("names"),
         Error::File { what, .. } if what.contains("(ssl") => Some("start"),
-        Error::PortTaken(_) => Some("names"),
+        Error::PortTaken(_) | Error::PortForbidden { .. } => Some("names"),
         Error::Authority(_) | Error::NoAuthority { .. } | Error::File { .. } => Some("certificates"),
         Error::Conninfo(_) | Error::Open(_) | Error::Server(ServerError::NoBinaries { .. }) => Some("start"),
         _ => None,

@@ -35,6 +35,11 @@ fn every_scene_holds_and_the_wire_says_so() {
     for scene in report["scenes"].as_array().unwrap() {
         assert_eq!(scene["holds"], true, "{scene:#}");
     }
+    // Its port is none that somebody's own server is expected on.
+    let server = report["server"].as_str().unwrap();
+    let (_, port) = server.split_once("127.0.0.1 port ").unwrap();
+    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+    assert!(port.parse::<u16>().unwrap() >= 25432, "{server}");
 
     // What the eavesdropper has, looked through by ourselves.
     let plain = captured(scene(&report, "plaintext"));

@@ -88,6 +88,9 @@ impl Default for Start {
     }
 }
 
+/// Where its port is looked for: far from those that somebody's own server is expected on.
+const FIRST_PORT: u16 = 25432;
+
 /// A running one.
 pub(super) struct Own {
     serving: Serving,
@@ -330,6 +333,7 @@ fn request(wanted: &Wanted, dir: &Path) -> Request {
         secrets: Secrets::default(),
         renew: Renew::Nothing,
         gathered: None,
+        first_port: FIRST_PORT,
         // Made some time ago, so that a certificate of this CA can have ended since.
         now: wanted.now - AGE,
     }

@@ -113,14 +113,13 @@ impl Ground {
     }
 
     /// The port: the one asked for, the one our own server has, or the first that is free, which is then kept.
-    pub async fn port(&self, setup: &Setup) -> Result<(u16, Option<FreePort>), Error> {
-        const USUAL: u16 = 5432;
+    pub async fn port(&self, setup: &Setup, first: u16) -> Result<(u16, Option<FreePort>), Error> {
         let ours = match self {
-            Self::Files => return Ok((setup.port.unwrap_or(USUAL), None)),
+            Self::Files => return Ok((setup.port.unwrap_or(first), None)),
             Self::Sandbox(home) => home.serving().map(|server| server.port),
             // Whose the port is cannot be told then.
             Self::Compose(container) if !container.is_reachable() => {
-                return Ok((setup.port.unwrap_or(USUAL), None));
+                return Ok((setup.port.unwrap_or(first), None));
             }
             Self::Compose(container) => container.port().await?,
         };
@@ -128,11 +127,14 @@ impl Ground {
             (Some(port), ours) if ours == Some(port) => Ok((port, None)),
             (Some(port), _) => match self.port_taken_by(setup, port).await? {
                 Some(by) => Err(Error::PortTaken(by)),
-                None => Ok((port, None)),
+                None => match self.port_forbidden(port) {
+                    Some(why) => Err(Error::PortForbidden { port, why }),
+                    None => Ok((port, None)),
+                },
             },
             (None, Some(port)) => Ok((port, None)),
             (None, None) => {
-                let mut from = USUAL;
+                let mut from = first;
                 loop {
                     let held = if self.is_open(setup) {
                         server::free_port_anywhere(from)?
@@ -166,6 +168,13 @@ impl Ground {
             Some(name) => Some(format!("port {port} is published by the container {name}")),
             None => taken,
         })
+    }
+
+    /// Why the server may not listen there. (A container's port is published by the engine, which may.)
+    fn port_forbidden(&self, port: u16) -> Option<server::Diagnosis> {
+        matches!(self, Self::Sandbox(_))
+            .then(|| server::port_forbidden(port))
+            .flatten()
     }
 
     /// The container that publishes a port.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::apply::{self, Locked, Policy, compare_beside};
-use crate::engine::prepare::{self, Request};
+use crate::engine::prepare::{self, Request, USUAL_PORT};
 use crate::engine::{Error, Renew, Secrets, Teller, files, incoming};
 use crate::judge::{Purpose, judge_chain};
 use crate::pki::{Certificate, Delivery, Identity, printable};
@@ -41,6 +41,7 @@ pub async fn follow(
         },
         renew: Renew::Nothing,
         gathered: None,
+        first_port: USUAL_PORT,
         now: wanted.now,
     };
     let own = Setup {

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::apply::Project;
 use crate::conninfo::{Conninfo, Environment};
-use crate::engine::{self, Error, Event, Gathered, Means, Renew, Request, Secrets, Teller};
+use crate::engine::{self, Error, Event, Gathered, Means, Renew, Request, Secrets, Teller, USUAL_PORT};
 use crate::pki::printable;
 use crate::setup::Setup;
 use crate::verify::prove;
@@ -361,6 +361,7 @@ fn request(dir: &std::path::Path, job: &Job, secrets: Secrets) -> Request {
         secrets,
         renew: Renew::Nothing,
         gathered: None,
+        first_port: USUAL_PORT,
         now: OffsetDateTime::now_utc(),
     }
 }

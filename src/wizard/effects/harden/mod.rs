@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use crate::conninfo::{Conninfo, Environment, Keyword};
 use crate::dial::Deadline;
 use crate::engine::harden::{self as engine, Fate, Hardening, Proposal, Survey};
-use crate::engine::{self as journeys, Error, Means, Renew, Request, Secrets, Teller};
+use crate::engine::{self as journeys, Error, Means, Renew, Request, Secrets, Teller, USUAL_PORT};
 use crate::harden::{Stage, Watched};
 
 use super::super::harden::{Ended, Message as Happens, Order, Tried, Wish};
@@ -442,6 +442,7 @@ fn hardening(wish: &Wish, conninfo: Conninfo) -> Result<Hardening, Error> {
             secrets,
             renew: Renew::Nothing,
             gathered: None,
+            first_port: USUAL_PORT,
             now,
         },
         config_dir: wish.config_dir.clone(),
