@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 
 use super::lesson;
 use super::model::Model;
-use super::widgets::{Canvas, Hit, clip, footer, popup, rail, width};
+use super::widgets::{Canvas, Hit, clip, footer, pad, popup, rail, width};
 
 /// The smallest screen that the steps fit on.
 pub const LEAST: (u16, u16) = (60, 18);
@@ -77,11 +77,22 @@ fn whole(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     }
     model.step().draw(model, canvas, main);
     if let Some(note) = &model.note {
-        // In the place of the line across, so that nothing moves.
-        let note = clip(note, usize::from(area.width).saturating_sub(4));
-        let wide = u16::try_from(width(&note) + 2).unwrap_or(0);
-        let place = Rect::new(area.x + 1, area.bottom() - 2, wide, 1);
-        canvas.text(place, &format!(" {note} "), canvas.theme.warn());
+        // In the place of the line across, so that nothing moves; what does not fit there stands above it.
+        let lines = super::widgets::wrap(note, usize::from(area.width).saturating_sub(4));
+        for (up, line) in (0..).zip(lines.iter().rev()) {
+            let wide = if up == 0 {
+                width(line)
+            } else {
+                usize::from(area.width) - 3
+            };
+            let place = Rect::new(
+                area.x + 1,
+                area.bottom().saturating_sub(2 + up),
+                u16::try_from(wide + 2).unwrap_or(0),
+                1,
+            );
+            canvas.text(place, &pad(&format!(" {line} "), wide + 2), canvas.theme.warn());
+        }
     }
 }
 

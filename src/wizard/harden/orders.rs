@@ -184,13 +184,13 @@ pub fn watch(model: &mut Model) -> Vec<Effect> {
     order(model, Order::Watch(Duration::from_secs(seconds)))
 }
 
-/// Works the chosen stage out. A server that was not looked at with these answers is looked at first.
+/// Works the chosen stage out. A server that was not looked at with these answers, or not since a try, is looked at first.
 pub fn propose(model: &mut Model) -> Vec<Effect> {
     let stage = model.harden.stage;
     let Some(wish) = wish(model, stage) else {
         return Vec::new();
     };
-    if model.harden.wish != self::wish(model, Stage::On) {
+    if model.harden.wish != self::wish(model, Stage::On) || model.harden.found().is_none() {
         return super::super::update::enter(model, place("stage"));
     }
     model.harden.plan = Plan {

@@ -279,7 +279,12 @@ pub const BINDINGS: &[Binding] = &[
     shown(&[char('g')], Action::Decided, "go to the step", in_review),
     shown(&[char('g')], Action::Decided, "go to the step", faulty),
     shown(&[char('s')], Action::Save, "save answers", in_review),
-    shown(&[char('c'), key(KeyCode::Esc)], Action::Cancel, "cancel", running),
+    shown(
+        &[key(KeyCode::Esc), char('c')],
+        Action::Cancel,
+        "break off",
+        running,
+    ),
     shown(&[char('r')], Action::Again, "try again", stuck),
     shown(&[key(KeyCode::Up), char('k')], Action::Up, "probe", probing),
     shown(&[key(KeyCode::Down), char('j')], Action::Down, "probe", probing),

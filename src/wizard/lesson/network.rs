@@ -65,6 +65,8 @@ fn relayed(act: &Act) -> bool {
 pub fn network(act: Option<&Act>, server: &str, columns: usize, theme: Theme) -> Page {
     const ENDS: usize = 12;
     const MIDDLE: usize = 28;
+    // Beyond that the eye loses the wire.
+    const WIDEST: usize = 140;
     let plain = Style::new();
     let middle = act.map_or(&Middle::Nobody, |act| &act.middle);
     let wire = act.map_or(Wire::Silent, Wire::of);
@@ -73,7 +75,7 @@ pub fn network(act: Option<&Act>, server: &str, columns: usize, theme: Theme) ->
         Middle::Nobody | Middle::Alone => 2 * ENDS,
         _ => 2 * ENDS + MIDDLE,
     };
-    let free = columns.min(104).saturating_sub(boxes + 2);
+    let free = columns.min(WIDEST).saturating_sub(boxes + 2);
     let mut spans: [Vec<Span<'static>>; 4] = std::array::from_fn(|_| vec![Span::raw(" ")]);
     let mut add = |parts: [(String, Style); 4]| {
         for (line, (text, style)) in spans.iter_mut().zip(parts) {

@@ -67,15 +67,29 @@ pub fn lines(scene: Scene, columns: usize) -> Vec<String> {
         Scene::ALL.len(),
         text.title
     )];
-    lines.push(String::new());
-    lines.extend(super::super::widgets::wrap(&text.says, columns));
-    lines.push(String::new());
-    lines.extend(super::super::widgets::wrap(&text.notes, columns));
-    lines.push(String::new());
-    lines.push(text.source.clone());
+    let mut parts = vec![text.says.clone(), text.notes.clone(), text.source.clone()];
     if let Some(next) = Scene::ALL.get(scene.place() + 1) {
+        parts.push(format!("Next: {}. {}", next.text().title, next.text().says));
+    }
+    for part in parts {
         lines.push(String::new());
-        lines.push(format!("Next: {}. {}", next.text().title, next.text().says));
+        lines.extend(super::super::widgets::wrap(&part, columns));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wizard::widgets::width;
+
+    /// A terminal would break words, not between them. (An address is one word.)
+    #[test]
+    fn no_line_is_longer_than_the_terminal() {
+        for scene in Scene::ALL {
+            for line in lines(scene, 60) {
+                assert!(width(&line) <= 60, "{line}");
+            }
+        }
+    }
 }

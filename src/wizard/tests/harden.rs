@@ -308,6 +308,10 @@ fn a_stage_that_is_not_kept_goes_back() {
     stage.shot("harden_back");
     // What it found before is about another server now.
     assert!(matches!(stage.model.harden.looked, Looked::None));
+    // So is what was planned: back is where the server is looked at again.
+    stage.keys("Esc");
+    assert_eq!(stage.model.at, place("stage"));
+    assert!(matches!(stage.ordered(), Order::Look(_)));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::harden::{Affected, Stage, Watched};
 use crate::pki::{Algorithm, HostName, printable};
 use crate::plan::Layout;
 
+use super::super::super::field::Field;
 use super::super::super::harden::{Facts, Found, Met, Requested, Tried, Wish};
 use super::super::super::message::Failure;
 
@@ -167,9 +168,18 @@ pub fn requested(kit: &Path, hosts: &[HostName], algorithm: Algorithm) -> Result
 
 /// A failure of a request or of its answer: all of it is answered where it stands.
 pub fn of_an_answer(error: &Error) -> Failure {
+    let failure = Failure::from(error);
+    // What a flag is to the command line is a question here.
+    let here = format!("in \"{}\"", Field::Root.spec().label);
+    let remedies = failure.remedies.iter();
+    let asked = remedies.map(|text| {
+        text.replace("with --root FILE", &here)
+            .replace("with --root", &here)
+    });
     Failure {
         step: None,
-        ..Failure::from(error)
+        remedies: asked.collect(),
+        ..failure
     }
 }
 
@@ -189,5 +199,25 @@ pub fn gone() -> Failure {
         remedies: vec!["go back to Stage, and look at the server again".to_owned()],
         log: Vec::new(),
         step: Some("stage"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_told_of_in_the_words_of_its_step() {
+        for flag in ["--root", "--root FILE"] {
+            let error = Error::DoesNotFit {
+                what: "it is of another CA".to_owned(),
+                remedy: format!("name its root with {flag}, and give every client that root first"),
+            };
+            let told = of_an_answer(&error);
+            assert_eq!(
+                told.remedies,
+                ["name its root in \"Its root\", and give every client that root first"]
+            );
+        }
     }
 }

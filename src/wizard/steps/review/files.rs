@@ -81,7 +81,8 @@ pub fn files(review: &Review, below: &dyn Fn(usize) -> Page, canvas: &mut Canvas
         narrow => 28.min(narrow / 2),
     };
     let left = Rect { width: wide, ..area };
-    tree(review, preview, canvas.theme, usize::from(wide)).paint(canvas, left);
+    // The last column is for the signs that there is more.
+    tree(review, preview, canvas.theme, usize::from(wide) - 1).paint(canvas, left);
     let right = Rect {
         x: area.x + wide + 2,
         width: area.width.saturating_sub(wide + 2),

@@ -145,11 +145,8 @@ fn headline(preview: &Preview) -> String {
 
 fn ready(model: &Model, preview: &Preview, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
-    canvas.text(Rect { height: 1, ..area }, &headline(preview), theme.bold());
-    let body = Rect {
-        y: area.y + 2.min(area.height),
-        height: area.height.saturating_sub(2),
-        ..area
-    };
+    let mut head = Page::default();
+    head.words(&headline(preview), usize::from(area.width), 0, theme.bold());
+    let body = head.paint_above(canvas, area);
     files(&model.review, &|columns| why_page(model, columns), canvas, body);
 }

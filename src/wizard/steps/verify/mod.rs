@@ -123,8 +123,8 @@ impl Step for Verify {
             ProofState::Done(report) => {
                 let (sign, style) = match report.verdict {
                     Verdict::Verified => ("✓ ", theme.good()),
-                    Verdict::Refused => ("✗ ", theme.bad()),
-                    Verdict::Connected | Verdict::Undetermined => ("? ", theme.warn()),
+                    Verdict::Connected | Verdict::Refused => ("✗ ", theme.bad()),
+                    Verdict::Undetermined => ("? ", theme.warn()),
                 };
                 head.words(
                     &format!("{sign}{}", visible(&report.headline)),

@@ -188,8 +188,15 @@ fn table(model: &Model, columns: usize) -> Page {
     let wide = |column: usize| if column == 0 { first } else { rest };
     let mut page = Page::default();
     let above = |text: &'static str| Span::styled(text, theme.dim());
+    // The short word, where there is no room for the one that every other face has.
+    let short = if columns >= WIDE {
+        ""
+    } else {
+        "UNSAFE = UNPROTECTED"
+    };
     page.row(Row::new(vec![
-        Span::raw(" ".repeat(name + first)),
+        above(short),
+        Span::raw(" ".repeat(name + first - short.len())),
         above("impostors in front of it"),
     ]));
     for line in 0..2 {
