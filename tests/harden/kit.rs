@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::live::{Live, plain, wait_until};
-use crate::support::{Postgres, TestServer, psql_job, scratch};
+use crate::support::{Ca, Postgres, TestServer, psql_job, scratch};
 
 fn verify(live: &Live, status: i32) -> Value {
     live.pgtls(&["verify"]).run().expect_status(status).json()
@@ -142,4 +142,48 @@ fn how_a_kit_connects_can_be_done_as_it_is_said() {
     assert!(text.contains("shop") && !text.contains("passfile"), "{said:#}");
     connect(&["psql", "--client", "app", "--install"]);
     connect(&["service", "--client", "app", "--install"]);
+}
+
+#[test]
+fn a_kit_for_which_nothing_had_to_change_is_that_servers_all_the_same() {
+    let Some(postgres) = Postgres::find(17) else {
+        return;
+    };
+    let company = Ca::new("company");
+    let live = Live::new(
+        TestServer::builder(&postgres)
+            .tls(&company.server(&["localhost"]))
+            .conf("ssl_min_protocol_version = 'TLSv1.2'")
+            .hba("hostssl all all all scram-sha-256")
+            .sql("create role app login password 'pw'")
+            .start(),
+    );
+    let root = live.kit.join("company.crt");
+    fs::copy(&company.cert, &root).unwrap();
+    live.account.own(&root);
+    let conninfo = format!("{} sslrootcert={}", live.server.socket(), root.display());
+    let report = live
+        .pgtls(&["harden", &conninfo, "--yes", "--stage", "on"])
+        .run()
+        .expect_status(0)
+        .json();
+    assert_eq!(report["files"].as_array().unwrap().len(), 0, "{report:#}");
+    let said = report["notes"].to_string();
+    assert!(said.contains("the certificate in force stays"), "{said}");
+    let kit_root = live.kit.join("clients/postgres/root.crt");
+    let known = fs::read(&kit_root).unwrap();
+    assert_eq!(known, fs::read(&company.cert).unwrap());
+
+    // Nothing of the kit's own is made for it: its certificate is another CA's.
+    let before = live.files();
+    let refused = live.pgtls(&["renew", "--yes"]).run().expect_status(2);
+    assert!(
+        refused.stderr.contains("is not of this kit's CA"),
+        "{}",
+        refused.stderr
+    );
+    assert!(live.files() == before);
+    assert_eq!(fs::read(&kit_root).unwrap(), known);
+    assert!(!live.kit.join("server/postgresql.conf").exists());
+    assert!(!live.kit.join("clients/postgres/passfile").exists());
 }

@@ -80,6 +80,8 @@ const TRY: &str = "try";
 const KEPT: &str = "kept";
 const BACK: &str = "back";
 const DONE: &str = "done";
+/// How the server was reached, where no change tells.
+const WAY: &str = "way.json";
 /// In a change's directory: locked by the process that watches over it.
 const WATCHED: &str = "watched";
 
@@ -232,14 +234,25 @@ impl Live {
         Ok(trial)
     }
 
-    /// How the server was reached at the last change that is known.
+    /// How the server was reached at the last change that is known; without one, when nothing had to change.
     pub fn way(&self) -> Result<Option<WayIn>> {
         for state in [TRY, KEPT, BACK] {
             if let Some(way) = self.newest(state)?.and_then(|trial| trial.record.way) {
                 return Ok(Some(way));
             }
         }
-        Ok(None)
+        let path = self.dir.join(WAY);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", &path, error)),
+        }
+    }
+
+    /// Keeps how a server was reached whose files said already what was wanted: the project is that server's all the same.
+    pub fn put_way(&self, way: &WayIn) -> Result<()> {
+        let bytes = serde_json::to_vec(way).unwrap_or_default();
+        self.put(WAY, &bytes)
     }
 
     /// Finishes what a killed run had decided already.
@@ -259,8 +272,13 @@ impl Live {
 
     /// Keeps what was seen while watching.
     pub fn put_watch(&self, bytes: &[u8]) -> Result<()> {
+        self.put("watch.json", bytes)
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
         self.make()?;
-        let (path, staged) = (self.dir.join("watch.json"), self.dir.join("watch.new"));
+        let path = self.dir.join(name);
+        let staged = path.with_extension("new");
         file::remove(&staged)?;
         file::create(&staged, bytes, 0o600, None, None)?;
         fs::rename(&staged, &path).map_err(|error| Error::io("write", &path, error))?;

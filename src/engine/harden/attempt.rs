@@ -57,8 +57,16 @@ pub async fn attempt(
         let by = format!("harden --stage {}", proposal.stage);
         apply::write(&project, kit.by(&by), Policy::KeepCopy)?;
         tried.notes.extend(proposal.project.gathered.made.clone());
+        if !proposal.own_root {
+            tried.notes.push(
+                "the certificate in force stays: what the kit's own CA issues for the server is not used"
+                    .to_owned(),
+            );
+        }
     }
+    let way = way_in(hardening, survey);
     if proposal.is_empty() {
+        Live::of(dir).put_way(&way)?;
         step.done("the server's files say so already");
         tried.failure = as_it_is(hardening, survey, proposal, &mut tried, tell)
             .await
@@ -70,7 +78,6 @@ pub async fn attempt(
         None => None,
     };
     let data = survey.map.here(&survey.server.data);
-    let way = way_in(hardening, survey);
     let plan = Plan {
         name: proposal.stage.name(),
         data: &data,
