@@ -813,8 +813,16 @@ fn a_revocation_list_is_checked_before_it_refuses_everybody() {
     stage.renew(&["--crl", text(&newer)]).expect_status(0);
     assert!(comes_in(&bad), "the newer list does not revoke it");
     crl(&list, 2, &["older than the one in force"]);
-    for _ in 0..2 {
-        pgtls(["undo", "--dir", text(&stage.kit)]).run().expect_status(0);
+    for word in [
+        "is the revocation list from before again (CN=the ca",
+        "no revocation list is asked",
+    ] {
+        let said = pgtls(["undo", "--dir", text(&stage.kit)])
+            .run()
+            .expect_status(0)
+            .stdout;
+        assert!(said.contains(word), "{said}");
+        assert!(!said.contains("its certificate from before"), "{said}");
     }
     assert!(
         stage.files() == before,
@@ -1633,5 +1641,23 @@ fn the_cas_of_others_stay_when_the_kits_is_followed_by_another() {
         let file = it.server.sql("show ssl_ca_file").stdout.trim().to_owned();
         let cas = fs::read_to_string(it.server.data.join(file)).unwrap();
         assert_eq!(cas.matches("BEGIN CERTIFICATE").count(), count, "{stage}");
+    }
+    // It is told what a way back means, and what it does not mean is not.
+    for (words, others, left) in [
+        ("are let in again", "serves its certificate", "3 earlier writes"),
+        (
+            "serves its certificate from before again",
+            "are refused",
+            "2 earlier writes",
+        ),
+        ("are refused", "serves its certificate", "one earlier write"),
+    ] {
+        let undone = pgtls(["undo", "--dir", text(&it.kit)])
+            .account(&it.account)
+            .run()
+            .expect_status(0);
+        assert!(undone.stdout.contains(words), "{words}: {}", undone.stdout);
+        assert!(!undone.stdout.contains(others), "{others}: {}", undone.stdout);
+        assert!(undone.stderr.contains(left), "{left}: {}", undone.stderr);
     }
 }

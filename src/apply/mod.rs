@@ -54,7 +54,7 @@ pub use publish::publish;
 pub use show::line as shown_line;
 pub use switch::{Elsewhere, last_note, notes, switch};
 pub use transaction::KeptCopy;
-pub use undo::{LastWrite, Undone, UndoneFile, last_number, last_write, undo};
+pub use undo::{Before, LastWrite, Undone, UndoneFile, before_last, last_number, last_write, undo, writes};
 pub use write::{Answer, HISTORY, Policy, Written, WrittenFile, write};
 
 /// Where pgtls keeps its own books, below the project directory.

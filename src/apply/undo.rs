@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use super::BOOKS;
 use super::error::{Error, Result};
 use super::journal::{self, Entry, State};
@@ -19,8 +21,6 @@ pub struct Undone {
     pub files: Vec<UndoneFile>,
     /// Copies of what somebody made of them since.
     pub kept: Vec<KeptCopy>,
-    /// How many more writes can be taken back.
-    pub remaining: usize,
 }
 
 /// One file that the write had touched.
@@ -31,6 +31,9 @@ pub struct UndoneFile {
     /// Whether there is a file now: `false` where there was none before the write.
     pub exists: bool,
 }
+
+/// A file, and what was in it; `None`: it was not there.
+pub type Before = (PathBuf, Option<Zeroizing<Vec<u8>>>);
 
 /// The last write, as an undo would take it back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +52,11 @@ pub fn last_number(project: &Locked) -> Result<u64> {
         .map_or(0, |last| last.number))
 }
 
+/// How many writes there are that can be taken back.
+pub fn writes(project: &Locked) -> Result<usize> {
+    Ok(journal::entries(project.writer()?)?.len())
+}
+
 /// The last write (`before` 0), or one before it; `None` where there is none. Nothing is changed.
 pub fn last_write(project: &Locked, before: usize) -> Result<Option<LastWrite>> {
     let tree = project.writer()?;
@@ -59,6 +67,22 @@ pub fn last_write(project: &Locked, before: usize) -> Result<Option<LastWrite>> 
         files: files(&record),
         by: record.by,
     }))
+}
+
+/// The files of the last write, with what was in each before: what an undo brings back. Nothing is changed.
+pub fn before_last(project: &Locked) -> Result<Vec<Before>> {
+    let tree = project.writer()?;
+    let last = journal::entries(tree)?.last().copied();
+    let record = match last {
+        Some(last) => journal::load(tree, last)?.unwrap_or_default(),
+        None => Record::default(),
+    };
+    let paths = files(&record).into_iter().map(|file| file.path);
+    let items = record.items.into_iter();
+    let before = items
+        .filter(|item| !item.path.starts_with(BOOKS))
+        .map(|item| item.before.map(|state| state.bytes));
+    Ok(paths.zip(before).collect())
 }
 
 fn files(record: &Record) -> Vec<UndoneFile> {
@@ -80,7 +104,7 @@ fn files(record: &Record) -> Vec<UndoneFile> {
 pub fn undo(project: &Locked) -> Result<Undone> {
     let tree = project.writer()?;
     let entries = journal::entries(tree)?;
-    let Some((&last, before)) = entries.split_last() else {
+    let Some(&last) = entries.last() else {
         return Err(Error::NothingToUndo(project.dir().to_path_buf()));
     };
     let record =
@@ -92,7 +116,6 @@ pub fn undo(project: &Locked) -> Result<Undone> {
     Ok(Undone {
         files: files(&record),
         kept,
-        remaining: before.len(),
     })
 }
 

@@ -661,7 +661,7 @@ pub fn undo(global: &Global, args: &UndoArgs, output: Output) -> Result<Option<E
                 .map(|path| path.display().to_string())
                 .collect(),
             reloaded: undone.reloaded,
-            remaining: undone.remaining,
+            remaining: engine::undos_left(&global.dir)?,
         });
         return Ok(Some(Exit::Holds));
     }
@@ -680,5 +680,6 @@ pub fn undo(global: &Global, args: &UndoArgs, output: Output) -> Result<Option<E
     } else {
         "no server runs there: it reads them when it starts"
     });
+    manage::say_remaining(engine::undos_left(&global.dir)?, output);
     Ok(Some(Exit::Holds))
 }

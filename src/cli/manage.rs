@@ -74,6 +74,7 @@ pub fn undo(global: &Global, args: &UndoArgs, output: Output) -> Result<Exit, Er
         return Ok(exit);
     }
     let undone = drive(engine::undo(&global.dir, &output.teller()))?;
+    let remaining = engine::undos_left(&global.dir)?;
     let (what, no_longer) = undoing.map_or_else(Default::default, |one| (one.what, one.no_longer));
     if output.json() {
         object(&Undone {
@@ -86,17 +87,22 @@ pub fn undo(global: &Global, args: &UndoArgs, output: Output) -> Result<Exit, Er
                 .iter()
                 .map(|kept| kept.copy.display().to_string())
                 .collect(),
-            remaining: undone.remaining,
+            remaining,
         });
         return Ok(Exit::Holds);
     }
     say_files(&undone, output);
-    match undone.remaining {
+    say_remaining(remaining, output);
+    Ok(Exit::Holds)
+}
+
+/// What is left for another undo.
+pub fn say_remaining(remaining: usize, output: Output) {
+    match remaining {
         0 => output.remark("everything pgtls wrote here is taken back"),
         1 => output.remark("one earlier write can be taken back too"),
         n => output.remark(format_args!("{n} earlier writes can be taken back too")),
     }
-    Ok(Exit::Holds)
 }
 
 /// What became of each file.

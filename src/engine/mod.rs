@@ -61,6 +61,6 @@ pub use succession::{Stage, Succession, newcomer};
 pub use sweep::{Checked, Depth, Dialled, Line, Sweep, Tally, ends, holds_a_password, read_lines, sweep};
 pub use target::{Means, caller, kit, locked_key, superuser_of, target};
 pub use tree::{found_beside, grade_files};
-pub use undo::{Undoing, undoing};
+pub use undo::{Undoing, undoing, undos_left};
 pub use units::{Units, units};
 pub use up::{Ask, Outcome, adopting, discarding, up, write};

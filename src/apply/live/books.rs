@@ -136,6 +136,15 @@ impl Live {
         Ok(names)
     }
 
+    /// How many of the changes that can be undone take the write of the journal before them along.
+    pub fn with_previous(&self) -> Result<usize> {
+        let mut count = 0;
+        for number in self.numbers(KEPT)? {
+            count += usize::from(self.load(number, KEPT)?.record.with_previous);
+        }
+        Ok(count)
+    }
+
     /// Writes down a change with all that going back needs. Nothing of the server's is touched.
     ///
     /// `project` is held, so that nobody else is at it.

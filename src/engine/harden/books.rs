@@ -27,8 +27,6 @@ pub struct Undone {
     pub reloaded: bool,
     /// The kit's files that it had written, which are as they were too.
     pub kit: Option<apply::Undone>,
-    /// How many stages can still be undone.
-    pub remaining: usize,
 }
 
 /// The stage that an undo would take back.
@@ -215,7 +213,6 @@ pub fn undo_stage_as(dir: &Path, admin: Option<&Conninfo>, tell: &Teller) -> Res
                 stage: record.name,
                 files: taken.files,
                 kept: taken.kept,
-                remaining: live.kept()?.len(),
             }));
         }
     }
@@ -265,7 +262,6 @@ pub fn undo_stage_as(dir: &Path, admin: Option<&Conninfo>, tell: &Teller) -> Res
         settings: Vec::new(),
         kept,
         reloaded,
-        remaining: live.kept()?.len(),
     }))
 }
 
@@ -342,6 +338,5 @@ fn undo_alteration(
         settings: settings(record),
         kept: Vec::new(),
         reloaded: true,
-        remaining: live.kept()?.len(),
     })
 }

@@ -81,7 +81,6 @@ pub async fn take_back(project: &Locked, dir: &Path, tell: &Teller) -> Result<Op
         let before = apply::undo(project)?;
         undone.files.extend(before.files);
         undone.kept.extend(before.kept);
-        undone.remaining = before.remaining;
     }
     match live {
         Err(error) => tell.notice(format!(
