@@ -673,6 +673,47 @@ async fn binaries_that_will_not_do_are_named() {
     }
 }
 
+/// Its data goes with a project that is moved, wherever it lies; a copy has none.
+#[tokio::test]
+async fn a_project_that_is_moved_keeps_its_data() {
+    let mut project = Project::named("here");
+    let running = project.start().await.unwrap();
+    psql(running.server(), "create table kept()");
+    running.keep().unwrap();
+    project.sandbox().stop(&quiet).await.unwrap();
+    let before = project.dir.clone();
+    project.dir = before.with_file_name("there");
+    fs::rename(&before, &project.dir).unwrap();
+    if is_root() {
+        let notice = project.sandbox().notice().unwrap().to_owned();
+        assert!(notice.contains(before.to_str().unwrap()), "{notice}");
+    }
+    let running = project.start().await.unwrap();
+    psql(running.server(), "select from kept");
+    running.keep().unwrap();
+    // Also while it runs.
+    let running = project.dir.clone();
+    project.dir = before.with_file_name("elsewhere");
+    fs::rename(&running, &project.dir).unwrap();
+    if is_root() {
+        assert!(matches!(project.sandbox().status(), Status::Running(_)));
+        project.sandbox().reload(&quiet).await.unwrap();
+    }
+    let copy = before.with_file_name("copy");
+    let copied = Command::new("cp").arg("-a").args([&project.dir, &copy]).status();
+    assert!(copied.unwrap().success());
+    let of_copy = Sandbox::locate(&copy, &project.places).unwrap();
+    assert_ne!(of_copy.data_dir(), project.sandbox().data_dir());
+    if is_root() {
+        assert_eq!(of_copy.volumes(), Vec::<PathBuf>::new());
+    }
+    fs::remove_dir_all(&copy).unwrap();
+    project.sandbox().stop(&quiet).await.unwrap();
+    let deleted = project.sandbox().delete().unwrap();
+    assert!(!deleted.is_empty() && project.sandbox().volumes().is_empty());
+    assert!(!project.dir.join(".pgtls/home").exists());
+}
+
 fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0)
 }

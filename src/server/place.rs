@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{SHA256, digest};
 use directories::ProjectDirs;
 
-use super::files::make_dir;
+use super::files::{make_dir, remove, write_copy};
 use super::{Account, ServerError};
 
 /// Bytes a socket's path may have: `sun_path` without its final NUL.
@@ -86,7 +86,7 @@ impl Place {
     ) -> Result<Self, ServerError> {
         let id = identity(project);
         if let Some(account) = account {
-            let home = places.system.join(&id);
+            let (home, former) = home(project, &places.system, &id);
             let shared = if account.is_last_resort() {
                 ", an account other services may share; make one with `useradd --system postgres`"
             } else {
@@ -96,7 +96,12 @@ impl Place {
                 "PostgreSQL refuses to run as root: it runs as `{}`{shared}, with its data and copies of its files in {}",
                 account.name,
                 home.display()
-            );
+            ) + &former.map_or_else(String::new, |former| {
+                format!(
+                    ", which are those of {}, from where it was moved",
+                    former.display()
+                )
+            });
             let socket_dir = home.join(".pgtls/run");
             return Ok(Self {
                 home,
@@ -104,7 +109,7 @@ impl Place {
                 notice: Some(notice),
             });
         }
-        let mirror = places.state.as_ref().map(|state| state.join(&id));
+        let mirror = places.state.as_ref().map(|state| home(project, state, &id).0);
         let (home, moved) = match mirror {
             Some(mirror) if !project.join(".pgtls/data").exists() => {
                 if mirror.join(".pgtls/data").exists() || !keeps_modes(project) {
@@ -153,6 +158,22 @@ impl Place {
         })
     }
 
+    /// Has the project and its home elsewhere name each other.
+    pub(super) fn note(&self, project: &Path) -> Result<(), ServerError> {
+        let line = |path: &Path| [path.as_os_str().as_bytes(), b"\n"].concat();
+        make_dir(&project.join(".pgtls"), 0o700, None)?;
+        write_copy(&project.join(HOME), &line(&self.home), 0o600, None)?;
+        write_copy(&self.home.join(PROJECT), &line(project), 0o644, None)
+    }
+
+    /// After its home is deleted: the project names none any more.
+    pub(super) fn forget(&self, project: &Path) -> Result<(), ServerError> {
+        if self.home == project {
+            return Ok(());
+        }
+        remove(&project.join(HOME))
+    }
+
     /// Makes the directories; those the server writes are its account's alone.
     pub(super) fn make(&self, project: &Path, account: Option<&Account>) -> Result<(), ServerError> {
         if self.home != project {
@@ -166,6 +187,7 @@ impl Place {
                     .map_err(|error| ServerError::file("create", parent, &error))?;
             }
             make_dir(&self.home, if account.is_some() { 0o755 } else { 0o700 }, None)?;
+            self.note(project)?;
         }
         let inner = self.home.join(".pgtls");
         make_dir(&inner, if account.is_some() { 0o755 } else { 0o700 }, None)?;
@@ -182,6 +204,43 @@ impl Place {
         }
         make_dir(&self.socket_dir, 0o700, account)
     }
+}
+
+/// In a project whose home is elsewhere: the path of that home, which a move of the project leaves as it is.
+const HOME: &str = ".pgtls/home";
+/// In such a home: the path of its project.
+const PROJECT: &str = "project";
+
+/// The home of a project below `base`: the one of its path or, where it was moved, the one that it had, and the path that
+/// it had then.
+fn home(project: &Path, base: &Path, id: &str) -> (PathBuf, Option<PathBuf>) {
+    let own = base.join(id);
+    let moved = || {
+        if own.join(".pgtls/data").exists() {
+            return None;
+        }
+        let before = written(&project.join(HOME)).filter(|home| home.parent() == Some(base))?;
+        let former = written(&before.join(PROJECT))?;
+        // One that is still there has its home; this is a copy of it.
+        let is_there = written(&former.join(HOME)).is_some_and(|home| home == before);
+        (before != own && before.join(".pgtls/data").exists() && (former == project || !is_there))
+            .then_some((before, former))
+    };
+    match moved() {
+        Some((before, former)) if former == project => (before, None),
+        Some((before, former)) => (before, Some(former)),
+        None => (own, None),
+    }
+}
+
+/// The path in a file that we wrote ourselves.
+fn written(file: &Path) -> Option<PathBuf> {
+    let (mut bytes, found) = super::files::read(file, 8192).ok()?;
+    (found.uid() == rustix::process::geteuid().as_raw()).then_some(())?;
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+    }
+    Some(PathBuf::from(std::ffi::OsStr::from_bytes(&bytes)))
 }
 
 /// A name for the project that is its own: readable, and derived from its canonical path.

@@ -146,6 +146,7 @@ impl Sandbox {
         if self.place.home == self.project {
             return Ok(());
         }
+        self.place.note(&self.project)?;
         mirror::copy(&self.project, &self.place.home, self.account.as_ref())
     }
 
@@ -240,6 +241,7 @@ impl Sandbox {
         for path in &volumes {
             remove_tree(path)?;
         }
+        self.place.forget(&self.project)?;
         Ok(volumes)
     }
 
@@ -274,14 +276,7 @@ impl Sandbox {
 
     /// Makes the directories this sandbox needs.
     pub(super) fn make(&self) -> Result<(), ServerError> {
-        self.place.make(&self.project, self.account.as_ref())?;
-        if self.place.home != self.project {
-            let mut note = self.project.as_os_str().as_encoded_bytes().to_vec();
-            note.push(b'\n');
-            let path = self.place.home.join("project");
-            std::fs::write(&path, note).map_err(|error| ServerError::file("write", &path, &error))?;
-        }
-        Ok(())
+        self.place.make(&self.project, self.account.as_ref())
     }
 }
 

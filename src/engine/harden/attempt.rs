@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::apply::live::{Live, Moment, Plan, Trial, WayIn, Witness};
-use crate::apply::{self, Policy, compare_beside};
+use crate::apply::{self, Locked, Policy, compare_beside};
 use crate::dial::QueryFailure;
 use crate::engine::complaint::Log;
 use crate::engine::{Error, Step, Teller};
@@ -51,19 +51,7 @@ pub async fn attempt(
     };
     let step = tell.begin(Step::Write);
     let project = apply::Project::create(dir)?;
-    let kit = compare_beside(&project, &proposal.project.plan.artifacts)?;
-    let with_previous = !kit.is_empty();
-    if with_previous {
-        let by = format!("harden --stage {}", proposal.stage);
-        apply::write(&project, kit.by(&by), Policy::KeepCopy)?;
-        tried.notes.extend(proposal.project.gathered.made.clone());
-        if !proposal.own_root {
-            tried.notes.push(
-                "the certificate in force stays: what the kit's own CA issues for the server is not used"
-                    .to_owned(),
-            );
-        }
-    }
+    let with_previous = write_kit(&project, proposal, &mut tried.notes)?;
     let way = way_in(hardening, survey);
     if proposal.is_empty() {
         Live::of(dir).put_way(&way)?;
@@ -131,6 +119,24 @@ pub async fn attempt(
     )
     .await?;
     Ok(tried)
+}
+
+/// Writes what the stage puts into the kit; whether there was anything.
+fn write_kit(project: &Locked, proposal: &Proposal, notes: &mut Vec<String>) -> Result<bool, Error> {
+    let kit = compare_beside(project, &proposal.project.plan.artifacts)?;
+    if kit.is_empty() {
+        return Ok(false);
+    }
+    let by = format!("harden --stage {}", proposal.stage);
+    apply::write(project, kit.by(&by), Policy::KeepCopy)?;
+    notes.extend(proposal.project.gathered.made.clone());
+    if !proposal.own_root {
+        notes.push(
+            "the certificate in force stays: what the kit's own CA issues for the server is not used"
+                .to_owned(),
+        );
+    }
+    Ok(true)
 }
 
 /// How the server was reached, for whoever comes back to it.
