@@ -529,7 +529,11 @@ fn watch(global: &Global, args: &HardenArgs, hardening: &Hardening, output: Outp
         Ok((look, asks))
     })?;
     let bare = look.all.without_certificate();
-    let unknown = look.all.certificate_unknown();
+    let unknown: Vec<_> = look
+        .certificate_unknown
+        .iter()
+        .map(|(seen, sightings)| (seen, *sightings))
+        .collect();
     let count = |seen: &[(&Seen, Sightings)]| seen.iter().map(|(_, sightings)| sightings.sessions).sum();
     let plain: Vec<_> = look.all.iter().filter(|(seen, _)| seen.is_plaintext()).collect();
     if output.json() {

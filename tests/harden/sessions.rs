@@ -227,6 +227,36 @@ fn who_came_over_tls_and_went_counts() {
     assert!(!live.app("sslmode=require").ok);
 }
 
+/// Whoever logs in by a certificate is in the log with its name; and whoever had to show one did.
+#[test]
+fn a_certificate_that_was_shown_is_known_by_the_log() {
+    for (auth, major) in [("cert", 17), ("scram+cert", 14)] {
+        let Some(postgres) = Postgres::find(major) else {
+            return;
+        };
+        let live = plain(&postgres).at(&["on"]);
+        live.in_force("mtls", &["--auth", auth]);
+        let look = visits(&live, &format!("{} {}", live.full(), live.certificate()));
+        assert_eq!(
+            (&look["without_certificate"], &look["certificate_unknown"]),
+            (&0.into(), &0.into()),
+            "{auth}: {look:#}"
+        );
+        let names: Vec<_> = look["seen"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|one| one["user"] == "app" && !one["tls"].is_null())
+            .map(|one| one["tls"]["cn"].clone())
+            .collect();
+        assert!(!names.is_empty(), "{auth}: {look:#}");
+        assert!(
+            auth != "cert" || names.iter().all(|name| name == "app"),
+            "{look:#}"
+        );
+    }
+}
+
 /// Lines for plaintext alone go: whoever has no other is told of, seen or not.
 #[test]
 fn whoever_has_a_line_for_plaintext_alone_is_told_of() {

@@ -122,7 +122,10 @@ pub fn settle(dir: &Path, tell: &Teller) -> Result<(), Error> {
     if let Some(until) = record.until.as_ref().filter(|until| !is_back && !until.is_over()) {
         return Err(Error::DoesNotFit {
             what: waits(&trial, until),
-            remedy: "`pgtls harden --confirm` keeps it, `pgtls undo` takes it back".to_owned(),
+            remedy: format!(
+                "`pgtls harden --confirm --dir {at}` keeps it, `pgtls undo --dir {at}` takes it back",
+                at = dir.display()
+            ),
         });
     }
     if take_back(&dir, &trial, None, || _ = server::reload(&record.data))?.is_some() {

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::apply::BOOKS;
+use crate::conf::simulate::{Outcome, Refusal, Simulator, World, outcome};
 use crate::dial::{Deadline, Session};
 use crate::engine::{Error, files, prepare};
-use crate::harden::{Seen, Sightings, TlsSeen, Watched};
+use crate::harden::{Draft, Seen, Sightings, TlsSeen, Watched};
 use crate::plan::literal;
 use crate::verify::{Arrival, Arrivals, Origin, OverSql};
 
@@ -25,6 +26,9 @@ pub struct Look {
     pub now: Watched,
     /// With all that was kept from earlier.
     pub all: Watched,
+    /// Of them all, those of whom the log alone tells that they came over TLS, and of whom nobody knows whether with a
+    /// certificate: the rules do not demand one.
+    pub certificate_unknown: Vec<(Seen, Sightings)>,
     /// How often it looked.
     pub looks: u64,
     /// Whether the server's log told of those who came and were gone again.
@@ -127,14 +131,43 @@ pub async fn watch(
         Some(count) => count.missed(&mut survey.session, fresh()).await,
         None => None,
     };
+    let all = keep(&dir, &seen)?;
     Ok(Look {
-        all: keep(&dir, &seen)?,
+        certificate_unknown: certificate_unknown(survey, &all),
+        all,
         now: seen,
         looks,
         // A log in another language tells nothing that is understood here.
         by_log: log.is_some_and(|log| log.has_told() || missed == Some(0)),
         missed,
     })
+}
+
+/// Of whom it is not known whether they showed a certificate. Whom the rules would refuse without one has shown one.
+fn certificate_unknown(survey: &Survey, all: &Watched) -> Vec<(Seen, Sightings)> {
+    let draft = Draft::new(&survey.server)
+        .ok()
+        .filter(|_| survey.unread.is_empty());
+    let world = World {
+        maps: draft.as_ref().and_then(|draft| draft.maps().ok()),
+        ..survey.world.clone()
+    };
+    let simulator = draft
+        .as_ref()
+        .map(|draft| Simulator::new(draft.before().rules(), &world));
+    let has_to_show = |seen: &Seen| {
+        simulator.as_ref().is_some_and(|simulator| {
+            let connection = seen.connection();
+            let decision = simulator.decide(&connection);
+            let outcome = outcome(simulator.rules(), &decision, &connection, &world);
+            outcome == Outcome::Refused(Refusal::NoCertificate)
+        })
+    };
+    all.certificate_unknown()
+        .into_iter()
+        .filter(|(seen, _)| !has_to_show(seen))
+        .map(|(seen, sightings)| (seen.clone(), sightings))
+        .collect()
 }
 
 /// Those of whom the log tells. Whether a client certificate was shown it does not say of most of them; whoever is there long
