@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest;
 
-use super::der::{self, Element, INTEGER, Malformed, OID, Reader, SEQUENCE};
+use super::der::{self, Element, INTEGER, Malformed, Reader, SEQUENCE};
 use super::oid;
 
 /// A digest algorithm.
@@ -127,7 +127,7 @@ impl SignatureAlgorithm {
     /// Reads `AlgorithmIdentifier` (RFC 5280 section 4.1.1.2).
     pub(super) fn parse(element: &Element<'_>) -> Result<Self, Malformed> {
         let mut reader = element.reader();
-        let oid = reader.expect(OID)?.content;
+        let oid = reader.object()?;
         let parameters = if reader.is_empty() {
             None
         } else {
@@ -244,7 +244,7 @@ pub(super) fn pss(element: &Element<'_>) -> Result<Pss, Malformed> {
 
 fn mask(field: &Element<'_>) -> Result<Hash, Malformed> {
     let mut reader = der::only(field.content, SEQUENCE)?.reader();
-    if reader.expect(OID)?.content != oid::MGF1 {
+    if reader.object()? != oid::MGF1 {
         return Err(Malformed("RSA-PSS with an unknown mask function"));
     }
     hash(&mut reader)
@@ -253,7 +253,7 @@ fn mask(field: &Element<'_>) -> Result<Hash, Malformed> {
 fn hash(reader: &mut Reader<'_>) -> Result<Hash, Malformed> {
     let mut identifier = reader.expect(SEQUENCE)?.reader();
     reader.end()?;
-    Hash::from_oid(identifier.expect(OID)?.content).ok_or(Malformed("RSA-PSS with an unknown digest"))
+    Hash::from_oid(identifier.object()?).ok_or(Malformed("RSA-PSS with an unknown digest"))
 }
 
 fn number(field: &Element<'_>) -> Result<u16, Malformed> {

@@ -63,6 +63,8 @@ pub enum Cause {
     CrlBadSignature,
     /// The revocation list cannot be used: its issuer may not sign lists, or it has another scope.
     CrlUnusable,
+    /// A revocation list cannot be read here, and it is not known whether OpenSSL can.
+    CrlUnread,
     /// A certificate, or an extension of it, breaks its encoding rules.
     Malformed,
     /// Cannot be judged here (Ed448, DSA, RFC 3779 resources): OpenSSL might accept it.
@@ -71,7 +73,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, for tables and tests.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::NoCertificate,
         Self::UntrustedIssuer,
         Self::IssuerKeyDiffers,
@@ -99,6 +101,7 @@ impl Cause {
         Self::CrlNotYetValid,
         Self::CrlBadSignature,
         Self::CrlUnusable,
+        Self::CrlUnread,
         Self::Malformed,
         Self::UnsupportedAlgorithm,
     ];
@@ -134,6 +137,7 @@ impl Cause {
             Self::CrlNotYetValid => "crl-not-yet-valid",
             Self::CrlBadSignature => "crl-bad-signature",
             Self::CrlUnusable => "crl-unusable",
+            Self::CrlUnread => "crl-unread",
             Self::Malformed => "malformed",
             Self::UnsupportedAlgorithm => "unsupported-algorithm",
         }
@@ -142,7 +146,7 @@ impl Cause {
     /// Whether this is no verdict but the lack of one: OpenSSL might accept what could not be judged here.
     #[must_use]
     pub const fn is_undetermined(self) -> bool {
-        matches!(self, Self::UnsupportedAlgorithm)
+        matches!(self, Self::UnsupportedAlgorithm | Self::CrlUnread)
     }
 }
 

@@ -69,7 +69,7 @@ impl Certificate {
 
         let mut certificate = Self {
             sealed,
-            inner_algorithm: inner_algorithm.raw.to_vec(),
+            inner_algorithm: inner_algorithm.content.to_vec(),
             algorithm: SignatureAlgorithm::parse(&inner_algorithm)?,
             settings: TrustSettings::default(),
             v1: version == 0,
@@ -121,9 +121,14 @@ impl Certificate {
                 .is_none_or(|issuer| *issuer == self.issuer)
     }
 
-    /// Verifies this certificate's signature with the issuer's key.
+    /// Verifies this certificate's signature with the issuer's key. The algorithm stands in the signed part too, and must
+    /// be the same there (RFC 5280 section 4.1.1.2).
     pub(super) fn verified_by(&self, issuer: &Self) -> Outcome {
-        self.sealed.verified_by(&issuer.key, &self.inner_algorithm)
+        if self.sealed.states(&self.inner_algorithm) {
+            self.sealed.verified_by(&issuer.key)
+        } else {
+            Outcome::Bad
+        }
     }
 
     /// Whether `now` lies within the validity; OpenSSL counts the last second as over.

@@ -42,6 +42,9 @@ pub(super) fn all(chain: &Chain<'_>, purpose: Purpose, now: OffsetDateTime) -> V
         );
         open.get_or_insert_with(|| chain.refuse(depth, Cause::UnsupportedAlgorithm, None, explanation));
     }
+    if let Some(why) = chain.trust.doubt() {
+        open.get_or_insert_with(|| chain.refuse(0, Cause::CrlUnread, None, why.to_owned()));
+    }
     open.map_or(Ok(()), Err)
 }
 

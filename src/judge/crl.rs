@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
+use super::algorithm::SignatureAlgorithm;
 use super::certificate::{Certificate, time};
 use super::der::{self, ENUMERATED, GENERALIZED_TIME, INTEGER, Malformed, Reader, SEQUENCE, UTC_TIME};
 use super::extensions::{
@@ -20,7 +21,6 @@ use super::signature::Outcome;
 #[derive(Debug, Clone)]
 pub(super) struct Crl {
     sealed: Sealed,
-    inner_algorithm: Vec<u8>,
     pub(super) issuer: Name,
     /// `None`: unreadable.
     pub(super) last_update: Option<OffsetDateTime>,
@@ -75,8 +75,11 @@ impl Crl {
     pub(super) fn parse(der: &[u8]) -> Result<Self, Malformed> {
         let (sealed, part) = Sealed::open(der)?;
         let mut fields = part.reader();
-        fields.optional(INTEGER)?;
-        let inner_algorithm = fields.expect(SEQUENCE)?.raw.to_vec();
+        if let Some(version) = fields.optional(INTEGER)? {
+            der::integer(version.content)?;
+        }
+        // OpenSSL reads the algorithm that stands here, and verifies by the other (`X509_CRL_verify(3)`).
+        SignatureAlgorithm::parse(&fields.expect(SEQUENCE)?)?;
         let issuer = Name::parse(&fields.expect(SEQUENCE)?)?;
         let last_update = time(&mut fields)?;
         let mut ahead = fields.clone();
@@ -88,7 +91,6 @@ impl Crl {
         };
         let mut list = Self {
             sealed,
-            inner_algorithm,
             issuer,
             last_update,
             next_update,
@@ -113,7 +115,7 @@ impl Crl {
 
     /// Verifies the list's signature with the issuer's key.
     pub(super) fn verified_by(&self, issuer: &Certificate) -> Outcome {
-        self.sealed.verified_by(&issuer.key, &self.inner_algorithm)
+        self.sealed.verified_by(&issuer.key)
     }
 
     /// How many certificates are revoked.
@@ -182,11 +184,11 @@ fn take_entry_extensions(
 ) -> Result<(), Malformed> {
     let find = |oid| extensions.iter().find(|extension| extension.oid == oid);
     if let Some(issuer) = find(oid::CERTIFICATE_ISSUER) {
-        let names = der::only(issuer.value, SEQUENCE)?.content;
+        let names = der::leading(issuer.value, SEQUENCE)?.content;
         *of = Some(GeneralName::parse_all(names)?.into());
     }
     if let Some(code) = find(oid::REASON_CODE) {
-        *reason = der::only(code.value, ENUMERATED)?.content.last().copied();
+        *reason = der::leading(code.value, ENUMERATED)?.content.last().copied();
     }
     Ok(())
 }
@@ -204,7 +206,7 @@ impl From<Malformed> for ScopeFault {
 }
 
 fn scope(value: &[u8]) -> Result<Scope, ScopeFault> {
-    let mut fields = der::only(value, SEQUENCE)?.reader();
+    let mut fields = der::leading(value, SEQUENCE)?.reader();
     let mut contradicts = false;
     let mut scope = Scope {
         names: None,

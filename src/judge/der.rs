@@ -1,4 +1,8 @@
 //! A reader of DER (X.690 chapter 10) that hands out slices and never panics.
+//!
+//! Lengths it takes as OpenSSL takes them, which reads BER (X.690 section 8.1.3): of more octets than needed, and without
+//! end where a container closes with two zero octets. A signature is over the bytes as they came, so `raw` keeps them.
+//! Strings put together of pieces are not read.
 
 /// Why bytes are no DER of the expected form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -49,9 +53,15 @@ impl<'a> Reader<'a> {
 
     /// The next element, whatever its tag.
     pub(super) fn next(&mut self) -> Result<Element<'a>, Malformed> {
-        let (tag, length, header) = header(self.rest)?;
+        let header = header(self.rest)?;
+        let (length, closing) = match header.length {
+            Some(length) => (length, 0),
+            None => (open_length(&self.rest[header.size..])?, END.len()),
+        };
         let end = header
+            .size
             .checked_add(length)
+            .and_then(|end| end.checked_add(closing))
             .ok_or(Malformed("a length overflows"))?;
         if end > self.rest.len() {
             return Err(Malformed("an element ends beyond its container"));
@@ -59,8 +69,8 @@ impl<'a> Reader<'a> {
         let (raw, rest) = self.rest.split_at(end);
         self.rest = rest;
         Ok(Element {
-            tag,
-            content: &raw[header..],
+            tag: header.tag,
+            content: &raw[header.size..end - closing],
             raw,
         })
     }
@@ -82,6 +92,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The content of the next element, which must be an OBJECT IDENTIFIER as OpenSSL takes one: not empty, ended, and
+    /// no part of it padded (X.690 section 8.19.2).
+    pub(super) fn object(&mut self) -> Result<&'a [u8], Malformed> {
+        object(self.expect(OID)?.content)
+    }
+
     /// Nothing may follow.
     pub(super) fn end(&self) -> Result<(), Malformed> {
         if self.rest.is_empty() {
@@ -98,6 +114,22 @@ pub(super) fn only(bytes: &[u8], tag: u8) -> Result<Element<'_>, Malformed> {
     let element = reader.expect(tag)?;
     reader.end()?;
     Ok(element)
+}
+
+/// The element that `bytes` begin with. OpenSSL does not look at what follows the value of an extension
+/// (`X509V3_EXT_d2i(3)`).
+pub(super) fn leading(bytes: &[u8], tag: u8) -> Result<Element<'_>, Malformed> {
+    Reader::new(bytes).expect(tag)
+}
+
+/// The content of an OBJECT IDENTIFIER, see [`Reader::object`].
+pub(super) fn object(content: &[u8]) -> Result<&[u8], Malformed> {
+    let begins = |at: usize| at == 0 || content[at - 1] & 0x80 == 0;
+    let padded = (0..content.len()).any(|at| content[at] == 0x80 && begins(at));
+    if padded || content.last().is_none_or(|last| last & 0x80 != 0) {
+        return Err(Malformed("a broken OBJECT IDENTIFIER"));
+    }
+    Ok(content)
 }
 
 /// The octets of a BIT STRING's content, its unused trailing bits cleared as OpenSSL clears them.
@@ -162,25 +194,69 @@ pub(super) fn encode(tag: u8, content: &[u8]) -> Vec<u8> {
     raw
 }
 
-fn header(bytes: &[u8]) -> Result<(u8, usize, usize), Malformed> {
+/// What closes a container whose length was left open.
+const END: [u8; 2] = [0, 0];
+
+struct Header {
+    tag: u8,
+    /// `None`: left open.
+    length: Option<usize>,
+    size: usize,
+}
+
+fn header(bytes: &[u8]) -> Result<Header, Malformed> {
+    const CONSTRUCTED: u8 = 0x20;
     let [tag, first, ..] = *bytes else {
         return Err(Malformed("an element without a header"));
     };
     if tag & 0x1f == 0x1f {
         return Err(Malformed("a tag number above 30"));
     }
+    let header = |length, size| Ok(Header { tag, length, size });
     if first < 0x80 {
-        return Ok((tag, usize::from(first), 2));
+        return header(Some(usize::from(first)), 2);
+    }
+    if first == 0x80 {
+        if tag & CONSTRUCTED == 0 {
+            return Err(Malformed("a value without a length"));
+        }
+        return header(None, 2);
     }
     let count = usize::from(first & 0x7f);
-    if count == 0 || count > 4 {
-        return Err(Malformed("a length of unknown form"));
-    }
     let octets = bytes.get(2..2 + count).ok_or(Malformed("a length cut short"))?;
-    let length = octets
+    let significant = &octets[octets.iter().take_while(|octet| **octet == 0).count()..];
+    if significant.len() > 4 {
+        return Err(Malformed("an impossible length"));
+    }
+    let length = significant
         .iter()
         .fold(0, |length: usize, byte| length << 8 | usize::from(*byte));
-    Ok((tag, length, 2 + count))
+    header(Some(length), 2 + count)
+}
+
+/// How much comes before the octets that close the container. Only lengths are followed, so that depth costs nothing.
+fn open_length(bytes: &[u8]) -> Result<usize, Malformed> {
+    const ENDLESS: Malformed = Malformed("a container that nothing closes");
+    let (mut at, mut open) = (0, 1_usize);
+    loop {
+        let rest = bytes.get(at..).ok_or(ENDLESS)?;
+        if rest.starts_with(&END) {
+            open -= 1;
+            if open == 0 {
+                return Ok(at);
+            }
+            at += END.len();
+            continue;
+        }
+        let header = header(rest)?;
+        match header.length {
+            Some(length) => at = at.checked_add(header.size + length).ok_or(ENDLESS)?,
+            None => {
+                open += 1;
+                at += header.size;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -197,12 +273,43 @@ mod tests {
             b"\x30\x80",
             b"\x30\x82\x01",
             b"\x30\x84\xff\xff\xff\xff",
-            b"\x30\x85\0\0\0\0\0",
+            b"\x30\x85\x01\0\0\0\0",
+            b"\x04\x80\0\0",
+            b"\x30\x80\x30\x80\0\0",
+            b"\x30\x80\x04\x7f\0\0",
+            b"\x30\x80\0",
             b"\x1f\x01\0",
         ] {
             assert!(Reader::new(bytes).next().is_err(), "{bytes:?}");
         }
         assert!(only(b"\x30\x00\x00", SEQUENCE).is_err());
+    }
+
+    /// X.690 section 8.1.3: BER, which OpenSSL reads (`ASN1_get_object`).
+    #[test]
+    fn lengths_may_be_left_open_or_be_longer_than_needed() {
+        let read = |bytes: &'static [u8]| {
+            let element = Reader::new(bytes).next().unwrap();
+            (element.content, element.raw.len())
+        };
+        assert_eq!(read(b"\x30\x80\x05\0\0\0rest"), (&b"\x05\0"[..], 6));
+        assert_eq!(
+            read(b"\x30\x80\x30\x80\x05\0\0\0\0\0"),
+            (&b"\x30\x80\x05\0\0\0"[..], 10)
+        );
+        assert_eq!(read(b"\x30\x80\x04\x02\0\0\0\0"), (&b"\x04\x02\0\0"[..], 8));
+        assert_eq!(read(b"\x30\x86\0\0\0\0\0\x02\x05\0"), (&b"\x05\0"[..], 10));
+    }
+
+    /// X.690 section 8.19.2, as OpenSSL holds to it (`c2i_ASN1_OBJECT`).
+    #[test]
+    fn an_object_identifier_is_whole_and_unpadded() {
+        for sound in [&b"\x2a"[..], b"\x55\x1d\x13", b"\x2a\x86\x80\x01"] {
+            assert_eq!(object(sound), Ok(sound));
+        }
+        for broken in [&b""[..], b"\x2a\x86", b"\x80\x01", b"\x2a\x80\x01"] {
+            assert!(object(broken).is_err(), "{broken:?}");
+        }
     }
 
     /// X.690 sections 8.3.2 and 11.2.

@@ -3,7 +3,7 @@
 //! A broken or repeated extension of a kind that OpenSSL reads makes the whole certificate invalid
 //! (`EXFLAG_INVALID`, `X509_get_extension_flags(3)`); others are passed over unread.
 
-use super::der::{self, BIT_STRING, BOOLEAN, INTEGER, Malformed, OCTET_STRING, OID, Reader, SEQUENCE};
+use super::der::{self, BIT_STRING, BOOLEAN, INTEGER, Malformed, OCTET_STRING, Reader, SEQUENCE};
 use super::general_name::GeneralName;
 use super::name::Name;
 use super::oid;
@@ -108,7 +108,7 @@ pub(super) fn raw(content: &[u8]) -> Result<Vec<RawExtension<'_>>, Malformed> {
     let mut extensions = Vec::new();
     while !reader.is_empty() {
         let mut fields = reader.expect(SEQUENCE)?.reader();
-        let oid = fields.expect(OID)?.content;
+        let oid = fields.object()?;
         let critical = match fields.optional(BOOLEAN)? {
             Some(flag) => boolean(flag.content)?,
             None => false,
@@ -176,21 +176,21 @@ impl Extensions {
                 self.netscape_type = Some(named_bits(value)?.first().copied().unwrap_or(0));
             }
             oid::SUBJECT_KEY_ID => {
-                self.subject_key_id = Some(der::only(value, OCTET_STRING)?.content.to_vec());
+                self.subject_key_id = Some(der::leading(value, OCTET_STRING)?.content.to_vec());
             }
             oid::AUTHORITY_KEY_ID => self.authority_key_id = Some(authority_key_id(value)?),
             oid::SUBJECT_ALT_NAME => {
-                let names = der::only(value, SEQUENCE)?.content;
+                let names = der::leading(value, SEQUENCE)?.content;
                 self.alternative_names = Some(GeneralName::parse_all(names)?);
             }
             oid::NAME_CONSTRAINTS => self.name_constraints = Some(name_constraints(value)?),
             oid::CRL_DISTRIBUTION_POINTS => self.distribution_points = distribution_points(value)?,
             oid::PROXY_CERT_INFO => {
-                der::only(value, SEQUENCE)?;
+                der::leading(value, SEQUENCE)?;
                 self.proxy = true;
             }
             oid::IP_RESOURCES | oid::AS_RESOURCES => {
-                der::only(value, SEQUENCE)?;
+                der::leading(value, SEQUENCE)?;
                 self.resources = true;
             }
             _ => {}
@@ -199,7 +199,7 @@ impl Extensions {
     }
 
     fn take_basic_constraints(&mut self, value: &[u8]) -> Result<(), Malformed> {
-        let mut fields = der::only(value, SEQUENCE)?.reader();
+        let mut fields = der::leading(value, SEQUENCE)?.reader();
         let ca = match fields.optional(BOOLEAN)? {
             Some(flag) => boolean(flag.content)?,
             None => false,
@@ -261,14 +261,14 @@ fn boolean(content: &[u8]) -> Result<bool, Malformed> {
 }
 
 fn named_bits(value: &[u8]) -> Result<Vec<u8>, Malformed> {
-    der::bits(der::only(value, BIT_STRING)?.content)
+    der::bits(der::leading(value, BIT_STRING)?.content)
 }
 
 fn purposes(value: &[u8]) -> Result<Purposes, Malformed> {
-    let mut reader = der::only(value, SEQUENCE)?.reader();
+    let mut reader = der::leading(value, SEQUENCE)?.reader();
     let mut purposes = Purposes::default();
     while !reader.is_empty() {
-        let oid = reader.expect(OID)?.content;
+        let oid = reader.object()?;
         let text = match oid {
             oid::SERVER_AUTH => {
                 purposes.server = true;
@@ -293,7 +293,7 @@ fn purposes(value: &[u8]) -> Result<Purposes, Malformed> {
 }
 
 pub(super) fn authority_key_id(value: &[u8]) -> Result<AuthorityKeyId, Malformed> {
-    let mut fields = der::only(value, SEQUENCE)?.reader();
+    let mut fields = der::leading(value, SEQUENCE)?.reader();
     let key_id = fields.optional(0x80)?.map(|field| field.content.to_vec());
     let names = match fields.optional(0xa1)? {
         Some(field) => GeneralName::parse_all(field.content)?,
@@ -317,7 +317,7 @@ pub(super) fn authority_key_id(value: &[u8]) -> Result<AuthorityKeyId, Malformed
 }
 
 fn name_constraints(value: &[u8]) -> Result<NameConstraints, Malformed> {
-    let mut fields = der::only(value, SEQUENCE)?.reader();
+    let mut fields = der::leading(value, SEQUENCE)?.reader();
     let mut side = |tag| match fields.optional(tag)? {
         Some(field) => subtrees(field.reader()),
         None => Ok(Vec::new()),
@@ -345,7 +345,7 @@ fn subtrees(mut reader: Reader<'_>) -> Result<Vec<Subtree>, Malformed> {
 }
 
 fn distribution_points(value: &[u8]) -> Result<Vec<DistributionPoint>, Malformed> {
-    let mut reader = der::only(value, SEQUENCE)?.reader();
+    let mut reader = der::leading(value, SEQUENCE)?.reader();
     let mut points = Vec::new();
     while !reader.is_empty() {
         let mut fields = reader.expect(SEQUENCE)?.reader();

@@ -1,6 +1,6 @@
 //! `GeneralName` (RFC 5280 section 4.2.1.6), its bytes untouched.
 
-use super::der::{Element, Malformed, OID, Reader};
+use super::der::{self, Element, Malformed, Reader};
 use super::name::{self, Name};
 
 /// One alternative name, or one end of a name constraint.
@@ -23,7 +23,7 @@ impl GeneralName {
         Ok(match element.tag {
             0xa0 => {
                 let mut reader = element.reader();
-                let oid = reader.expect(OID)?.content.to_vec();
+                let oid = reader.object()?.to_vec();
                 let value = reader.expect(0xa0)?.content.to_vec();
                 reader.end()?;
                 Self::Other(oid, value)
@@ -33,7 +33,11 @@ impl GeneralName {
             0xa4 => Self::Directory(name::only(element.content)?),
             0x86 => Self::Uri(content()),
             0x87 => Self::Ip(content()),
-            0xa3 | 0xa5 | 0x88 => Self::Unused(element.tag),
+            0x88 => {
+                der::object(element.content)?;
+                Self::Unused(element.tag)
+            }
+            0xa3 | 0xa5 => Self::Unused(element.tag),
             _ => return Err(Malformed("a name of unknown type")),
         })
     }

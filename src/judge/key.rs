@@ -124,7 +124,7 @@ impl Key {
         let mut algorithm = reader.expect(SEQUENCE)?.reader();
         let bytes = der::bits(reader.expect(BIT_STRING)?.content)?;
         reader.end()?;
-        let oid = algorithm.expect(OID)?.content;
+        let oid = algorithm.object()?;
         let parameters = if algorithm.is_empty() {
             None
         } else {
@@ -226,7 +226,7 @@ fn described_curve(parameters: &Element<'_>) -> Result<Option<Curve>, Malformed>
     let mut fields = parameters.reader();
     fields.expect(INTEGER)?;
     let mut field = fields.expect(SEQUENCE)?.reader();
-    field.expect(OID)?;
+    field.object()?;
     let prime = field.next()?.content;
     let prime = &prime[prime.iter().take_while(|byte| **byte == 0).count()..];
     let is = |words: &[u32]| {

@@ -134,14 +134,23 @@ pub(super) fn printable(text: &str) -> String {
 
 fn attribute(element: &Element<'_>) -> Result<Attribute, Malformed> {
     let mut reader = element.reader();
-    let oid = reader.expect(OID)?.content.to_vec();
+    let oid = reader.object()?.to_vec();
     let value = reader.next()?;
     reader.end()?;
+    if !is_string(value.tag) {
+        return Err(Malformed("a name with a value that is no string"));
+    }
     Ok(Attribute {
         oid,
         tag: value.tag,
         value: value.content.to_vec(),
     })
+}
+
+/// What OpenSSL takes for a value in a name (`B_ASN1_PRINTABLE` in asn1.h): of the universal types neither OCTET STRING,
+/// NULL, OBJECT IDENTIFIER, ENUMERATED, SET, the dates nor the graphic strings. A string of pieces is not read here.
+fn is_string(tag: u8) -> bool {
+    matches!(tag, 0x03 | 0x07..=0x09 | 0x0b..=0x0f | 0x12..=0x14 | 0x16 | 0x1c..=0x1e | 0x30)
 }
 
 /// The form in which OpenSSL compares: the string types it knows become UTF-8 with ASCII case and blanks folded,
@@ -228,7 +237,21 @@ mod tests {
             assert!(plain == other);
         }
         assert!(plain != name(0x0c, b"RootCA"));
-        assert!(plain != name(0x04, b"Root CA"));
+        assert!(plain != name(0x07, b"Root CA"));
+    }
+
+    /// asn1.h, `B_ASN1_PRINTABLE`: OpenSSL reads no name with another type in it.
+    #[test]
+    fn a_value_in_a_name_is_a_string() {
+        for tag in [0x03, 0x0c, 0x12, 0x13, 0x16, 0x1e, 0x30] {
+            assert!(is_string(tag), "{tag:#x}");
+        }
+        // BOOLEAN, INTEGER, OCTET STRING, NULL, OBJECT IDENTIFIER, ENUMERATED, SET, a date, others.
+        for tag in [
+            0x01, 0x02, 0x04, 0x05, 0x06, 0x0a, 0x11, 0x31, 0x17, 0x1a, 0x80, 0xa0,
+        ] {
+            assert!(!is_string(tag), "{tag:#x}");
+        }
     }
 
     #[test]

@@ -13,7 +13,8 @@ pub(super) struct Sealed {
     pub(super) der: Vec<u8>,
     signed: Range<usize>,
     pub(super) algorithm: SignatureAlgorithm,
-    outer_algorithm: Vec<u8>,
+    /// What the outer algorithm consists of.
+    stated: Vec<u8>,
     /// `None`: not of whole octets, which no signature is and OpenSSL refuses.
     signature: Option<Vec<u8>>,
 }
@@ -33,20 +34,22 @@ impl Sealed {
             der: der.to_vec(),
             signed: start..start + part.raw.len(),
             algorithm: SignatureAlgorithm::parse(&algorithm)?,
-            outer_algorithm: algorithm.raw.to_vec(),
+            stated: algorithm.content.to_vec(),
             signature: (signature[0] == 0).then_some(octets),
         };
         Ok((sealed, part))
     }
 
-    /// Verifies the signature with the issuer's key. The algorithm stands in the signed part too, and must be the same
-    /// there (RFC 5280 section 4.1.1.2).
-    pub(super) fn verified_by(&self, issuer: &Key, inner_algorithm: &[u8]) -> Outcome {
+    /// Whether an algorithm in the signed part is the same, of which this is what it consists of.
+    pub(super) fn states(&self, inner: &[u8]) -> bool {
+        self.stated == inner
+    }
+
+    /// Verifies the signature with the issuer's key.
+    pub(super) fn verified_by(&self, issuer: &Key) -> Outcome {
         match &self.signature {
-            Some(signature) if self.outer_algorithm == inner_algorithm => {
-                verify(&self.algorithm, issuer, &self.der[self.signed.clone()], signature)
-            }
-            _ => Outcome::Bad,
+            Some(signature) => verify(&self.algorithm, issuer, &self.der[self.signed.clone()], signature),
+            None => Outcome::Bad,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Trust settings: what a `TRUSTED CERTIFICATE` block of a trust file says beside the certificate
 //! (`openssl-x509(1)`, "Trust Settings").
 
-use super::der::{self, Malformed, OID, Reader, SEQUENCE};
+use super::der::{self, Malformed, Reader, SEQUENCE};
 use super::oid;
 use super::path::Purpose;
 
@@ -66,7 +66,7 @@ impl TrustSettings {
 fn uses(mut reader: Reader<'_>) -> Result<Vec<Vec<u8>>, Malformed> {
     let mut uses = Vec::new();
     while !reader.is_empty() {
-        uses.push(reader.expect(OID)?.content.to_vec());
+        uses.push(reader.object()?.to_vec());
     }
     Ok(uses)
 }

@@ -13,6 +13,7 @@ pub struct TrustStore {
     certificates: Vec<Certificate>,
     lists: Vec<Crl>,
     checks_revocation: bool,
+    doubt: Option<String>,
 }
 
 /// A trust file's entry that OpenSSL would refuse to load.
@@ -49,11 +50,11 @@ pub fn certificate_hash(der: &[u8]) -> Option<String> {
 /// The same for a revocation list: the hash of its issuer.
 #[must_use]
 pub fn list_hash(der: &[u8]) -> Option<String> {
-    let list = Crl::parse(der).ok()?;
+    let list = Crl::parse(first(der)).ok()?;
     Some(format!("{:08x}", list.issuer.hash()))
 }
 
-/// The certificate, without the settings that may follow it.
+/// The certificate or list, without what may follow it.
 fn first(der: &[u8]) -> &[u8] {
     Reader::new(der).next().map_or(der, |element| element.raw)
 }
@@ -70,6 +71,7 @@ impl TrustStore {
             certificates: Vec::new(),
             lists: Vec::new(),
             checks_revocation: !lists.is_empty(),
+            doubt: None,
         };
         for (index, der) in certificates.iter().enumerate() {
             let certificate = Self::certificate(der).map_err(|Malformed(fault)| StoreError::Certificate {
@@ -85,7 +87,7 @@ impl TrustStore {
             }
         }
         for (index, der) in lists.iter().enumerate() {
-            let list = Crl::parse(der).map_err(|Malformed(fault)| StoreError::List {
+            let list = Crl::parse(first(der)).map_err(|Malformed(fault)| StoreError::List {
                 number: index + 1,
                 fault: fault.into(),
             })?;
@@ -107,6 +109,14 @@ impl TrustStore {
     #[must_use]
     pub const fn check_revocation(mut self, check: bool) -> Self {
         self.checks_revocation = check;
+        self
+    }
+
+    /// With lists beside these that cannot be read here, in a sentence: OpenSSL passes over what it cannot read, so
+    /// without knowing whether it can there is no saying whether it finds something revoked. No chain holds then.
+    #[must_use]
+    pub fn in_doubt(mut self, why: String) -> Self {
+        self.doubt = Some(why);
         self
     }
 
@@ -147,6 +157,10 @@ impl TrustStore {
 
     pub(super) const fn checks_revocation(&self) -> bool {
         self.checks_revocation
+    }
+
+    pub(super) fn doubt(&self) -> Option<&str> {
+        self.doubt.as_deref()
     }
 
     pub(super) fn certificates(&self) -> &[Certificate] {

@@ -10,7 +10,8 @@ pub struct Case {
     pub conninfo: String,
     /// The home directory's name.
     pub home: &'static str,
-    /// psql would speak TLS here that pgtls does not: the only right answer is `undetermined`.
+    /// psql speaks TLS here that pgtls does not, or a list is written in a way that pgtls does not read: the only right
+    /// answer is `undetermined`.
     pub unspoken: bool,
 }
 
@@ -44,6 +45,18 @@ pub fn all() -> Vec<Case> {
         ("cert:ed448", "sslmode=require"),
         ("cbc", "sslmode=verify-full sslrootcert={d}/root.crt"),
         ("x448group[18]", "sslmode=require"),
+        (
+            "cert:revoked",
+            "sslmode=verify-ca sslrootcert={d}/root.crt sslcrl={d}/pieces.crl",
+        ),
+        (
+            "tls",
+            "sslmode=verify-ca sslrootcert={d}/root.crt sslcrl={d}/unloadable.crl",
+        ),
+        (
+            "cert:revoked",
+            "sslmode=verify-ca sslrootcert={d}/root.crt sslcrl={d}/unloadable.crl",
+        ),
     ] {
         cases.push(Case {
             unspoken: true,
@@ -213,6 +226,7 @@ fn revocation(add: Add<'_>) {
             "early.crl",
             "weak.crl",
             "forged.crl",
+            "open.crl",
             "missing.crl",
             "junk.crt",
             "empty.crt",

@@ -368,6 +368,13 @@ const ROWS: &[Row] = &[
         &["error 8"],
     ),
     (
+        "server-cert-crl-unread",
+        "cert:revoked",
+        "sslmode=verify-ca sslrootcert={d}/root.crt sslcrl={d}/pieces.crl",
+        "",
+        &["{d}/pieces.crl", "psql"],
+    ),
+    (
         "server-cert-chain-too-long",
         "cert:endless",
         FULL,

@@ -411,6 +411,7 @@ impl World {
         forged[last] ^= 1;
         fs::write(self.path("forged.der"), forged).unwrap();
         self.openssl("crl -inform DER -in forged.der -out forged.crl");
+        self.odd_lists();
         for (directory, list) in [
             ("crldir", "revoking.crl"),
             ("emptydir", ""),
@@ -422,6 +423,36 @@ impl World {
             }
         }
         self.openssl("rehash crldir");
+    }
+
+    /// The revoking list in forms of BER, which OpenSSL reads, and one that it does not.
+    fn odd_lists(&self) {
+        let list = self.workshop.der("revoking", "crl");
+        let (_, inside, _) = element(&list);
+        let (signed, fields, rest) = element(inside);
+        let (algorithm, _, signature) = element(rest);
+        let (version, _, others) = element(fields);
+        assert_eq!(version, b"\x02\x01\x01");
+        let lists = [
+            // The length of the whole left open.
+            ("open.crl", [b"\x30\x80", inside, b"\0\0"].concat()),
+            // The signature put together of one piece.
+            (
+                "pieces.crl",
+                sized(0x30, &[signed, algorithm, &sized(0x23, signature)].concat()),
+            ),
+            // A version without a number.
+            (
+                "unloadable.crl",
+                sized(
+                    0x30,
+                    &[&sized(0x30, &[b"\x02\0", others].concat())[..], rest].concat(),
+                ),
+            ),
+        ];
+        for (name, der) in lists {
+            fs::write(self.path(name), pgtls::pki::revocation_list_pem(&der)).unwrap();
+        }
     }
 
     fn files(&self) {
@@ -522,4 +553,26 @@ impl World {
     fn mode(&self, name: &str, mode: u32) {
         fs::set_permissions(self.path(name), Permissions::from_mode(mode)).unwrap();
     }
+}
+
+/// The first element of DER, what is in it, and what follows it.
+fn element(der: &[u8]) -> (&[u8], &[u8], &[u8]) {
+    let (header, length) = match der[1] {
+        short @ ..0x80 => (2, usize::from(short)),
+        long => {
+            let octets = &der[2..2 + usize::from(long & 0x7f)];
+            let length = octets
+                .iter()
+                .fold(0, |length, octet| length << 8 | usize::from(*octet));
+            (2 + octets.len(), length)
+        }
+    };
+    let (whole, rest) = der.split_at(header + length);
+    (whole, &whole[header..], rest)
+}
+
+/// An element with two octets of length.
+fn sized(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+    [&[tag, 0x82], &length[..], content].concat()
 }

@@ -32,8 +32,12 @@ pub fn read(resolved: &Resolved, notes: &mut Vec<String>) -> Result<Option<Root>
     }
     let revocation = lists(resolved, &mut bundle, notes);
     let store = TrustStore::new(&bundle.certificates, &bundle.lists)
-        .map_err(|error| unreadable(path, &error.to_string()))?
-        .check_revocation(revocation);
+        .map_err(|error| unreadable(path, &error.to_string()))?;
+    let store = match revocation {
+        Ok(checked) => store.check_revocation(checked),
+        // A chain that does not hold without revocation holds with it no more.
+        Err(why) => store.check_revocation(false).in_doubt(why),
+    };
     Ok(Some(Root {
         store: Arc::new(store),
         from: path.display().to_string(),
@@ -78,19 +82,14 @@ fn bundle(path: &Path) -> Result<Bundle, String> {
 /// asked for at all. As in OpenSSL (`X509_STORE_load_locations(3)`): a file that cannot be read is passed over in
 /// silence and takes the directory with it, a directory counts even if it is empty or missing, and what certificates
 /// these places hold are trusted like those of the root file.
-fn lists(resolved: &Resolved, into: &mut Bundle, notes: &mut Vec<String>) -> bool {
+///
+/// The error says, in a sentence, what cannot be read here and OpenSSL may be able to read.
+fn lists(resolved: &Resolved, into: &mut Bundle, notes: &mut Vec<String>) -> Result<bool, String> {
     let mut found = false;
     if let Some(path) = resolved.sslcrl.path() {
         match bundle(path) {
             Ok(more) if !more.certificates.is_empty() || !more.lists.is_empty() => {
-                let sound = TrustStore::new(&more.certificates, &more.lists);
-                if let Err(error) = sound {
-                    notes.push(format!(
-                        "no revocation is checked: {} cannot be read: {error}",
-                        path.display()
-                    ));
-                    return false;
-                }
+                readable(path, &more)?;
                 into.certificates.extend(more.certificates);
                 into.lists.extend(more.lists);
                 found = true;
@@ -106,23 +105,35 @@ fn lists(resolved: &Resolved, into: &mut Bundle, notes: &mut Vec<String>) -> boo
                     ));
                 }
                 if matches!(resolved.sslcrl, Located::Named(_)) {
-                    return false;
+                    return Ok(false);
                 }
             }
         }
     }
     if let Some(directories) = &resolved.sslcrldir {
         for directory in directories.to_string_lossy().split(':') {
-            directory_of_lists(Path::new(directory), into);
+            directory_of_lists(Path::new(directory), into)?;
         }
         found = true;
     }
-    found
+    Ok(found)
+}
+
+/// Whether everything in a file of lists can be read here.
+fn readable(path: &Path, found: &Bundle) -> Result<(), String> {
+    TrustStore::new(&found.certificates, &found.lists)
+        .map(drop)
+        .map_err(|error| {
+            format!(
+                "{} cannot be read here: {error}; whether psql can read it, and what it finds revoked then, is not known",
+                path.display()
+            )
+        })
 }
 
 /// The files that OpenSSL would find there: `HASH.r0`, `HASH.r1`, … of the issuers of lists, `HASH.0`, … of
 /// certificates, without a gap (`openssl-rehash(1)`).
-fn directory_of_lists(directory: &Path, into: &mut Bundle) {
+fn directory_of_lists(directory: &Path, into: &mut Bundle) -> Result<(), String> {
     let names = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let hashes: BTreeSet<String> = names
         .filter_map(|entry| {
@@ -141,13 +152,15 @@ fn directory_of_lists(directory: &Path, into: &mut Bundle) {
             .map(|number| numbered("r", number))
             .take_while(|path| path.exists())
         {
-            if let Ok(found) = bundle(&path)
-                && found
+            if let Ok(found) = bundle(&path) {
+                readable(&path, &found)?;
+                if found
                     .lists
                     .iter()
                     .any(|list| list_hash(list).as_ref() == Some(&hash))
-            {
-                into.lists.extend(found.lists);
+                {
+                    into.lists.extend(found.lists);
+                }
             }
         }
         for path in (0..)
@@ -165,6 +178,7 @@ fn directory_of_lists(directory: &Path, into: &mut Bundle) {
             }
         }
     }
+    Ok(())
 }
 
 /// The machine's own roots, without revocation, as libpq takes them.
@@ -343,7 +357,7 @@ mod tests {
     /// libpq-connect, `sslcrl` and `sslcrldir`; `X509_STORE_load_locations(3)`: the file first, and without it nothing.
     #[test]
     fn lists_are_asked_where_libpq_asks_them() {
-        use judge::Cause::{CrlMissing, Revoked};
+        use judge::Cause::{CrlMissing, CrlUnread, Revoked};
         let world = World::new();
         // Lists in the root file itself are never asked.
         assert_eq!(world.verdict(""), (None, 0));
@@ -357,6 +371,11 @@ mod tests {
             "sslcrl=~/none.crl sslcrldir=~/empty",
         ] {
             assert_eq!(world.verdict(unusable), (None, 1), "{unusable}");
+        }
+        // What cannot be read here OpenSSL may be able to read: no verdict.
+        world.write("odd.crl", &crate::pki::revocation_list_pem(b"\x30\x02\x05\0"));
+        for doubtful in ["sslcrl=~/odd.crl", "sslcrl=~/odd.crl sslcrldir=~/empty"] {
+            assert_eq!(world.verdict(doubtful), (Some(CrlUnread), 0), "{doubtful}");
         }
         // A directory counts even if it is empty or missing.
         assert_eq!(world.verdict("sslcrldir=~/empty"), (Some(CrlMissing), 0));

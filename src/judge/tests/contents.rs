@@ -57,6 +57,28 @@ fn who_signs_is_a_ca() {
     );
 }
 
+/// `X509V3_EXT_d2i(3)` does not look at what follows a value; `d2i_X509(3)` reads BER, and no OBJECT IDENTIFIER that is
+/// none.
+#[test]
+fn extensions_are_read_as_openssl_reads_them() {
+    for (oid, value) in [
+        (oid::BASIC_CONSTRAINTS, &b"\x30\0\x05\0"[..]),
+        (oid::KEY_USAGE, b"\x03\x02\x07\x80junk"),
+        (oid::SUBJECT_ALT_NAME, b"\x30\x80\x82\x0edb.example.org\0\0"),
+    ] {
+        assert_eq!(leaf_with(oid, false, value), None, "{value:?}");
+    }
+    for broken in [&b""[..], b"\x2a\x80\x01", b"\x2a\x86"] {
+        assert_eq!(
+            leaf_with(broken, false, NULL),
+            Some(Cause::Malformed),
+            "{broken:?}"
+        );
+    }
+    let trusted = root().with(b"", false, NULL);
+    assert!(crate::judge::TrustStore::new(&[trusted.der()], &[]).is_err());
+}
+
 /// The same: a self-signed certificate of version 1 counts as a CA at the end of a path, and nowhere else.
 #[test]
 fn version_1_is_as_good_for_leaves_and_anchors_and_no_good_in_between() {

@@ -250,6 +250,9 @@ impl Draft {
 /// A revocation list in the making.
 #[derive(Clone)]
 pub struct List {
+    pub version: Vec<u8>,
+    /// The algorithm in the signed part.
+    pub algorithm: Vec<u8>,
     pub issuer: Vec<u8>,
     pub updates: [Vec<u8>; 2],
     pub damaged: bool,
@@ -261,6 +264,8 @@ pub struct List {
 impl List {
     pub fn of(ca: &str) -> Self {
         Self {
+            version: der::encode(INTEGER, &[1]),
+            algorithm: ECDSA_SHA256.to_vec(),
             issuer: common_name(ca),
             updates: [date("300501000000Z"), date("300701000000Z")],
             damaged: false,
@@ -318,8 +323,8 @@ impl List {
             der::encode(0xa0, &der::encode(SEQUENCE, &self.extensions))
         };
         let part = sequence(&[
-            &der::encode(INTEGER, &[1]),
-            ECDSA_SHA256,
+            &self.version,
+            &self.algorithm,
             &self.issuer,
             &self.updates[0],
             &self.updates[1],

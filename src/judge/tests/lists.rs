@@ -1,9 +1,9 @@
 //! Revocation lists (RFC 5280 sections 5 and 6.3), as OpenSSL takes them with the flags that libpq sets.
 
 use super::forge::{Draft, List, common_name, key_id, name_of};
-use super::listed;
+use super::{judge, listed};
 use crate::judge::der::{self, SEQUENCE};
-use crate::judge::{Cause, certificate_hash, list_hash, oid};
+use crate::judge::{Cause, Purpose, TrustStore, certificate_hash, list_hash, oid};
 
 const NULL: &[u8] = b"\x05\0";
 
@@ -42,6 +42,53 @@ fn a_certificate_on_the_list_is_revoked() {
         listed(&chain, &root(), &lists(list().revoking(&[0x20], &[]))),
         Some(Cause::Revoked)
     );
+}
+
+/// X.690 section 8.1.3: `d2i_X509_CRL(3)` reads BER, and the signature is over the bytes as they are.
+#[test]
+fn a_list_may_leave_its_length_open() {
+    let revoking = list().revoking(&Draft::leaf().serial, &[]).der();
+    let inside = der::only(&revoking, SEQUENCE).unwrap().content;
+    let open = [b"\x30\x80", inside, b"\0\0"].concat();
+    let of = |der: Vec<u8>| listed(&[&Draft::leaf()], &root(), &[der]);
+    assert_eq!(of(open.clone()), Some(Cause::Revoked));
+    // What follows a list is not looked at.
+    assert_eq!(of([&open[..], b"junk"].concat()), Some(Cause::Revoked));
+    assert!(list_hash(&open).is_some());
+}
+
+/// `X509_CRL_verify(3)` goes by the outer algorithm and does not compare the two, unlike `X509_verify(3)`; that the inner
+/// one and the version are sound is a matter of reading (`d2i_X509_CRL(3)`).
+#[test]
+fn of_the_inner_algorithm_only_the_form_counts() {
+    const SHA384: &[u8] = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x03";
+    let other = list().change(|list| list.algorithm = SHA384.to_vec());
+    assert_eq!(leaf(&[&other]), None);
+    let reads = |change: fn(&mut List)| list_hash(&list().change(change).der()).is_some();
+    assert!(reads(|_| {}));
+    assert!(!reads(|list| list.algorithm = b"\x30\0".to_vec()));
+    assert!(!reads(|list| list.algorithm = b"\x30\x03\x06\x01\x80".to_vec()));
+    assert!(!reads(
+        |list| list.algorithm = b"\x30\x06\x06\x01\x2a\x05\0\0".to_vec()
+    ));
+    assert!(!reads(|list| list.version = b"\x02\0".to_vec()));
+    assert!(!reads(|list| list.version = b"\x02\x02\0\x01".to_vec()));
+}
+
+/// `X509_STORE_load_locations(3)` passes over a list that it cannot read, and one that cannot be read here may be one that
+/// it can.
+#[test]
+fn beside_a_list_that_cannot_be_read_no_chain_holds() {
+    let doubtful = |trusted: Draft| {
+        let trust = TrustStore::new(&[trusted.der()], &[])
+            .unwrap()
+            .in_doubt("unread".to_owned());
+        judge(Purpose::Server, vec![Draft::leaf().der()], &trust)
+    };
+    assert_eq!(doubtful(root()), Some(Cause::CrlUnread));
+    assert!(Cause::CrlUnread.is_undetermined());
+    // What does not hold without the list does not hold with it.
+    assert_eq!(doubtful(Draft::ca("Other")), Some(Cause::UntrustedIssuer));
 }
 
 /// PostgreSQL manual, libpq, `sslcrl` (fe-secure-openssl.c sets `X509_V_FLAG_CRL_CHECK_ALL`): every CA of the path needs

@@ -72,11 +72,16 @@ fn names_chain_folded() {
     assert_eq!(refusal(&[&spelt(0x1e, b"\0R\0o\0o\0t")], &[&root()]), None);
     for other in [
         spelt(0x0c, b"Ro ot"),
-        spelt(0x04, b"Root"),
+        spelt(0x07, b"Root"),
         spelt(0x0c, b"Root\0"),
     ] {
         assert_eq!(refusal(&[&other], &[&root()]), Some(Cause::UntrustedIssuer));
     }
+    // asn1.h, `B_ASN1_PRINTABLE`: what is no string is not read.
+    assert_eq!(
+        refusal(&[&spelt(0x04, b"Root")], &[&root()]),
+        Some(Cause::Malformed)
+    );
 }
 
 /// RFC 5280 section 4.2.1.1, as `X509_check_issued(3)` reads it: what both sides name must agree.
