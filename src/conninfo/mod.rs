@@ -42,7 +42,7 @@ pub use resolve::{resolve, resolve_with_default};
 pub use resolved::{Located, Resolved, RootCert};
 pub use values::{
     AuthMethod, ChannelBinding, GssEncMode, LoadBalanceHosts, ProtocolVersion, SslCertMode, SslMode,
-    SslNegotiation, TargetSessionAttrs, TlsVersion,
+    SslNegotiation, TargetSessionAttrs, Tcp, TlsVersion,
 };
 
 /// Connection parameters as written: each keyword once, in the order it was first given.

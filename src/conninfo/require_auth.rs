@@ -26,10 +26,18 @@ impl RequireAuth {
         (&self.methods, self.negated)
     }
 
-    /// Reads the comma list; blanks are not skipped, and an empty value asks for nothing.
+    /// Reads the comma list; blanks are not skipped. A value that is there and empty lists nothing, and what
+    /// is not listed but asks for no proof is let through all the same (fe-auth.c, `check_expected_areq`).
     pub(super) fn read(settings: &Settings) -> Result<Option<Self>, Error> {
-        let Some(list) = settings.filled(Keyword::RequireAuth) else {
-            return Ok(None);
+        let list = match settings.get(Keyword::RequireAuth) {
+            None => return Ok(None),
+            Some("") => {
+                return Ok(Some(Self {
+                    methods: vec![AuthMethod::None],
+                    negated: false,
+                }));
+            }
+            Some(list) => list,
         };
         let mut methods = Vec::new();
         let negated = list.starts_with('!');

@@ -12,7 +12,7 @@ use super::quote::Quoted;
 use super::service;
 use super::settings::Settings;
 use super::tls;
-use super::values::{check_tcp, integer};
+use super::values::{Tcp, integer};
 use super::{
     ChannelBinding, Conninfo, Environment, Error, GssEncMode, Host, Keyword, LoadBalanceHosts, Origin,
     ProtocolVersion, RequireAuth, Resolved, SslCertMode, SslMode, TargetSessionAttrs,
@@ -56,9 +56,8 @@ pub fn resolve_with_default(
         LoadBalanceHosts::read(&settings, Keyword::LoadBalanceHosts, LoadBalanceHosts::Disable)?;
     let (protocol_min, protocol_max) = protocol_versions(&settings)?;
     let connect_timeout = timeout(&settings)?;
-    if hosts.iter().any(|host| !host.is_socket()) {
-        check_tcp(&settings)?;
-    } else if gssencmode == GssEncMode::Require {
+    let tcp = tcp(&settings, &mut hosts)?;
+    if gssencmode == GssEncMode::Require && hosts.iter().all(Host::is_socket) {
         return Err(Error::GssOverSocket);
     }
 
@@ -103,6 +102,7 @@ pub fn resolve_with_default(
         require_auth,
         requirepeer: text(Keyword::Requirepeer),
         gssencmode,
+        tcp,
         connect_timeout,
         target_session_attrs,
         load_balance_hosts,
@@ -122,6 +122,22 @@ pub fn resolve_with_default(
         passfile,
         warnings,
         settings,
+    })
+}
+
+/// libpq reads these numbers when it makes a TCP socket, and passes over the server where they are none.
+fn tcp(settings: &Settings, hosts: &mut [Host]) -> Result<Tcp, Error> {
+    if hosts.iter().all(Host::is_socket) {
+        return Ok(Tcp::default());
+    }
+    Tcp::read(settings).or_else(|fault| {
+        for host in hosts.iter_mut().filter(|host| !host.is_socket()) {
+            host.fault.get_or_insert_with(|| fault.clone());
+        }
+        if hosts.iter().all(|host| host.fault.is_some()) {
+            return Err(fault);
+        }
+        Ok(Tcp::default())
     })
 }
 
@@ -261,6 +277,32 @@ mod tests {
 
     fn refused(text: &str) -> String {
         resolved(text).unwrap_err().to_string()
+    }
+
+    /// fe-connect.c, `PQconnectPoll`: these numbers are read for a TCP socket, and where one is none that server is passed
+    /// over; `setKeepalivesIdle`: below 0 is 0.
+    #[test]
+    fn numbers_for_tcp_are_read_for_tcp_alone() {
+        let tcp = |words: &str| resolved(words).unwrap().tcp;
+        assert_eq!(tcp("host=a keepalives_idle=-5").idle, Some(0));
+        assert_eq!(tcp("host=a keepalives_count=128").count, Some(128));
+        assert_eq!(tcp("host=a keepalives=0 keepalives_idle=x"), Tcp::default());
+        assert_eq!(tcp("host=a keepalives=-1 keepalives_idle=7").idle, Some(7));
+        assert_eq!(tcp("host=/s tcp_user_timeout=x"), Tcp::default());
+        assert!(resolved("host=a tcp_user_timeout=x").is_err());
+        let mixed = resolved("host=/s,a tcp_user_timeout=x").unwrap();
+        let faulty: Vec<bool> = mixed.hosts.iter().map(|host| host.fault.is_some()).collect();
+        assert_eq!(faulty, [false, true]);
+    }
+
+    /// fe-auth.c, `check_expected_areq`: a list that is there and empty lists no method.
+    #[test]
+    fn an_empty_require_auth_lets_only_no_proof_pass() {
+        use crate::conninfo::AuthMethod;
+        assert!(resolved("host=a").unwrap().require_auth.is_none());
+        let empty = resolved("host=a require_auth=''").unwrap().require_auth.unwrap();
+        assert!(empty.allows(AuthMethod::None));
+        assert!(!empty.allows(AuthMethod::ScramSha256) && !empty.allows(AuthMethod::Password));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use super::settings::Settings;
 use super::{
     ChannelBinding, GssEncMode, Host, Keyword, LoadBalanceHosts, Origin, ProtocolVersion, RequireAuth,
-    SslCertMode, SslMode, SslNegotiation, TargetSessionAttrs, TlsVersion,
+    SslCertMode, SslMode, SslNegotiation, TargetSessionAttrs, Tcp, TlsVersion,
 };
 
 /// A file that a parameter names, or that libpq looks for by itself.
@@ -88,6 +88,8 @@ pub struct Resolved {
     pub requirepeer: Option<String>,
     /// `gssencmode`
     pub gssencmode: GssEncMode,
+    /// `keepalives` and what goes with it, `tcp_user_timeout`
+    pub tcp: Tcp,
     /// `connect_timeout`, for each server; `None`: without end.
     pub connect_timeout: Option<Duration>,
     /// `target_session_attrs`

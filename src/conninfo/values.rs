@@ -234,16 +234,34 @@ pub(super) fn parse_integer(text: &str) -> Option<i32> {
     text.trim_matches(super::text::is_blank).parse().ok()
 }
 
-/// Checks the numbers that libpq reads when it sets up a TCP socket.
-pub(super) fn check_tcp(settings: &Settings) -> Result<(), Error> {
-    if integer(settings, Keyword::Keepalives)? != Some(0) {
-        for keyword in [
-            Keyword::KeepalivesIdle,
-            Keyword::KeepalivesInterval,
-            Keyword::KeepalivesCount,
-        ] {
-            integer(settings, keyword)?;
+/// What libpq sets on a TCP socket. Whether the kernel takes it shows only then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tcp {
+    /// `keepalives_idle`, in seconds.
+    pub idle: Option<u32>,
+    /// `keepalives_interval`, in seconds.
+    pub interval: Option<u32>,
+    /// `keepalives_count`
+    pub count: Option<u32>,
+    /// `tcp_user_timeout`, in milliseconds.
+    pub user_timeout: Option<u32>,
+}
+
+impl Tcp {
+    /// Reads the numbers. `keepalives=0` leaves three of them unread; a negative one is set as 0 (fe-connect.c,
+    /// `setKeepalivesIdle`).
+    pub(super) fn read(settings: &Settings) -> Result<Self, Error> {
+        let number = |keyword| -> Result<Option<u32>, Error> {
+            let number = integer(settings, keyword)?;
+            Ok(number.map(|number| u32::try_from(number).unwrap_or(0)))
+        };
+        let mut tcp = Self::default();
+        if integer(settings, Keyword::Keepalives)? != Some(0) {
+            tcp.idle = number(Keyword::KeepalivesIdle)?;
+            tcp.interval = number(Keyword::KeepalivesInterval)?;
+            tcp.count = number(Keyword::KeepalivesCount)?;
         }
+        tcp.user_timeout = number(Keyword::TcpUserTimeout)?;
+        Ok(tcp)
     }
-    integer(settings, Keyword::TcpUserTimeout).map(drop)
 }

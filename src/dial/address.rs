@@ -63,6 +63,14 @@ pub enum OpenError {
         /// The path dialled.
         path: PathBuf,
     },
+    /// The kernel does not take what the conninfo wants to be set on the socket.
+    #[error("the operating system does not take the value of {keyword}: {reason}")]
+    Option {
+        /// The conninfo's keyword.
+        keyword: &'static str,
+        /// The operating system's reason.
+        reason: String,
+    },
     /// Anything else, in words.
     #[error("cannot connect to {address}: {reason}")]
     Other {

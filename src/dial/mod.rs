@@ -46,7 +46,7 @@ pub use request::{SslAnswer, ssl_request};
 pub use server_message::ServerMessage;
 pub use session::{QueryFailure, Rows, Session};
 pub use startup::{FirstAnswer, StartupFailure, plaintext_startup, startup_over};
-pub use stream::{Stream, open};
+pub use stream::{Stream, TcpOptions, open, open_with};
 pub use tls::{
     ClientIdentity, Handshake, HandshakeFailure, HandshakeFault, IdentityError, Judged, Judgement,
     Negotiation, NothingVerified, Refusal, TlsFacts, TlsSession, TlsSettings, TlsVersion, Verified,

@@ -34,7 +34,8 @@ async fn ask(stream: &mut Stream) -> Result<SslAnswer, Lost> {
     match stream.read_u8().await? {
         b'S' => {
             let early = stream.unread()?;
-            Ok(if early.is_empty() {
+            Ok(if early.is_empty() || is_fatal_alert(&early) {
+                stream.give_back(early);
                 SslAnswer::Accepts
             } else {
                 SslAnswer::Stuffed(printable_bytes(&early, 32))
@@ -44,6 +45,13 @@ async fn ask(stream: &mut Stream) -> Result<SslAnswer, Lost> {
         b'E' => error(stream).await,
         other => Ok(SslAnswer::Garbage(printable_bytes(&[other], 8))),
     }
+}
+
+/// A server that cannot even begin (its ciphers and its versions do not go together) sends OpenSSL's alert right behind
+/// its `S` (RFC 8446 section 6.2: a record of two bytes, the first of them 2). As the first of a handshake it ends that,
+/// whoever sent it, so nothing of it gets into the session; a warning would not.
+fn is_fatal_alert(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x15, 0x03, 0..=4, 0, 2, 2, _])
 }
 
 /// An `ErrorResponse`, or the bare text of a server that could not even fork.

@@ -7,9 +7,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 use super::address::{Address, OpenError, OpenStage};
 use super::words::io_words;
@@ -23,6 +25,8 @@ use super::{Deadline, Lost};
 pub struct Stream {
     socket: Socket,
     write_failure: Option<io::ErrorKind>,
+    /// Read already, and to be read again first.
+    returned: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -31,9 +35,66 @@ enum Socket {
     Unix(UnixStream),
 }
 
+/// What libpq sets on a TCP socket before it connects (<https://www.postgresql.org/docs/18/libpq-connect.html>). The kernel
+/// says which values it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TcpOptions {
+    /// `keepalives_idle`, in seconds.
+    pub idle: Option<u32>,
+    /// `keepalives_interval`, in seconds.
+    pub interval: Option<u32>,
+    /// `keepalives_count`
+    pub count: Option<u32>,
+    /// `tcp_user_timeout`, in milliseconds.
+    pub user_timeout: Option<u32>,
+}
+
+impl TcpOptions {
+    /// Sets them in libpq's order; the error names the keyword that the kernel does not take.
+    fn set(self, socket: &TcpSocket) -> Result<(), (&'static str, io::Error)> {
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        let outcomes = [
+            (
+                "keepalives_idle",
+                self.idle
+                    .map(|idle| sockopt::set_tcp_keepidle(socket, seconds(idle))),
+            ),
+            (
+                "keepalives_interval",
+                self.interval
+                    .map(|interval| sockopt::set_tcp_keepintvl(socket, seconds(interval))),
+            ),
+            (
+                "keepalives_count",
+                self.count.map(|count| sockopt::set_tcp_keepcnt(socket, count)),
+            ),
+            (
+                "tcp_user_timeout",
+                self.user_timeout
+                    .map(|timeout| sockopt::set_tcp_user_timeout(socket, timeout)),
+            ),
+        ];
+        for (keyword, outcome) in outcomes {
+            if let Some(Err(error)) = outcome {
+                return Err((keyword, error.into()));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Connects to the first address that accepts, in order, as libpq does. Each of the addresses left gets an
 /// equal part of the time left, so that one black hole does not use up all of it.
 pub async fn open(address: &Address, deadline: Deadline) -> Result<Stream, OpenError> {
+    open_with(address, TcpOptions::default(), deadline).await
+}
+
+/// The same with a socket made ready.
+pub async fn open_with(
+    address: &Address,
+    options: TcpOptions,
+    deadline: Deadline,
+) -> Result<Stream, OpenError> {
     match address {
         Address::Unix(path) => open_unix(path, deadline).await,
         Address::Tcp { host, addresses } => {
@@ -42,7 +103,8 @@ pub async fn open(address: &Address, deadline: Deadline) -> Result<Stream, OpenE
                 reason: "it has no address".to_owned(),
             };
             for (tried, socket_address) in addresses.iter().enumerate() {
-                match open_tcp(host, *socket_address, deadline.share(addresses.len() - tried)).await {
+                let share = deadline.share(addresses.len() - tried);
+                match open_tcp(host, *socket_address, options, share).await {
                     Ok(stream) => return Ok(stream),
                     Err(error) => failure = error,
                 }
@@ -52,22 +114,41 @@ pub async fn open(address: &Address, deadline: Deadline) -> Result<Stream, OpenE
     }
 }
 
-async fn open_tcp(host: &str, address: SocketAddr, deadline: Deadline) -> Result<Stream, OpenError> {
+async fn open_tcp(
+    host: &str,
+    address: SocketAddr,
+    options: TcpOptions,
+    deadline: Deadline,
+) -> Result<Stream, OpenError> {
     let shown = Address::known(host, address).to_string();
     let shown = if address.ip().to_string() == host {
         shown
     } else {
         format!("{shown} ({})", address.ip())
     };
-    let connected = connected(shown.clone(), deadline.bound(TcpStream::connect(address)).await)?;
+    let failed = |error: &io::Error| OpenError::Other {
+        address: shown.clone(),
+        reason: io_words(error),
+    };
+    let socket = if address.is_ipv6() {
+        TcpSocket::new_v6()
+    } else {
+        TcpSocket::new_v4()
+    }
+    .map_err(|error| failed(&error))?;
+    options
+        .set(&socket)
+        .map_err(|(keyword, error)| OpenError::Option {
+            keyword,
+            reason: io_words(&error),
+        })?;
+    let connected = connected(shown.clone(), deadline.bound(socket.connect(address)).await)?;
     // Without it every login over TLS waits 40 ms for a delayed acknowledgement.
-    connected.set_nodelay(true).map_err(|error| OpenError::Other {
-        address: shown,
-        reason: io_words(&error),
-    })?;
+    connected.set_nodelay(true).map_err(|error| failed(&error))?;
     Ok(Stream {
         socket: Socket::Tcp(connected),
         write_failure: None,
+        returned: Vec::new(),
     })
 }
 
@@ -113,6 +194,7 @@ impl Stream {
         Self {
             socket: Socket::Unix(socket),
             write_failure: None,
+            returned: Vec::new(),
         }
     }
 
@@ -164,6 +246,11 @@ impl Stream {
         }
     }
 
+    /// Takes bytes back that [`Self::unread`] gave: they are the next to be read.
+    pub(super) fn give_back(&mut self, bytes: Vec<u8>) {
+        self.returned = bytes;
+    }
+
     /// Keeps the reason why writing stopped, and lets the writer go on to its next read.
     fn survive(&mut self, outcome: io::Result<usize>, pretended: usize) -> io::Result<usize> {
         match outcome {
@@ -187,6 +274,12 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.returned.is_empty() {
+            let take = self.returned.len().min(buf.remaining());
+            buf.put_slice(&self.returned[..take]);
+            self.returned.drain(..take);
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let outcome = match &mut self.socket {
             Socket::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),

@@ -249,13 +249,9 @@ fn open_length(bytes: &[u8]) -> Result<usize, Malformed> {
             continue;
         }
         let header = header(rest)?;
-        match header.length {
-            Some(length) => at = at.checked_add(header.size + length).ok_or(ENDLESS)?,
-            None => {
-                open += 1;
-                at += header.size;
-            }
-        }
+        open += usize::from(header.length.is_none());
+        let length = header.length.unwrap_or_default();
+        at = at.checked_add(header.size + length).ok_or(ENDLESS)?;
     }
 }
 

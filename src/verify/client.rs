@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use crate::conninfo::{SslMode, TargetSessionAttrs};
 use crate::dial::{
     Address, AuthName, ChannelBinding, ClientIdentity, Credentials, Judgement, Negotiation, NothingVerified,
-    TlsSettings, TlsVersion, Verified,
+    TcpOptions, TlsSettings, TlsVersion, Verified,
 };
 use crate::judge::TrustStore;
 
@@ -68,6 +68,8 @@ pub struct Client {
     pub peer: Option<Peer>,
     /// What psql would do and pgtls does not speak, in words; `None`: nothing.
     pub unspoken: Option<String>,
+    /// What is set on TCP sockets.
+    pub tcp: TcpOptions,
     /// `connect_timeout`
     pub patience: Option<Duration>,
     /// What libpq passes over in silence and the person should know.

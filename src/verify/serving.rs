@@ -323,7 +323,7 @@ pub fn unanswered(failure: &QueryFailure) -> Finding {
 fn unreachable(target: &Target, error: &OpenError) -> Finding {
     let told = refusal::unreachable(target, target.server(), error);
     match error {
-        OpenError::TimedOut { .. } | OpenError::Other { .. } => told.left_open(),
+        OpenError::TimedOut { .. } | OpenError::Option { .. } | OpenError::Other { .. } => told.left_open(),
         _ => told,
     }
 }

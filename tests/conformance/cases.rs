@@ -79,7 +79,16 @@ type Add<'a> = &'a mut dyn FnMut(&'static str, &str);
 
 /// Six modes on servers of every openness, with no root file, the right one, another's, and one that is not there.
 fn modes(add: Add<'_>) {
-    for server in ["tls", "any", "plaintext", "notls", "nobody", "reject", "only11"] {
+    for server in [
+        "tls",
+        "any",
+        "plaintext",
+        "notls",
+        "nobody",
+        "reject",
+        "only11",
+        "nociphers",
+    ] {
         for sslmode in SSLMODES {
             for root in [
                 "",
@@ -400,6 +409,7 @@ fn logins(add: Add<'_>) {
             "password=right channel_binding=bogus",
             "password=right require_auth=scram-sha-256",
             "password=right require_auth=none",
+            "password=right require_auth=''",
             "password=right require_auth=!none",
             "password=right require_auth=password,md5",
             "password=right require_auth=!scram-sha-256",
@@ -561,6 +571,20 @@ fn others(add: Add<'_>) {
         "connect_timeout=nonsense",
         "application_name=x",
         "keepalives=nonsense",
+        "keepalives_idle=0",
+        "keepalives_idle=-5",
+        "keepalives_idle=32767",
+        "keepalives_idle=32768",
+        "keepalives_interval=0",
+        "keepalives_interval=7",
+        "keepalives_count=0",
+        "keepalives_count=127",
+        "keepalives_count=128",
+        "keepalives=0 keepalives_idle=-5",
+        "keepalives=-1 keepalives_idle=-5",
+        "tcp_user_timeout=-1",
+        "keepalives_idle=nonsense host={sock},db.test hostaddr=,127.0.0.1",
+        "tcp_user_timeout=nonsense host={sock},::1 hostaddr=''",
         "tcp_user_timeout=1000",
         "nonsense=1",
         "service=missing",

@@ -90,6 +90,15 @@ const STAGES: &[Stage] = &[
         "ssl_min_protocol_version = 'TLSv1'\nssl_max_protocol_version = 'TLSv1.1'",
         ANY_TRUST,
     ),
+    // Versions and ciphers that do not go together: OpenSSL's alert comes right behind the answer to the SSLRequest.
+    (
+        "nociphers",
+        "plain",
+        "",
+        "ssl_ciphers = 'ECDHE-ECDSA-AES256-GCM-SHA384'\nssl_min_protocol_version = 'TLSv1.1'\n\
+         ssl_max_protocol_version = 'TLSv1.1'",
+        ANY_TRUST,
+    ),
     (
         "p521group",
         "plain",

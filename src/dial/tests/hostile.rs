@@ -101,6 +101,18 @@ fn answers_to_an_ssl_request() {
         );
         let stuffed = against(says(b"SR\0\0\0\x08\0\0\0\0"), ask).await;
         assert!(matches!(stuffed, Ok(SslAnswer::Stuffed(_))), "{stuffed:?}");
+        // OpenSSL's alert right behind the answer (RFC 8446 section 6.2) is the server's own: it ends the handshake. A warning,
+        // half an alert, or anything behind one might get by unseen.
+        for (said, is_alert) in [
+            (&b"S\x15\x03\x02\0\x02\x02\x28"[..], true),
+            (b"S\x15\x03\x02\0\x02\x01\x00", false),
+            (b"S\x15\x03\x02\0\x02\x02", false),
+            (b"S\x15\x03\x02\0\x02\x02\x28R", false),
+        ] {
+            let answer = against(says(said), ask).await;
+            assert_eq!(matches!(answer, Ok(SslAnswer::Accepts)), is_alert, "{said:?}");
+            assert_eq!(matches!(answer, Ok(SslAnswer::Stuffed(_))), !is_alert, "{said:?}");
+        }
 
         let full = b"E\0\0\0\x2fSFATAL\0VFATAL\0C53300\0Msorry,\x1b too many\0R x\0\0";
         let Ok(SslAnswer::Error(message)) = against(says(full), ask).await else {

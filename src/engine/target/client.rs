@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use crate::conninfo::{self, Endpoint, GssEncMode, Host, HostAddr, Keyword, Resolved, RootCert, SslCertMode};
 use crate::conninfo::{SslMode, SslNegotiation};
-use crate::dial::{AuthName, ChannelBinding, Negotiation};
+use crate::dial::{AuthName, ChannelBinding, Negotiation, TcpOptions};
 use crate::verify::{Client, Dialler, Peer, Place, Server, Versions, Words};
 
 use super::{identity, root};
@@ -47,6 +47,12 @@ pub fn client(resolved: &Resolved, passphrase: Option<&SecretString>) -> Client 
             uid: uid(name),
         }),
         unspoken: unspoken(resolved),
+        tcp: TcpOptions {
+            idle: resolved.tcp.idle,
+            interval: resolved.tcp.interval,
+            count: resolved.tcp.count,
+            user_timeout: resolved.tcp.user_timeout,
+        },
         patience: resolved.connect_timeout,
         notes,
         words: words(resolved),

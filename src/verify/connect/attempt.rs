@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use crate::conninfo::TargetSessionAttrs;
 use crate::dial::{
     Address, Deadline, Handshake, HandshakeFailure, HandshakeFault, Negotiation, OpenError, Session,
-    SslAnswer, Stream, TlsFacts, TlsSession, login, open, open_as_owner, ssl_request,
+    SslAnswer, Stream, TlsFacts, TlsSession, login, open_as_owner, open_with, ssl_request,
 };
 
 use super::super::client::{Dialler, Server};
@@ -148,7 +148,7 @@ pub fn unreachable(target: &Target, server: &Server, error: &OpenError) -> Attem
 async fn opened(target: &Target, address: &Address, deadline: Deadline) -> Result<Stream, OpenError> {
     match address {
         Address::Unix(path) if target.client.dialler == Dialler::Owner => open_as_owner(path, deadline).await,
-        _ => open(address, deadline).await,
+        _ => open_with(address, target.client.tcp, deadline).await,
     }
 }
 

@@ -56,6 +56,7 @@ pub fn unreachable(target: &Target, server: &Server, error: &OpenError) -> Findi
         OpenError::NoSuchSocket { .. } => Cause::NoSocket,
         OpenError::Permission { .. } if matches!(server.place, Place::Socket(_)) => Cause::SocketDenied,
         OpenError::Permission { .. } | OpenError::Other { .. } => Cause::Unreachable,
+        OpenError::Option { .. } => Cause::BadConninfo,
     };
     broken(target, server, cause, error.to_string())
 }

@@ -70,9 +70,8 @@ async fn one_address(
     let mut ways = ways(target.client.sslmode, is_socket).iter().peekable();
     while let Some(way) = ways.next() {
         let may_go_on = ways.peek().is_some();
-        let mut attempt = attempt::make(target, server, address, *way, wanted, may_go_on, kept.take())
-            .await
-            .of(index);
+        let making = attempt::make(target, server, address, *way, wanted, may_go_on, kept.take());
+        let mut attempt = Box::pin(making).await.of(index);
         kept = attempt.kept.take();
         let next = attempt.next;
         let is_in = attempt.session.is_some();
