@@ -28,16 +28,24 @@ fn a_kit_names_the_database_of_the_rules() {
             .conf("ssl = off\npassword_encryption = 'scram-sha-256'")
             .hba(
                 "host all all 127.0.0.2/32 reject\nhost replication,shop analyst 127.0.0.1/32 scram-sha-256\n\
+                 host samerole all 127.0.0.1/32 scram-sha-256\nhost orders +buyers 127.0.0.1/32 scram-sha-256\n\
                  host sameuser own 127.0.0.1/32 scram-sha-256\nhost all all all scram-sha-256",
             )
             .sql("create role app login password 'pw'")
             .sql("create role analyst login password 'pw'")
             .sql("create role own login password 'pw'")
+            .sql("create role buyers")
+            .sql("create role clerk login in role buyers")
             .start(),
     )
     .at(&["on"]);
     live.in_force("mtls", &["--ask"]);
-    for (role, database) in [("analyst", "shop"), ("own", "own"), ("app", "postgres")] {
+    for (role, database) in [
+        ("analyst", "shop"),
+        ("own", "own"),
+        ("clerk", "orders"),
+        ("app", "postgres"),
+    ] {
         let conninfo = fs::read_to_string(live.kit.join(format!("clients/{role}/conninfo"))).unwrap();
         assert!(conninfo.contains(&format!("dbname={database}")), "{conninfo}");
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::conf::hba::{Database, Kind, Method, Record, Role, Rules};
+use crate::conf::simulate::World;
 use crate::conninfo::{Conninfo, Keyword};
 use crate::engine::credentials::{Gathered, Renew, gather_for};
 use crate::engine::{Error, files, prepare};
@@ -191,7 +192,11 @@ fn complete(answers: &mut Answers, hardening: &Hardening, survey: &Survey, watch
             .iter()
             .find(|(seen, _)| seen.user == role && is_database(&seen.database))
             .map(|(seen, _)| seen.database.clone())
-            .or_else(|| by_rules(rules.as_ref()?, role))
+            .or_else(|| {
+                // The admin is in that very database now.
+                let rules = rules.as_ref().filter(|_| *role != own.user)?;
+                by_rules(rules, role, &survey.world)
+            })
             .unwrap_or_else(|| own_database.clone())
     };
     let known: Vec<String> = answers
@@ -218,29 +223,32 @@ fn complete(answers: &mut Answers, hardening: &Hardening, survey: &Survey, watch
     }
 }
 
-/// The database of a role that nobody saw, where the first line for it names one.
-fn by_rules(rules: &Rules, role: &str) -> Option<String> {
-    let is_for = |record: &Record| {
-        record.kind != Kind::Local
-            && record.method != Method::Reject
-            && *record.databases != [Database::Replication]
-            && record.roles.iter().any(|one| match one {
-                Role::All => true,
-                Role::Named(name) => **name == *role.as_bytes(),
-                Role::MemberOf(_) | Role::Pattern(_) => false,
-            })
+/// The database of a role that nobody saw, where the first line for it and for a database names one. Whether one is named like a
+/// group is not known here: such a line is passed over.
+fn by_rules(rules: &Rules, role: &str, world: &World) -> Option<String> {
+    let is_role = |one: &Role| match one {
+        Role::All => true,
+        Role::Named(name) => **name == *role.as_bytes(),
+        Role::MemberOf(group) => world
+            .memberships
+            .as_ref()
+            .is_some_and(|all| all.is_member(role, group)),
+        Role::Pattern(pattern) => pattern.matches(role).unwrap_or_default(),
     };
-    let first = rules.rules().iter().find(|rule| is_for(&rule.record))?;
-    first
-        .record
-        .databases
-        .iter()
-        .find_map(|database| match database {
-            Database::Named(name) => String::from_utf8(name.to_vec()).ok(),
-            Database::SameUser => Some(role.to_owned()),
-            _ => None,
-        })
-        .filter(|name| is_database(name))
+    let is_for = |record: &Record| {
+        record.kind != Kind::Local && record.method != Method::Reject && record.roles.iter().any(is_role)
+    };
+    let records = rules.rules().iter().map(|rule| &rule.record);
+    let database = records
+        .filter(|record| is_for(record))
+        .flat_map(|record| record.databases.iter())
+        .find(|database| matches!(database, Database::All | Database::SameUser | Database::Named(_)))?;
+    match database {
+        Database::Named(name) => String::from_utf8(name.to_vec()).ok(),
+        Database::SameUser => Some(role.to_owned()),
+        _ => None,
+    }
+    .filter(|name| is_database(name))
 }
 
 /// The roles that may log in; where they are very many, those that were seen.
