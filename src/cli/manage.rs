@@ -191,6 +191,16 @@ impl From<CaStage> for Stage {
     }
 }
 
+/// What follows a stage of a new CA.
+pub fn say_next(global: &Global, args: &RenewArgs, output: Output) {
+    if let Some(next) = args
+        .stage
+        .and_then(|stage| engine::next_of(stage.into(), &global.dir))
+    {
+        output.remark(next);
+    }
+}
+
 /// What is to be made anew, where the CA is the project's; asks where clients could be locked out.
 pub fn what(args: &RenewArgs, prompt: Prompt) -> Result<Renew, Error> {
     let question = match (args.ca, args.stage) {
@@ -290,5 +300,6 @@ pub fn renew(global: &Global, args: &RenewArgs, output: Output) -> Result<Exit, 
         ),
         None => output.remark("no server of this project runs here: reload yours, then `pgtls verify`"),
     }
+    say_next(global, args, output);
     Ok(exit)
 }

@@ -418,6 +418,7 @@ pub fn renew(global: &Global, args: &RenewArgs, output: Output) -> Result<Exit, 
             rotated.dir.display()
         ));
     }
+    super::manage::say_next(global, args, output);
     Ok(Exit::Holds)
 }
 

@@ -323,7 +323,7 @@ impl Gathering<'_> {
         if self.renew == Renew::Everything || matches!(self.setup.certificates, CertificateSource::Ca { .. })
         {
             if let Renew::Stage(stage) = self.renew {
-                Succession::default().admits(stage, self.setup)?;
+                Succession::default().admits(stage, self.setup, self.dir)?;
             }
             return Ok((present, Succession::default()));
         }
@@ -331,7 +331,7 @@ impl Gathering<'_> {
         let Renew::Stage(stage) = self.renew else {
             return Ok((present, succession));
         };
-        succession.admits(stage, self.setup)?;
+        succession.admits(stage, self.setup, self.dir)?;
         match (stage, succession.next.take()) {
             (Stage::Trust, _) => succession.next = Some(self.new_authority()?),
             (Stage::Issue, Some(next)) => {
@@ -620,7 +620,7 @@ impl Gathering<'_> {
 
 /// The password in the first line of a password file of ours
 /// (<https://www.postgresql.org/docs/current/libpq-pgpass.html>: fields parted by `:`, escaped by a backslash).
-fn last_field(file: &[u8]) -> Option<SecretString> {
+pub(super) fn last_field(file: &[u8]) -> Option<SecretString> {
     let line = file.split(|byte| *byte == b'\n').next()?;
     let mut field = Zeroizing::new(Vec::with_capacity(line.len()));
     let mut bytes = line.iter();

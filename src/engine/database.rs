@@ -95,7 +95,11 @@ pub async fn furnish(
 
 /// The server gets a verifier that we computed: the password itself is in no statement, and so in no log
 /// (<https://www.postgresql.org/docs/current/sql-createrole.html>, `PASSWORD`).
-async fn set_password(session: &mut Session, role: &str, password: &SecretString) -> Result<(), Error> {
+pub(super) async fn set_password(
+    session: &mut Session,
+    role: &str,
+    password: &SecretString,
+) -> Result<(), Error> {
     let verifier = postgres_protocol::password::scram_sha_256(password.expose_secret().as_bytes());
     let sql = format!("ALTER ROLE {} PASSWORD {}", identifier(role), literal(&verifier));
     run(session, &sql, "setting the password").await

@@ -57,7 +57,7 @@ pub use modes::modes;
 pub use prepare::{Prepared, Request, USUAL_PORT, absolute, prepare, project, save_answers, saved, setup};
 pub use request::{Asked, Filed, Subject, ask, file_answer, file_server_answer};
 pub use rotate::{Issued, Rotated, Rotation, belongs_to_a_server, look_first, rotate, rotate_issued};
-pub use succession::{Stage, Succession, newcomer};
+pub use succession::{Stage, Succession, newcomer, next as next_of};
 pub use sweep::{Checked, Depth, Dialled, Line, Sweep, Tally, ends, holds_a_password, read_lines, sweep};
 pub use target::{Means, caller, kit, locked_key, superuser_of, target};
 pub use tree::{found_beside, grade_files};

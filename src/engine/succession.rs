@@ -18,12 +18,12 @@ use crate::dial::{
     startup_over,
 };
 use crate::pki::{Algorithm, Authority, Certificate, Identity};
-use crate::plan::Layout;
+use crate::plan::{Layout, shell};
 use crate::setup::{CertificateSource, Mode, Setup};
 
 use super::local;
 use super::manage::presented;
-use super::{Error, Gathered, Prepared, files};
+use super::{Error, Gathered, Prepared, files, prepare};
 
 /// One stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,35 @@ pub struct Succession {
     pub old: Option<Certificate>,
 }
 
+/// What comes after a stage; `None`: nothing.
+#[must_use]
+pub fn next(stage: Stage, dir: &Path) -> Option<String> {
+    let what = match stage {
+        Stage::Trust => {
+            "next: hand out root.crt of each clients/NAME/ to every client, then `pgtls renew --ca --stage issue`"
+        }
+        Stage::Issue => {
+            "next: hand out the files of each clients/NAME/ to its client, then `pgtls renew --ca --stage withdraw`"
+        }
+        Stage::Withdraw => return None,
+    };
+    Some(in_dir(what, dir))
+}
+
+/// The same words, whose commands are typed elsewhere than in that directory.
+fn in_dir(words: &str, dir: &Path) -> String {
+    let dir = prepare::absolute(dir);
+    if std::env::current_dir().is_ok_and(|here| here == dir) {
+        return words.to_owned();
+    }
+    let option = format!(" --dir {}`", shell(&dir.to_string_lossy()));
+    ["trust`", "issue`", "withdraw`"]
+        .into_iter()
+        .fold(words.to_owned(), |words, end| {
+            words.replace(end, &format!("{}{option}", end.trim_end_matches('`')))
+        })
+}
+
 impl Succession {
     /// Reads it.
     pub fn read(dir: &Path, passphrase: Option<&SecretString>, now: OffsetDateTime) -> Result<Self, Error> {
@@ -88,11 +117,11 @@ impl Succession {
     }
 
     /// Whether a stage may come now: each only after the one before it.
-    pub fn admits(&self, stage: Stage, setup: &Setup) -> Result<(), Error> {
+    pub fn admits(&self, stage: Stage, setup: &Setup, dir: &Path) -> Result<(), Error> {
         let refuse = |what: &str, remedy: &str| {
             Err(Error::DoesNotFit {
                 what: what.to_owned(),
-                remedy: remedy.to_owned(),
+                remedy: in_dir(remedy, dir),
             })
         };
         if setup.certificates != CertificateSource::Own {

@@ -204,7 +204,8 @@ impl ServerError {
             Self::NotRunning { .. } => "start it: pgtls up".into(),
             Self::WillNotStop { pid } => format!("look at process {pid}; its log may say what it waits for"),
             Self::OtherVersion { data_version, .. } => format!(
-                "use --pg-version {data_version}, or delete the data first (pgtls down --volumes) and begin anew"
+                "another version cannot run it: use --pg-version {data_version} (and --pg-bin only for its programs), or delete \
+                 the data first (pgtls down --volumes) and begin anew"
             ),
             Self::NoPlaceForSocket { .. } => "use a --dir with a shorter path".into(),
             Self::NoFreePort { .. } => "name a free one with --port".into(),

@@ -16,6 +16,8 @@ use super::files::read;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PidFile {
     pub(super) pid: u32,
+    /// The data directory, as the server was started with it.
+    pub(super) data: PathBuf,
     pub(super) port: u16,
     pub(super) socket_dir: PathBuf,
     pub(super) ready: bool,
@@ -34,6 +36,7 @@ impl PidFile {
         let pid = lines.first()?.parse().ok().filter(|&pid: &u32| pid > 1)?;
         Some(Self {
             pid,
+            data: PathBuf::from(lines.get(1).copied().unwrap_or_default()),
             port: lines
                 .get(3)
                 .and_then(|port| port.parse().ok())

@@ -150,6 +150,12 @@ impl Sandbox {
         mirror::copy(&self.project, &self.place.home, self.account.as_ref())
     }
 
+    /// Whether the server runs and its directory was moved since: it looks for its files where they were.
+    #[must_use]
+    pub fn was_moved(&self) -> bool {
+        PidFile::alive(&self.data_dir()).is_some_and(|file| !file.data.exists())
+    }
+
     /// Has the running server read its files again (SIGHUP), and tells what it said about them.
     ///
     /// PostgreSQL keeps the old settings and the old certificate when the new ones are bad, and says so only

@@ -136,6 +136,15 @@ const ONE_WAY_MISTAKES: &[(&str, &str)] = &[
     ),
     ("", "--mode: it is not said who has to prove"),
     (
+        "user = 'postgres'",
+        "--user \"postgres\": this is the server's superuser",
+    ),
+    (
+        "run = 'compose'\n[[access]]\nrole = 'app'\n[[access]]\nrole = 'postgres'",
+        "this is the server's superuser",
+    ),
+    ("hosts = ['müller.example']", "say --host xn--mller-kva.example"),
+    (
         "run = 'compose'\npg-bin = '/usr/bin'",
         "--pg-bin \"/usr/bin\": a container brings PostgreSQL's programs along",
     ),
@@ -318,6 +327,12 @@ fn each_mistake_is_told_with_its_flag_and_what_to_do() {
             assert_eq!(problems.lines().count(), 1, "{text}\n=> {problems}");
         }
     }
+}
+
+#[test]
+fn the_superuser_of_a_persons_own_server_may_be_named() {
+    let own = setup("mode = 'one-way'\nrun = 'none'\nuser = 'postgres'");
+    assert_eq!(own.access[0].role, "postgres");
 }
 
 #[test]

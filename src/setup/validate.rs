@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use super::answers::Answers;
 use super::image::Image;
-use super::model::{Algorithm, Auth, CertificateSource, Mode, Run, SERVICE, Setup};
+use super::model::{Access, Algorithm, Auth, CertificateSource, Mode, Run, SERVICE, Setup};
 use super::problem::{
     ALGORITHM, AUTH, CA_CERT, CA_DAYS, CA_KEY, CLIENT_CA, DAYS, Field, HOST, IMAGE, MODE, PASSWORD_FILE,
-    PG_BIN, PG_VERSION, PORT, Problem, ROOT, RUN, SERVER_CERT, SERVER_KEY, quote,
+    PG_BIN, PG_VERSION, PORT, Problem, ROOT, RUN, SERVER_CERT, SERVER_KEY, USER, quote,
 };
 use super::{access, write};
 use crate::pki::{HostName, HostNameError};
@@ -43,6 +43,7 @@ impl Setup {
         let client_ca = check.client_ca(answers, mode, run);
         let (days, ca_days) = check.lifetimes(answers, mode, certificates.as_ref());
         let (access, clients) = access::read(answers, mode, auth, pg_version, &mut check.problems);
+        check.superuser(&access, answers, run);
         let password_file = check.path(PASSWORD_FILE, answers.password_file.as_ref());
         if password_file.is_some()
             && !access.is_empty()
@@ -228,6 +229,16 @@ impl Check {
                     continue;
                 }
             };
+            // In a certificate such a name has another spelling, and libpq compares letter by letter.
+            if !text.is_ascii()
+                && let HostName::Dns(written) = &host
+            {
+                self.add(HOST.problem(
+                    Some(text),
+                    format!("PostgreSQL's clients take a name as it is typed, and certificates spell this one {written}"),
+                    format!("say --host {written}, and have clients dial that"),
+                ));
+            }
             if index == 0 && matches!(&host, HostName::Dns(name) if name.starts_with("*.")) {
                 self.add(HOST.problem(
                     Some(text),
@@ -244,6 +255,26 @@ impl Check {
             hosts.push(host);
         }
         hosts
+    }
+
+    /// In a server of ours the role `postgres` is the superuser that it is made and asked with.
+    fn superuser(&mut self, access: &[Access], answers: &Answers, run: Option<Run>) {
+        const SUPERUSER: &str = "postgres";
+        if !matches!(run, Some(Run::Sandbox | Run::Compose)) {
+            return;
+        }
+        let Some(at) = access.iter().position(|access| access.role == SUPERUSER) else {
+            return;
+        };
+        let mut problem = USER.problem(
+            Some(SUPERUSER),
+            "this is the server's superuser: who logs in as it may do everything, also read files and run programs",
+            "name a role of the application's own, such as app",
+        );
+        if answers.user.as_deref() != Some(SUPERUSER) && at < answers.access.len() {
+            problem.key = format!("access[{}].role", at + 1);
+        }
+        self.add(problem);
     }
 
     fn port(&mut self, answers: &Answers) -> Option<u16> {

@@ -70,20 +70,26 @@ pub async fn prove(target: &Target, tell: &dyn Fn(&Probe)) -> Report {
     probes.extend([none, foreign, other].into_iter().flatten());
     probes.sort_by_key(|probe| probe.id);
     once(&mut probes);
+    let no_line = probes
+        .iter()
+        .any(|probe| probe.cause == Some(Cause::HbaNoEntryTls));
     if let Some(spared) = target.spared {
-        spare(&mut probes, spared);
+        spare(&mut probes, spared, target.by_socket);
     }
-    Report::over(target, probes, presented)
+    Report::over(target, probes, presented, no_line)
 }
 
-/// Leaves out what is no promise yet, and what only a login could tell for which there is no password. What holds all the same
+/// Leaves out what is no promise yet, and what only a login could tell for which there is no password, or no line of
+/// `pg_hba.conf` where the role comes in over the socket. What holds all the same
 /// is told.
-fn spare(probes: &mut Vec<Probe>, spared: &[ProbeId]) {
-    let needs_password =
-        |probe: &Probe| probe.id == ProbeId::Authenticated && probe.cause == Some(Cause::PasswordMissing);
-    let no_login = probes.iter().any(needs_password);
+fn spare(probes: &mut Vec<Probe>, spared: &[ProbeId], by_socket: bool) {
+    let cannot_log_in = |probe: &Probe| {
+        let has_no_line = by_socket && probe.cause == Some(Cause::HbaNoEntryTls);
+        probe.id == ProbeId::Authenticated && (has_no_line || probe.cause == Some(Cause::PasswordMissing))
+    };
+    let no_login = probes.iter().any(cannot_log_in);
     let is_of_login = |probe: &Probe| {
-        needs_password(probe)
+        cannot_log_in(probe)
             || (matches!(probe.outcome, Outcome::Open | Outcome::NotTried)
                 && matches!(
                     probe.id,

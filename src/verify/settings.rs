@@ -194,21 +194,31 @@ pub fn settings_in_force(rows: &[Row], file_errors: &[Row], mtls: bool) -> Findi
     }
     for row in file_errors {
         let cell = |i: usize| crate::pki::printable(row.get(i).and_then(Option::as_deref).unwrap_or(""));
-        broken.push(format!(
-            "{} is not in force: {} ({} line {})",
-            cell(2),
-            cell(3),
-            cell(0),
-            cell(1)
-        ));
+        // A file that cannot be opened has neither a setting nor a place.
+        let what = match cell(2) {
+            name if name.is_empty() => "a part of the configuration".to_owned(),
+            name => name,
+        };
+        let place = match (cell(0), cell(1)) {
+            (file, _) if file.is_empty() => String::new(),
+            (file, line) => format!(" ({file} line {line})"),
+        };
+        broken.push(format!("{what} is not in force: {}{place}", cell(3)));
     }
     let finding = match broken.as_slice() {
         [] => Finding::holds("TLS is on, 1.2 or later"),
         [one] => Finding::broken(one.clone()),
         [first, rest @ ..] => Finding::broken(format!("{first}, and {} more", rest.len())),
     };
+    let is_gone = file_errors
+        .iter()
+        .any(|row| row.get(2).and_then(Option::as_deref).unwrap_or("").is_empty());
     let finding = if broken.is_empty() {
         finding
+    } else if is_gone {
+        finding.remedy(
+            "put the file there again; where the project was moved while its server ran: `pgtls down`, then `pgtls up`",
+        )
     } else {
         finding.remedy(
             "mend the setting where it comes from: `command line` beats postgresql.auto.conf (ALTER SYSTEM), which beats \

@@ -49,6 +49,8 @@ pub struct Target {
     /// Where the server is one that is hardened step by step: probes that are no promise yet. Its roles have passwords of
     /// their own, so that a login for which there is none is not asked for either.
     pub spared: Option<&'static [ProbeId]>,
+    /// Whether the role comes in over the server's own socket, so that no line of `pg_hba.conf` need be for it over TCP.
+    pub by_socket: bool,
     /// How long one probe may take.
     pub timeout: Duration,
     /// The server that the probes are about.

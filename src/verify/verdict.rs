@@ -19,9 +19,16 @@ const PROOF: [ProbeId; 6] = [
 
 impl Report {
     /// The report over these probes, which are in the order of [`ProbeId::ALL`].
-    pub(super) fn over(target: &Target, probes: Vec<Probe>, presented: Vec<CertificateDer<'static>>) -> Self {
+    ///
+    /// `no_line`: that nobody logged in was for want of a line of `pg_hba.conf`, not of a password.
+    pub(super) fn over(
+        target: &Target,
+        probes: Vec<Probe>,
+        presented: Vec<CertificateDer<'static>>,
+        no_line: bool,
+    ) -> Self {
         let verdict = verdict(&probes);
-        let headline = headline(verdict, &probes, &target.address.to_string(), target.expect);
+        let headline = headline(verdict, &probes, target, no_line);
         let cause = probes
             .iter()
             .filter(|probe| matches!(probe.outcome, Outcome::Broken | Outcome::Open))
@@ -71,8 +78,9 @@ fn verdict(probes: &[Probe]) -> Verdict {
     }
 }
 
-fn headline(verdict: Verdict, probes: &[Probe], address: &str, expect: Mode) -> String {
-    let mode = match expect {
+fn headline(verdict: Verdict, probes: &[Probe], target: &Target, no_line: bool) -> String {
+    let address = &target.address;
+    let mode = match target.expect {
         Mode::OneWay => "one-way TLS",
         Mode::Mtls => "mutual TLS",
     };
@@ -82,7 +90,10 @@ fn headline(verdict: Verdict, probes: &[Probe], address: &str, expect: Mode) -> 
         .filter(|probe| probe.outcome == Outcome::Broken)
         .count();
     let and_more = if broken > 1 {
-        format!(", and {} more", broken - 1)
+        match broken - 1 {
+            1 => "; one more promise does not hold".to_owned(),
+            more => format!("; {more} more promises do not hold"),
+        }
     } else {
         String::new()
     };
@@ -104,9 +115,15 @@ fn headline(verdict: Verdict, probes: &[Probe], address: &str, expect: Mode) -> 
             };
             let logged_in = probes.iter().any(|probe| probe.id == ProbeId::Authenticated);
             let login = if logged_in {
-                ""
+                String::new()
+            } else if no_line {
+                format!(
+                    "; nobody logged in, since {} comes in over the server's socket: no line of pg_hba.conf is for it over TCP",
+                    crate::pki::printable(&target.user)
+                )
             } else {
                 "; nobody logged in, since the role's password is not at hand (PGPASSWORD, ~/.pgpass)"
+                    .to_owned()
             };
             format!(
                 "Verified: verify-full over {mode} to {address}; {refused} things that must be refused are \

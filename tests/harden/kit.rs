@@ -195,3 +195,52 @@ fn a_kit_for_which_nothing_had_to_change_is_that_servers_all_the_same() {
     assert!(!live.kit.join("server/postgresql.conf").exists());
     assert!(!live.kit.join("clients/postgres/passfile").exists());
 }
+
+#[test]
+fn whose_role_comes_in_over_the_socket_alone_is_verified_without_a_login() {
+    let Some(postgres) = Postgres::find(17) else {
+        return;
+    };
+    let live = Live::new(
+        TestServer::builder(&postgres)
+            .hba("host all app 127.0.0.1/32 scram-sha-256\nhost all app ::1/128 scram-sha-256")
+            .sql("create role app login password 'pw'")
+            .start(),
+    );
+    live.in_force("on", &[]);
+    let report = verify(&live, 0);
+    assert_eq!(report["verdict"], "verified", "{report:#}");
+    let said = report["headline"].as_str().unwrap();
+    assert!(said.contains("comes in over the server's socket"), "{said}");
+}
+
+#[test]
+fn an_intermediate_ca_that_is_not_sent_is_named_as_what_is_missing() {
+    let Some(postgres) = Postgres::find(17) else {
+        return;
+    };
+    let root = Ca::new("root");
+    let live = Live::new(
+        TestServer::builder(&postgres)
+            .tls(&root.intermediate("between").server(&["localhost"]))
+            .hba("hostssl all all all scram-sha-256")
+            .start(),
+    );
+    let file = live.kit.join("company.crt");
+    fs::copy(&root.cert, &file).unwrap();
+    live.account.own(&file);
+    let conninfo = format!("{} sslrootcert={}", live.server.socket(), file.display());
+    let refused = live
+        .pgtls(&["harden", &conninfo, "--yes", "--stage", "on"])
+        .run()
+        .expect_status(1)
+        .stderr;
+    for word in [
+        "sends its certificate alone",
+        "between",
+        "company.crt",
+        "append its certificate to server.crt",
+    ] {
+        assert!(refused.contains(word), "{word}: {refused}");
+    }
+}

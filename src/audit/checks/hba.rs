@@ -108,14 +108,6 @@ pub(super) fn at_rule(id: &'static str, rule: &Rule) -> Option<Finding> {
     Some(Finding::new(id, shown(&rule.place))?.evidence(rule.record.to_string()))
 }
 
-fn is_loopback(addresses: &Addresses) -> bool {
-    match addresses {
-        Addresses::Net(net) => net.is_loopback(),
-        Addresses::SameHost => true,
-        _ => false,
-    }
-}
-
 fn is_everywhere(addresses: &Addresses) -> bool {
     match addresses {
         Addresses::All => true,
@@ -190,7 +182,7 @@ fn of_record(facts: &Facts, rule: &Rule, has_tls: bool, has_ca: bool) -> Vec<Fin
         (Method::Trust, Kind::Local) => add("trust-socket"),
         // With a certificate of the role's own, nothing more is needed.
         (Method::Trust, _) if record.options.clientcert == Some(ClientCert::VerifyFull) => {}
-        (Method::Trust, _) if is_loopback(&record.addresses) => add("trust-loopback"),
+        (Method::Trust, _) if record.addresses.is_loopback() => add("trust-loopback"),
         (Method::Trust, _) => add("trust-remote"),
         (Method::Md5, _) => add("md5-method"),
         (Method::Ident, _) => add("ident-method"),
@@ -325,6 +317,10 @@ mod tests {
             (
                 "host all app 10.0.0.0/8 password\n",
                 vec![("password-in-clear", 1)],
+            ),
+            (
+                "host all app localhost md5\n",
+                vec![("plaintext-way-in-loopback", 1), ("md5-method", 1)],
             ),
             (
                 "host replication app 10.0.0.0/8 scram-sha-256\n",

@@ -98,6 +98,12 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
             "version-unsupported",
             format!("PostgreSQL {}", facts.server.version),
         );
+        let clientcert = if facts.server.major < 14 {
+            "; pg_hba.conf lines with clientcert=1 must be changed on the way to 14 and later"
+        } else {
+            ""
+        };
+        let finding = finding.map(|finding| finding.told("{clientcert}", clientcert));
         found.extend(finding.map(|finding| match ended {
             Some((major, end)) => finding.evidence(format!("{major} was supported until {}", end.date())),
             None => finding,

@@ -98,6 +98,19 @@ pub enum Addresses {
     Host(Name),
 }
 
+impl Addresses {
+    /// Whether only the server's own machine is meant. `localhost` is its name for itself (RFC 6761, 6.3).
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Net(net) => net.is_loopback(),
+            Self::SameHost => true,
+            Self::Host(name) => name.eq_ignore_ascii_case(b"localhost"),
+            Self::All | Self::SameNet => false,
+        }
+    }
+}
+
 /// How a login is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(

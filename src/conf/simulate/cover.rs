@@ -218,7 +218,7 @@ pub(super) fn ways_in_without_tls(rules: &[Rule], index: &Index<'_>, world: &Wor
                 is_narrowed: gone > 0,
                 is_loopback: left.iter().all(|place| match place {
                     Source::Net(net) => net.is_loopback(),
-                    Source::Named(addresses) => **addresses == Addresses::SameHost,
+                    Source::Named(addresses) => addresses.is_loopback(),
                     Source::Socket => true,
                 }),
             });

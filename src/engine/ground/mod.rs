@@ -288,7 +288,8 @@ impl Ground {
     /// Has a running server follow files that were restored; gives what it complained about.
     pub async fn follow(&self, setup: &Setup, dir: &Path, tell: &Teller) -> Result<Vec<Diagnosis>, Error> {
         match self {
-            Self::Files | Self::Sandbox(_) => self.reload(tell).await,
+            Self::Files => self.reload(tell).await,
+            Self::Sandbox(home) => home.follow(setup, dir, tell).await,
             Self::Compose(_) => Container::look(setup, dir).await?.follow(setup, tell).await,
         }
     }

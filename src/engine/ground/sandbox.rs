@@ -10,9 +10,10 @@ use crate::server::{Binaries, Diagnosis, FreePort, Places, Sandbox, Server, Serv
 use crate::setup::Setup;
 use crate::verify::Admin;
 
-use super::super::prepare::Prepared;
+use super::super::credentials::last_field;
+use super::super::prepare::{self, Prepared};
 use super::super::up::{Ask, listener};
-use super::super::{Error, Step, Teller, database};
+use super::super::{Error, Step, Teller, database, files};
 use super::Live;
 
 /// A session's end, or a small question, must not hold a journey up.
@@ -168,7 +169,9 @@ impl Home {
         tell: &Teller,
     ) -> Result<Option<Server>, Error> {
         let events = listener(tell);
-        if server.port == prepared.found.port {
+        if self.sandbox.was_moved() {
+            tell.notice("the directory was moved while its server ran: the server is stopped and started");
+        } else if server.port == prepared.found.port {
             let step = tell.begin(Step::Reload);
             let complaints = self.sandbox.reload(&events).await?.complaints;
             if let Some(complaint) = complaints.iter().find(|one| one.slug != "setting-restart") {
@@ -203,6 +206,37 @@ impl Home {
 
     pub(super) async fn reload(&self, tell: &Teller) -> Result<Vec<Diagnosis>, Error> {
         Ok(self.sandbox.reload(&listener(tell)).await?.complaints)
+    }
+
+    /// The running server with the restored files, and its roles with the passwords that stand in them.
+    pub(super) async fn follow(
+        &self,
+        setup: &Setup,
+        dir: &Path,
+        tell: &Teller,
+    ) -> Result<Vec<Diagnosis>, Error> {
+        let complaints = self.reload(tell).await?;
+        let mut passwords = Vec::new();
+        for kit in prepare::kits(setup, dir)
+            .into_iter()
+            .filter(|kit| kit.wants_password)
+        {
+            let path = dir.join(Layout::kit_file(&kit.name, "passfile"));
+            let saved = files::read("the password file", &path)?;
+            passwords.extend(
+                saved
+                    .and_then(|file| last_field(&file))
+                    .map(|password| (kit.role, password)),
+            );
+        }
+        if let Some(server) = self.serving().filter(|_| !passwords.is_empty()) {
+            let mut session = database::enter(&server).await?;
+            for (role, password) in &passwords {
+                database::set_password(&mut session, role, password).await?;
+            }
+            session.close(Deadline::after(BRIEF)).await;
+        }
+        Ok(complaints)
     }
 
     pub(super) async fn stop(&self, tell: &Teller) -> Result<Option<u16>, Error> {
@@ -241,7 +275,19 @@ async fn programs(setup: &Setup, sandbox: &Sandbox, places: &Places) -> Result<B
         dir: setup.pg_bin.as_deref(),
         version: sandbox.data_version().or(setup.pg_version),
     };
-    Binaries::find(wanted, places).await
+    match Binaries::find(wanted, places).await {
+        // The programs that were named are of another version than the data that is there.
+        Err(ServerError::NoSuchVersion { wanted, found })
+            if setup.pg_bin.is_some() && sandbox.data_version() == Some(wanted) =>
+        {
+            Err(ServerError::OtherVersion {
+                data: sandbox.data_dir(),
+                data_version: wanted,
+                binaries: found,
+            })
+        }
+        found => found,
+    }
 }
 
 /// The first of these ways to fetch that works.

@@ -10,7 +10,7 @@ use crate::dial::{
 };
 use crate::engine::{Error, files};
 use crate::harden::Stage;
-use crate::judge::TrustStore;
+use crate::judge::{Cause, Purpose, TrustStore, judge_chain};
 use crate::pki::Certificate;
 use crate::plan::Credentials;
 use crate::setup::CertificateSource;
@@ -64,23 +64,29 @@ pub struct Certificates {
 pub async fn certificates(stage: Stage, survey: &Survey, project: &Project) -> Result<Certificates, Error> {
     let credentials = &project.gathered.credentials;
     let served = match present(survey) {
-        Some(chain) => Some(judged(survey, &credentials.server_roots, &chain)),
+        Some(chain) => Some(judged(survey, &credentials.server_roots, chain)),
         None => served(survey, &credentials.server_roots).await?,
     };
     let is_given = matches!(project.setup.certificates, CertificateSource::Given { .. });
     // What is served and holds is kept, unless it is ours and another was made, or another was given.
     let keep = match &served {
-        Some((leaf, Trust::Project)) => leaf == credentials.server.leaf() && !is_lost(survey, credentials),
+        Some((chain, Trust::Project)) => {
+            chain[0] == *credentials.server.leaf() && !is_lost(survey, credentials)
+        }
         Some((_, Trust::Admin)) => !is_given,
         Some((_, Trust::Nobody)) | None => false,
     };
     let replaces = match &served {
-        Some((leaf, Trust::Nobody)) if !is_given => verified_elsewhere(leaf, survey),
+        Some((chain, Trust::Nobody)) if !is_given => verified_elsewhere(chain, survey),
         _ => None,
     }
     .map(|why| Replaced {
         why,
-        says: replaced(served.as_ref(), survey, credentials.server.leaf()),
+        says: replaced(
+            served.as_ref().and_then(|(chain, _)| chain.first()),
+            survey,
+            credentials.server.leaf(),
+        ),
     });
     let mut files = Vec::new();
     let mut put = |name: &str, content: Vec<u8>, mode: u32| {
@@ -107,8 +113,8 @@ pub async fn certificates(stage: Stage, survey: &Survey, project: &Project) -> R
         _ => None,
     };
     let mut notes = Vec::new();
-    if let (Some((leaf, Trust::Nobody)), None) = (&served, &replaces) {
-        notes.push(pinned(leaf, survey));
+    if let (Some((chain, Trust::Nobody)), None) = (&served, &replaces) {
+        notes.push(pinned(&chain[0], survey));
     }
     let lists = match stage {
         Stage::Ask | Stage::Mtls => lists::needed(survey, project)?,
@@ -189,21 +195,48 @@ fn admins_roots(survey: &Survey) -> Option<Vec<Certificate>> {
 }
 
 /// Why a certificate that nothing here leads to should stay: somebody's CA issued it, and their clients verify it.
-fn verified_elsewhere(leaf: &Certificate, survey: &Survey) -> Option<String> {
+fn verified_elsewhere(chain: &[Certificate], survey: &Survey) -> Option<String> {
     let now = survey.target.now;
+    let leaf = chain.first()?;
     let is_valid = leaf.not_before() <= now && now <= leaf.not_after();
-    (is_valid && !leaf.is_self_issued()).then(|| {
-        format!(
-            "the certificate in force was issued by {}, and clients that verify it would not know the one in its place; to keep it \
-             add sslrootcert=FILE with that CA's root to the connection string",
-            crate::pki::printable(leaf.issuer())
-        )
-    })
+    if !is_valid || leaf.is_self_issued() {
+        return None;
+    }
+    let issuer = |one: &Certificate| crate::pki::printable(one.issuer());
+    let why = format!(
+        "the certificate in force was issued by {}, and clients that verify it would not know the one in its place",
+        issuer(leaf)
+    );
+    let root = &survey.target.trust_file;
+    if survey.target.trust.is_empty() {
+        return Some(format!(
+            "{why}; to keep it add sslrootcert=FILE with that CA's root to the connection string"
+        ));
+    }
+    let presented: Vec<_> = chain.iter().map(|one| one.der().to_vec().into()).collect();
+    let cure = match judge_chain(&presented, &survey.target.trust, Purpose::Server, now) {
+        Err(refusal) if refusal.cause == Cause::UntrustedIssuer => format!(
+            "to keep it: the server sends {}, and {} is not in {root}. If that is an intermediate CA, append its certificate to \
+             {}, after the server's own, and reload; else name its root with sslrootcert=FILE",
+            match chain.len() {
+                1 => "its certificate alone".to_owned(),
+                many => format!("{many} certificates"),
+            },
+            chain.last().map(issuer).unwrap_or_default(),
+            survey.setting("ssl_cert_file").unwrap_or("ssl_cert_file")
+        ),
+        Err(refusal) => format!("to keep it, it must hold by {root}, and it does not: {refusal}"),
+        Ok(_) => format!(
+            "to keep it, it must carry the name that is dialled, and {} is not among its names: dial one that is",
+            crate::pki::printable(&dialled(survey))
+        ),
+    };
+    Some(format!("{why}; {cure}"))
 }
 
 /// What takes its place, and what that means.
-fn replaced(served: Option<&(Certificate, Trust)>, survey: &Survey, by: &Certificate) -> String {
-    let Some((leaf, _)) = served else {
+fn replaced(leaf: Option<&Certificate>, survey: &Survey, by: &Certificate) -> String {
+    let Some(leaf) = leaf else {
         return String::new();
     };
     format!(
@@ -247,17 +280,17 @@ fn present(survey: &Survey) -> Option<Vec<Certificate>> {
 }
 
 /// By what a chain that is not served yet would hold.
-fn judged(survey: &Survey, roots: &[Certificate], chain: &[Certificate]) -> (Certificate, Trust) {
+fn judged(survey: &Survey, roots: &[Certificate], chain: Vec<Certificate>) -> (Vec<Certificate>, Trust) {
     let presented: Vec<_> = chain.iter().map(|one| one.der().to_vec().into()).collect();
     let trust = ways(survey, roots)
         .into_iter()
         .find(|(_, judgement)| judgement.judge(&presented).is_ok())
         .map_or(Trust::Nobody, |(trust, _)| trust);
-    (chain[0].clone(), trust)
+    (chain, trust)
 }
 
 /// The certificate that is served now, and by what it holds: chain, name and dates.
-async fn served(survey: &Survey, roots: &[Certificate]) -> Result<Option<(Certificate, Trust)>, Error> {
+async fn served(survey: &Survey, roots: &[Certificate]) -> Result<Option<(Vec<Certificate>, Trust)>, Error> {
     if survey.setting("ssl") != Some("on") {
         return Ok(None);
     }
@@ -274,10 +307,15 @@ async fn served(survey: &Survey, roots: &[Certificate]) -> Result<Option<(Certif
             return Ok(None);
         }
         if let Ok(session) = handshake(stream, &settings, deadline).await
-            && let Some(leaf) = session.facts().presented.first()
-            && let Ok(leaf) = Certificate::from_der(leaf)
+            && let Ok(chain) = session
+                .facts()
+                .presented
+                .iter()
+                .map(|der| Certificate::from_der(der))
+                .collect::<Result<Vec<_>, _>>()
+            && !chain.is_empty()
         {
-            return Ok(Some((leaf, trust)));
+            return Ok(Some((chain, trust)));
         }
     }
     Ok(None)

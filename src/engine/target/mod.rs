@@ -11,7 +11,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use crate::conninfo::{Conninfo, Environment, SslMode, resolve_with_default};
+use crate::apply::live::Live;
+use crate::conninfo::{Conninfo, Environment, Keyword, SslMode, resolve_with_default};
 use crate::dial::{Address, ClientIdentity, Deadline, open};
 use crate::judge::TrustStore;
 use crate::pki::{Algorithm, Authority, Certificate, Identity};
@@ -70,6 +71,7 @@ pub async fn target(conninfo: Conninfo, env: &Environment, means: &Means) -> Res
             if let Some(in_force) = super::harden::in_force(&prepare::absolute(&means.dir), &setup) {
                 target.expect = in_force.expect;
                 target.spared = Some(in_force.spared);
+                target.by_socket = comes_by_socket(&prepare::absolute(&means.dir), &target.user);
             }
         }
         target.admin = target.admin.or(admin);
@@ -112,6 +114,7 @@ pub async fn caller(conninfo: Conninfo, env: &Environment, means: &Means) -> Res
         },
         inside: None,
         spared: None,
+        by_socket: false,
         timeout: means.timeout,
         now: means.now,
         address,
@@ -254,6 +257,19 @@ fn other(means: &Means, shown: Option<&ClientIdentity>) -> Result<Option<ClientI
     }
     let made = authority.issue_client("somebody else", Algorithm::P256, 1, means.now);
     Ok(made.ok().as_ref().and_then(dialled))
+}
+
+/// Whether the server of this kit was last hardened by that role over its socket.
+fn comes_by_socket(dir: &Path, role: &str) -> bool {
+    let way = Live::of(dir).way().ok().flatten();
+    let way = way.and_then(|way| Conninfo::parse(&way.conninfo).ok());
+    way.is_some_and(|way| {
+        way.get(Keyword::Hostaddr).is_none()
+            && way
+                .get(Keyword::Host)
+                .is_none_or(|host| host.starts_with(['/', '@']))
+            && way.get(Keyword::User).is_none_or(|user| user == role)
+    })
 }
 
 /// The project in the directory, if the connection goes to its own server.

@@ -13,7 +13,7 @@ use super::{Found, Tree, shown};
 use crate::audit::Finding;
 use crate::audit::checks;
 use crate::audit::facts::{Facts, SettingRow};
-use crate::conf::hba::{Addresses, ClientName, Kind, Method, Rules};
+use crate::conf::hba::{ClientName, Kind, Method, Rules};
 use crate::conf::ident::{Maps, SystemName};
 use crate::conf::settings::{Settings, boolean};
 use crate::conf::{Dialect, Files};
@@ -66,12 +66,9 @@ pub fn of_files(tree: &Tree, read: &BTreeSet<PathBuf>, now: OffsetDateTime, foun
             let is_closed = is_loopback_only(judged.value("listen_addresses").as_deref());
             let far = judged.facts.hba.as_ref().is_some_and(|rules| {
                 rules.rules().iter().any(|rule| {
-                    let is_near = match &rule.record.addresses {
-                        Addresses::Net(net) => net.is_loopback(),
-                        Addresses::SameHost => true,
-                        _ => false,
-                    };
-                    rule.record.kind != Kind::Local && rule.record.method != Method::Reject && !is_near
+                    rule.record.kind != Kind::Local
+                        && rule.record.method != Method::Reject
+                        && !rule.record.addresses.is_loopback()
                 })
             });
             if is_closed && far {

@@ -284,6 +284,8 @@ impl Container {
         } else {
             compose.reload(&running.container, &events).await?.complaints
         };
+        // Passwords are as they were, too.
+        compose.make_roles(&running.container).await?;
         running.keep();
         Ok(complaints)
     }
