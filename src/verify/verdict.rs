@@ -92,7 +92,7 @@ fn headline(verdict: Verdict, probes: &[Probe], target: &Target, no_line: bool) 
     let and_more = if broken > 1 {
         match broken - 1 {
             1 => "; one more promise does not hold".to_owned(),
-            more => format!("; {more} more promises do not hold"),
+            others => format!("; {others} more promises do not hold"),
         }
     } else {
         String::new()
