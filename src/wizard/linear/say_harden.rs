@@ -33,16 +33,20 @@ pub(super) fn stages(model: &Model) -> Vec<String> {
         } else {
             ""
         };
-        let next = if found.next == Some(stage) {
+        let is_stuck = standing.is_some_and(|row| row.hindrance.is_some());
+        let next = if found.next == Some(stage) && !is_stuck {
             format!(" This comes next. {}", stage.why_next())
         } else {
             String::new()
         };
-        let refused = match standing.map_or(0, |row| row.would_refuse) {
+        let sessions = |count, fate: &str| match count {
             0 => String::new(),
-            1 => " 1 session that was seen would be refused.".to_owned(),
-            many => format!(" {many} sessions that were seen would be refused."),
+            1 => format!(" 1 session that was seen {fate} be refused."),
+            many => format!(" {many} sessions that were seen {fate} be refused."),
         };
+        let refused = standing.map_or_else(String::new, |row| {
+            sessions(row.would_refuse, "would") + &sessions(row.may_refuse, "may")
+        });
         says.push(format!(
             "{}. {stage}: {}.{done}{next}{refused}",
             at + 1,

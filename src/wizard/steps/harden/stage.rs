@@ -187,19 +187,20 @@ fn stages(model: &Model, found: &Found, columns: usize) -> Page {
         let standing = harden.standing(stage);
         let done = standing.is_some_and(Standing::is_done);
         let is_next = found.next == Some(stage);
-        let refused = standing.map_or(0, |row| row.would_refuse);
+        let refused = standing.map_or((0, 0), |row| (row.would_refuse, row.may_refuse));
         let is_stuck = standing.is_some_and(|row| row.hindrance.is_some());
         let says = match (done, refused, is_next) {
             (true, ..) => "done".to_owned(),
             _ if is_stuck => "stuck".to_owned(),
-            (_, 1.., _) => format!("would refuse {refused}"),
+            (_, (would @ 1.., _), _) => format!("would refuse {would}"),
+            (_, (0, may @ 1..), _) => format!("may refuse {may}"),
             (_, _, true) => "next".to_owned(),
             _ => String::new(),
         };
         let style = match (done, refused) {
             (true, _) => theme.good(),
             _ if is_stuck => theme.warn(),
-            (_, 1..) => theme.warn(),
+            (_, (1.., _) | (_, 1..)) => theme.warn(),
             _ => theme.accent(),
         };
         let here = stage == harden.stage;
