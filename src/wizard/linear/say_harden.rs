@@ -232,7 +232,8 @@ pub(super) fn outcome(model: &Model) -> Vec<String> {
         }
         _ => return Vec::new(),
     };
-    says.push(format!("The same in one command: {}", harden_command(model)));
+    says.push("The same in one command:".to_owned());
+    says.push(format!("  {}", harden_command(model)));
     says
 }
 

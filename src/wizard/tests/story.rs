@@ -312,6 +312,32 @@ fn leaving_in_the_middle_asks_once_with_the_safe_answer_first() {
     });
 }
 
+/// A note that is longer than the line it stands in, and a list that is longer than its room, lose no letter.
+#[test]
+fn nothing_is_cut_on_small_screens() {
+    for size in [(60, 18), (80, 24)] {
+        let mut stage = Stage::new(size);
+        let note = "Copied, if this terminal lets programs copy (OSC 52). `pgtls connect` prints it too.";
+        stage.model.note = Some(note.into());
+        let shown = stage.text();
+        for word in note.split(' ') {
+            assert!(shown.contains(word), "{word} is not in\n{shown}");
+        }
+        stage.keys("Enter Enter Enter Enter");
+        stage.send(Message::Preview(1, Ok(preview())));
+        let shown = stage.text();
+        for word in "Files: 6 new, 1 changed. Port 5433. Nothing is written yet.".split(' ') {
+            assert!(shown.contains(word), "{word} is not in\n{shown}");
+        }
+        // The last line names keys by the same sign.
+        let body: Vec<_> = shown.lines().take(usize::from(size.1) - 1).collect();
+        let scrolls = body.iter().any(|line| line.contains('↓'));
+        assert_eq!(scrolls, size == (60, 18), "{shown}");
+        let in_a_word = |line: &&&str| line.contains("ne↓") || line.contains("change↓");
+        assert_eq!(body.iter().find(in_a_word), None, "{shown}");
+    }
+}
+
 /// Whether to leave is asked about what is under way; once that has ended, the question would say what is not so.
 #[test]
 fn what_has_ended_is_not_asked_about_any_more() {
