@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::apply::Project;
 use crate::clients;
 use crate::conninfo::{Conninfo, Keyword};
 use crate::engine::{self, Error, Event, Step, Teller};
@@ -125,6 +126,9 @@ impl Before {
             Ok(sandbox) if !self.had_data => sandbox.delete().map(|_| ()).map_err(|error| error.to_string()),
             _ => Ok(()),
         };
+        // Where the data lay elsewhere, the undo found its note still among the books: whoever closes them last, with nothing
+        // in them, takes them along.
+        drop(Project::create(dir));
         match (undone, removed) {
             (Ok(_), Ok(())) => {
                 "Broken off. What was written is taken back, and no server was left.".to_owned()
