@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::scram::{self, Scram};
 use super::wire::{
     AuthMethod, Header, LONGEST_AUTHENTICATION, MOST_ASIDES, WireError, limit_before_login, shown,
 };
@@ -72,6 +73,10 @@ pub(super) enum Halt {
     PlusWithoutTls,
     #[error("result too large")]
     TooLarge,
+    #[error("{0}")]
+    Beyond(&'static str),
+    #[error("let in without a proof of the server's")]
+    Unproven { libpq_goes_on: bool },
     #[error("no client certificate was asked for, or none was sent")]
     CertificateUnused { asked: bool },
 }
@@ -115,6 +120,8 @@ pub(super) struct Guard {
     asides: usize,
     ready: bool,
     asked: bool,
+    /// SCRAM has begun, and the server has not proven yet that it knows the password.
+    owes_proof: bool,
 }
 
 /// Where in a message the bytes are.
@@ -160,6 +167,7 @@ impl Guard {
             asides: 0,
             ready: false,
             asked: false,
+            owes_proof: false,
         }
     }
 
@@ -219,6 +227,9 @@ impl Guard {
             if self.asides > MOST_ASIDES {
                 return Err(WireError::Endless(MOST_ASIDES).into());
             }
+            if kind == b'A' && self.watch.is_admitted() {
+                return Err(Halt::Beyond("the server sends a notification before it is ready"));
+            }
             let expected = match kind {
                 b'R' | b'E' => true,
                 b'N' | b'S' | b'K' | b'Z' => self.asked,
@@ -251,14 +262,18 @@ impl Guard {
     fn authentication(&mut self, body: &[u8]) -> Result<(), Halt> {
         let code = body.first_chunk().map(|code| u32::from_be_bytes(*code));
         if code == Some(0) {
+            if self.owes_proof {
+                return Err(self.unproven());
+            }
             self.used_certificate()?;
             self.watch.admitted.store(true, Ordering::Relaxed);
         }
         if matches!(code, Some(8 | 11 | 12)) || (self.asked && code == Some(0)) {
             // The middle or the end of an exchange that has been allowed.
-            return Ok(());
+            return self.exchange(code, &body[4..]);
         }
         let method = AuthMethod::from_body(body)?;
+        let again = self.asked;
         self.asked = true;
         let name = match &method {
             None => Some(AuthName::None),
@@ -282,6 +297,9 @@ impl Guard {
             return Err(Halt::NoChannelBinding(method));
         }
         let Some(method) = method else { return Ok(()) };
+        if again {
+            return Err(Halt::Beyond("the server asks for a second proof after the first"));
+        }
         match &method {
             AuthMethod::Cleartext | AuthMethod::Md5 => {}
             AuthMethod::Sasl(_) if plus || method.offers(SCRAM) => {}
@@ -293,7 +311,40 @@ impl Guard {
         if !self.policy.has_password {
             return Err(Halt::PasswordNeeded(method));
         }
+        self.owes_proof = matches!(method, AuthMethod::Sasl(_));
         Ok(())
+    }
+
+    /// The messages of an exchange that has begun.
+    fn exchange(&mut self, code: Option<u32>, message: &[u8]) -> Result<(), Halt> {
+        let outcome = match code {
+            Some(11) => scram::challenge(message),
+            Some(12) => {
+                // Whether it is one, tokio-postgres finds out.
+                self.owes_proof = false;
+                scram::verdict(message)
+            }
+            _ => Scram::Common,
+        };
+        match outcome {
+            Scram::Common => Ok(()),
+            Scram::Beyond(what) => Err(Halt::Beyond(what)),
+            Scram::Malformed(what) => Err(WireError::Unexpected {
+                asked: "SASLInitialResponse",
+                found: what.to_owned(),
+            }
+            .into()),
+        }
+    }
+
+    /// libpq lets a server in that skips its own proof, unless the conninfo insists on one (fe-auth.c,
+    /// `check_expected_areq`: `require_auth` without `none`, and `channel_binding=require`).
+    fn unproven(&self) -> Halt {
+        let may_skip = |allowed: &Vec<AuthName>| allowed.contains(&AuthName::None);
+        Halt::Unproven {
+            libpq_goes_on: self.policy.channel_binding != ChannelBinding::Require
+                && self.policy.allowed.as_ref().is_none_or(may_skip),
+        }
     }
 
     /// `sslcertmode=require` (fe-auth.c, `check_expected_areq`): the server must have asked for a certificate, and we

@@ -110,6 +110,21 @@ pub enum LoginFailure {
     /// SCRAM failed on our side: the server could not prove that it knows the password's verifier.
     #[error("the server failed to prove its identity in the login: {0}")]
     Authentication(String),
+    /// The server says something that libpq goes on after and we cannot.
+    #[error("{0}: psql goes on, pgtls does not")]
+    Beyond(&'static str),
+    /// The server let us in without having proven that it knows the password.
+    #[error(
+        "the server let us in without having proven that it knows the password; {}", if *.libpq_goes_on {
+            "psql goes on all the same, unless the conninfo says channel_binding=require or require_auth=scram-sha-256"
+        } else {
+            "this conninfo insists on the proof"
+        }
+    )]
+    Unproven {
+        /// Whether libpq goes on under this conninfo.
+        libpq_goes_on: bool,
+    },
     /// The server sends more than anything we ask for.
     #[error("the server's answer is too large")]
     TooLarge,
@@ -217,6 +232,8 @@ impl From<Halt> for LoginFailure {
             Halt::BindingUndefined => Self::BindingUndefined,
             Halt::PlusWithoutTls => Self::PlusWithoutTls,
             Halt::TooLarge => Self::TooLarge,
+            Halt::Beyond(what) => Self::Beyond(what),
+            Halt::Unproven { libpq_goes_on } => Self::Unproven { libpq_goes_on },
             Halt::CertificateUnused { asked } => Self::CertificateUnused { asked },
         }
     }

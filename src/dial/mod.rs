@@ -23,6 +23,7 @@ mod offer;
 mod old_tls;
 mod owner;
 mod request;
+mod scram;
 mod server_message;
 mod session;
 mod startup;
@@ -39,7 +40,7 @@ pub use impostor::{Bytes, Disguise, End, Forgery, Heard, Impostor, ImpostorError
 pub use link::Link;
 pub use login::{Credentials, LoginFailure, login};
 pub use lost::Lost;
-pub use offer::{Offer, openssl_offer};
+pub use offer::{Offer, openssl_offer, speaks};
 pub use old_tls::{OldTls, old_tls_hello};
 pub use owner::open_as_owner;
 pub use request::{SslAnswer, ssl_request};

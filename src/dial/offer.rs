@@ -128,6 +128,20 @@ fn name(suite: u16) -> String {
     )
 }
 
+/// Whether we speak a suite of this name ourselves.
+#[must_use]
+pub fn speaks(suite: &str) -> bool {
+    let ours = super::tls::provider();
+    let is_ours = |number: u16| {
+        ours.cipher_suites
+            .iter()
+            .any(|ours| u16::from(ours.suite()) == number)
+    };
+    SUITES
+        .iter()
+        .any(|(number, name)| *name == suite && is_ours(*number))
+}
+
 /// A `ClientHello` (RFC 8446 section 4.1.2) with everything that OpenSSL 3 offers.
 fn client_hello(random: &[u8; 64], tls12: bool, tls13: bool) -> Vec<u8> {
     let numbers = |numbers: &[u16]| -> Vec<u8> { numbers.iter().flat_map(|n| n.to_be_bytes()).collect() };

@@ -193,6 +193,13 @@ const ROWS: &[Row] = &[
     ),
     (
         "tls-unspoken",
+        "x448group[18]",
+        "sslmode=require",
+        "",
+        &["group", "psql"],
+    ),
+    (
+        "tls-unspoken",
         "cert:ed448",
         "sslmode=require",
         "",

@@ -59,6 +59,17 @@ pub const SCRIPTS: &[(&str, Script)] = &[
             &message(b'R', b"\0\0\0\x0aSCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0"),
         );
     }),
+    // An iteration count of 0.
+    ("protocol", |stream| {
+        read(stream);
+        write(stream, &message(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0"));
+        let first = read(stream);
+        let first = String::from_utf8_lossy(&first).into_owned();
+        let nonce = first.rsplit("r=").next().unwrap_or_default();
+        let challenge = format!("\0\0\0\x0br={nonce}server,s=c2FsdHNhbHRzYWx0c2FsdA==,i=0");
+        write(stream, &message(b'R', challenge.as_bytes()));
+        read(stream);
+    }),
     ("server-unproven", |stream| {
         read(stream);
         write(stream, &message(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0"));

@@ -367,6 +367,65 @@ fn a_server_that_does_not_know_the_password_is_found_out() {
     });
 }
 
+/// Asks for SCRAM, challenges with what follows the salt, and says the rest once the client has given its proof.
+fn challenges(tail: &'static str, rest: &'static [u8]) -> impl AsyncFnOnce(TcpStream) {
+    async move |mut stream: TcpStream| {
+        let mut asked = [0; 4096];
+        let _ = stream.read(&mut asked).await;
+        let _ = stream.write_all(b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0").await;
+        let length = stream.read(&mut asked).await.unwrap_or_default();
+        let first = String::from_utf8_lossy(&asked[..length]).into_owned();
+        let nonce = first.split("r=").nth(1).unwrap_or_default();
+        let text = format!("r={nonce}more,s=c2FsdHNhbHQ=,{tail}");
+        let length = u32::try_from(text.len() + 8).unwrap().to_be_bytes();
+        let message = [b"R", &length[..], &11_u32.to_be_bytes(), text.as_bytes()].concat();
+        let _ = stream.write_all(&message).await;
+        let _ = stream.read(&mut asked).await;
+        let _ = stream.write_all(rest).await;
+        let _ = stream.read(&mut asked).await;
+    }
+}
+
+/// fe-auth-scram.c and fe-auth.c (`check_expected_areq`): what libpq refuses is refused; where it goes on and we do not,
+/// that is said.
+#[test]
+fn scram_is_judged_as_libpq_judges_it() {
+    const OK: &[u8] = b"R\0\0\0\x08\0\0\0\0";
+    const CLEARTEXT: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
+    run(async {
+        for none in ["i=0", "i=-1", "i=4096x"] {
+            let failure = against(challenges(none, b""), log_in).await;
+            assert!(matches!(failure, LoginFailure::Wire(_)), "{none}: {failure:?}");
+        }
+        for more in ["i= 4096", "i=+1", "i=4096,x=1", "i=2000000"] {
+            let failure = against(challenges(more, b""), log_in).await;
+            assert!(matches!(failure, LoginFailure::Beyond(_)), "{more}: {failure:?}");
+        }
+        let failure = against(challenges("i=4096", CLEARTEXT), log_in).await;
+        assert!(matches!(failure, LoginFailure::Beyond(_)), "{failure:?}");
+        let insisting = async |address: Address, allowed: Option<&[AuthName]>| {
+            let stream = open(&address, soon()).await.unwrap();
+            let password = secrecy::SecretString::from("secret");
+            let mut credentials = Credentials::new("u", "d").with_password(&password);
+            credentials.allowed = allowed;
+            login(stream, &credentials, Deadline::after(PATIENCE))
+                .await
+                .unwrap_err()
+        };
+        for (allowed, libpq_goes_on) in [
+            (None, true),
+            (Some(&[AuthName::ScramSha256, AuthName::None][..]), true),
+            (Some(&[AuthName::ScramSha256]), false),
+        ] {
+            let failure = against(challenges("i=4096", OK), async |address| {
+                insisting(address, allowed).await
+            })
+            .await;
+            assert_eq!(failure, LoginFailure::Unproven { libpq_goes_on });
+        }
+    });
+}
+
 #[test]
 fn a_reset_is_told_from_an_end() {
     run(async {

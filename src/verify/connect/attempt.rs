@@ -10,6 +10,8 @@ use crate::dial::{
     SslAnswer, Stream, TlsFacts, TlsSession, login, open_as_owner, open_with, ssl_request,
 };
 
+use crate::server::account_name;
+
 use super::super::client::{Dialler, Server};
 use super::super::finding::Finding;
 use super::super::report::{Outcome, ProbeId};
@@ -180,7 +182,11 @@ pub async fn make(
     attempt.port = stream.local_port();
     if let Some(peer) = target.client.peer.as_ref().filter(|_| over_socket) {
         let actual = stream.peer_uid();
-        if peer.uid.is_none() || peer.uid != actual {
+        // libpq compares names: what the account at the other end is called first.
+        let is_called_otherwise = actual.map(account_name).is_some_and(|name| {
+            Some(&name) != actual.map(|uid| uid.to_string()).as_ref() && name != peer.name
+        });
+        if peer.uid.is_none() || peer.uid != actual || is_called_otherwise {
             let finding = refusal::wrong_peer(target, server, peer, actual);
             return attempt.fail(ProbeId::Reach, finding, since, Next::Nothing);
         }

@@ -3,7 +3,7 @@
 
 use crate::dial::{
     Address, Alert, Deadline, HandshakeFault, Lost, Negotiation, Offer, SslAnswer, open, openssl_offer,
-    ssl_request,
+    speaks, ssl_request,
 };
 
 use super::super::cause::Cause;
@@ -57,7 +57,8 @@ pub fn nothing_in_common(
         Some(Offer::Taken(suite)) => {
             let what = match fault {
                 HandshakeFault::Incompatible(what) => what.clone(),
-                _ => format!("{suite}, which pgtls does not speak"),
+                _ if speaks(&suite) => format!("{suite} with a key exchange group that pgtls does not have"),
+                _ => suite.clone(),
             };
             unknown(
                 target,

@@ -6,6 +6,7 @@ use crate::dial::{
 };
 use crate::judge::{Cause as ChainCause, NameCause, NameRefusal};
 use crate::pki::Certificate;
+use crate::server::account_name;
 
 use super::super::cause::{Cause, Words};
 use super::super::client::{FileFault, Peer, Place, Server};
@@ -64,8 +65,10 @@ pub fn unreachable(target: &Target, server: &Server, error: &OpenError) -> Findi
 /// The server at a socket runs as somebody else.
 pub fn wrong_peer(target: &Target, server: &Server, wanted: &Peer, actual: Option<u32>) -> Finding {
     let name = crate::pki::printable(&wanted.name);
+    let known = actual.is_some_and(|uid| account_name(uid) != uid.to_string());
     let actual = actual.map_or_else(|| "an unknown account".to_owned(), |uid| format!("user id {uid}"));
-    if wanted.uid.is_some() {
+    // libpq compares the name of the account that it finds at the other end: what that is called decides.
+    if wanted.uid.is_some() || known {
         let observed = format!("the server at the socket runs as {actual}, not as {name}");
         broken(target, server, Cause::WrongPeer, observed)
     } else {
@@ -297,9 +300,16 @@ pub fn login(
         LoginFailure::CertificateUnused { .. } => give_up(Cause::CertMode),
         LoginFailure::BindingUndefined => give_up(Cause::ChannelBindingNoDigest),
         LoginFailure::PlusWithoutTls => give_up(Cause::ChannelBindingStripped),
-        LoginFailure::Authentication(_) => give_up(Cause::ServerUnproven),
+        LoginFailure::Authentication(_) | LoginFailure::Unproven { libpq_goes_on: false } => {
+            give_up(Cause::ServerUnproven)
+        }
+        LoginFailure::Unproven { libpq_goes_on: true } => (
+            unknown(target, server, Cause::ServerUnproven, words.clone()),
+            Next::Nothing,
+        ),
         LoginFailure::Unsendable => give_up(Cause::BadConninfo),
-        LoginFailure::Unsupported(AuthMethod::Gss | AuthMethod::Sspi | AuthMethod::Sasl(_)) => (
+        LoginFailure::Beyond(_)
+        | LoginFailure::Unsupported(AuthMethod::Gss | AuthMethod::Sspi | AuthMethod::Sasl(_)) => (
             unknown(target, server, Cause::AuthUnspoken, words.clone()),
             Next::Nothing,
         ),
