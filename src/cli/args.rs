@@ -235,7 +235,7 @@ pub struct VerifyArgs {
     /// A libpq connection string or URI; default: the project's own.
     #[arg(value_name = "CONNINFO")]
     pub conninfo: Option<String>,
-    /// connect: only what libpq would do. all: every promise.
+    /// connect: only what libpq would do. all: every promise. Without an sslmode verify-full is judged, not libpq's prefer.
     #[arg(long, value_name = "WHICH", default_value = "all")]
     pub probes: Probes,
     /// Connect under each sslmode, to the server and to impostors in front of it (loopback servers only).

@@ -27,6 +27,15 @@ pub enum Dialler {
     Owner,
 }
 
+/// Who chose the `sslmode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// The conninfo, or libpq for want of one.
+    Libpq,
+    /// We: nobody said one, and psql would take a weaker one.
+    Ours,
+}
+
 /// A client as a conninfo makes it.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -38,6 +47,8 @@ pub struct Client {
     pub dbname: String,
     /// As the conninfo has it; without effect on Unix sockets.
     pub sslmode: SslMode,
+    /// Who chose it.
+    pub sslmode_choice: Choice,
     /// How TLS begins.
     pub negotiation: Negotiation,
     /// Whether the host is named in the clear (`sslsni`).
@@ -68,6 +79,8 @@ pub struct Client {
     pub peer: Option<Peer>,
     /// What psql would do and pgtls does not speak, in words; `None`: nothing.
     pub unspoken: Option<String>,
+    /// The same of the login, which TLS comes before.
+    pub unspoken_login: Option<String>,
     /// What is set on TCP sockets.
     pub tcp: TcpOptions,
     /// `connect_timeout`

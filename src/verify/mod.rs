@@ -29,7 +29,7 @@ use crate::pki::Certificate;
 
 pub(crate) use crate::plan::literal;
 pub use cause::{Cause, Words, causes_page};
-pub use client::{Client, Dialler, FileFault, Peer, Place, Root, Server, Versions};
+pub use client::{Choice, Client, Dialler, FileFault, Peer, Place, Root, Server, Versions};
 pub use connect::{Entry, NoEntry, connect, enter, enter_as_admin, enter_or_why, socket_owner};
 pub use expiry::{Dated, Part, dates};
 #[cfg(test)]

@@ -46,6 +46,10 @@ pub fn all() -> Vec<Case> {
         ("cbc", "sslmode=verify-full sslrootcert={d}/root.crt"),
         ("x448group[18]", "sslmode=require"),
         (
+            "tls",
+            "sslmode=verify-full sslrootcert={d}/root.crt replication=true",
+        ),
+        (
             "cert:revoked",
             "sslmode=verify-ca sslrootcert={d}/root.crt sslcrl={d}/pieces.crl",
         ),
@@ -563,6 +567,10 @@ fn others(add: Add<'_>) {
     }
     for more in [
         "load_balance_hosts=random",
+        "replication=true sslrootcert={d}/evilroot.crt",
+        "replication=database sslrootcert={d}/missing.crt",
+        "replication=true host=other.test",
+        "scram_client_key=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= host=other.test",
         "load_balance_hosts=nonsense",
         "gssencmode=prefer",
         "gssencmode=nonsense",

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
-use crate::conninfo::{self, Endpoint, GssEncMode, Host, HostAddr, Keyword, Resolved, RootCert, SslCertMode};
+use crate::conninfo::{
+    self, Endpoint, GssEncMode, Host, HostAddr, Keyword, Origin, Resolved, RootCert, SslCertMode,
+};
 use crate::conninfo::{SslMode, SslNegotiation};
 use crate::dial::{AuthName, ChannelBinding, Negotiation, TcpOptions};
-use crate::verify::{Client, Dialler, Peer, Place, Server, Versions, Words};
+use crate::verify::{Choice, Client, Dialler, Peer, Place, Server, Versions, Words};
 
 use super::{identity, root};
 
@@ -22,6 +24,11 @@ pub fn client(resolved: &Resolved, passphrase: Option<&SecretString>) -> Client 
         user: resolved.user.clone(),
         dbname: resolved.dbname.clone(),
         sslmode: resolved.sslmode,
+        sslmode_choice: if sslmode_assumed(resolved) {
+            Choice::Ours
+        } else {
+            Choice::Libpq
+        },
         negotiation: match resolved.sslnegotiation {
             SslNegotiation::Postgres => Negotiation::Request,
             SslNegotiation::Direct => Negotiation::Direct,
@@ -47,6 +54,7 @@ pub fn client(resolved: &Resolved, passphrase: Option<&SecretString>) -> Client 
             uid: uid(name),
         }),
         unspoken: unspoken(resolved),
+        unspoken_login: unspoken_login(resolved),
         tcp: TcpOptions {
             idle: resolved.tcp.idle,
             interval: resolved.tcp.interval,
@@ -98,6 +106,15 @@ fn interface(zone: &str) -> Option<u32> {
     zone.parse()
         .ok()
         .or_else(|| known(zone).and_then(|text| text.trim().parse().ok()))
+}
+
+/// Whether the strictest `sslmode` was taken for want of one. libpq takes `prefer` then, but for the system's own roots
+/// (<https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-CONNECT-SSLROOTCERT>), and TLS never over a socket.
+fn sslmode_assumed(resolved: &Resolved) -> bool {
+    resolved.sslmode != SslMode::Prefer
+        && *resolved.origin(Keyword::Sslmode) == Origin::Default
+        && resolved.sslrootcert != RootCert::System
+        && !resolved.hosts.iter().all(Host::is_socket)
 }
 
 fn versions(resolved: &Resolved) -> Versions {
@@ -167,6 +184,11 @@ fn unspoken(resolved: &Resolved) -> Option<String> {
                 .to_owned(),
         );
     }
+    None
+}
+
+/// What cannot be done in a login here, and psql might do.
+fn unspoken_login(resolved: &Resolved) -> Option<String> {
     let replication = resolved.replication.as_deref().filter(|value| {
         let value = value.to_ascii_lowercase();
         !matches!(value.as_str(), "" | "false" | "off" | "no" | "0" | "f" | "n")
@@ -209,4 +231,33 @@ fn words(resolved: &Resolved) -> Words {
 /// Whether this sslmode cannot do without a root file.
 pub fn must_verify(resolved: &Resolved) -> bool {
     matches!(resolved.sslmode, SslMode::VerifyCa | SslMode::VerifyFull)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use crate::conninfo::{Conninfo, Environment, resolve_with_default};
+
+    use super::*;
+
+    /// <https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-CONNECT-SSLMODE>: the default is `prefer`, with
+    /// `sslrootcert=system` it is `verify-full`, and sockets know no TLS.
+    #[test]
+    fn an_sslmode_is_assumed_where_psql_would_take_a_weaker_one() {
+        let assumed = |words: &str| {
+            let env = Environment {
+                user: Some("me".to_owned()),
+                ..Environment::default()
+            };
+            let resolved = resolve_with_default(Conninfo::parse(words).unwrap(), &env, SslMode::VerifyFull);
+            sslmode_assumed(&resolved.unwrap())
+        };
+        assert!(assumed("host=db"));
+        assert!(assumed("host=/run,db"));
+        for said in ["verify-full", "require", "prefer"] {
+            assert!(!assumed(&format!("host=db sslmode={said}")));
+        }
+        assert!(!assumed("host=db sslrootcert=system"));
+        assert!(!assumed("host=/run"));
+    }
 }

@@ -197,9 +197,7 @@ pub async fn make(
         since,
     );
     if let Some(what) = &target.client.unspoken {
-        let finding = Finding::open(what.clone())
-            .because(Cause::AuthUnspoken)
-            .remedy(Cause::AuthUnspoken.remedy(&target.client.words(server)));
+        let finding = refusal::unknown(target, server, Cause::AuthUnspoken, what.clone());
         return attempt.fail(ProbeId::Authenticated, finding, since, Next::Nothing);
     }
     match way {
@@ -346,6 +344,10 @@ async fn enter(
     deadline: Deadline,
 ) -> Attempt {
     let since = Instant::now();
+    if let Some(what) = &target.client.unspoken_login {
+        let finding = refusal::unknown(target, server, Cause::AuthUnspoken, what.clone());
+        return attempt.fail(ProbeId::Authenticated, finding, since, Next::Nothing);
+    }
     let mut session = match login(link, &target.client.credentials(server), deadline).await {
         Ok(session) => session,
         Err(failure) => {

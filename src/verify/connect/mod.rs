@@ -15,7 +15,7 @@ use crate::dial::Session;
 use crate::server::account_name;
 
 use super::cause::Cause;
-use super::client::{Dialler, Place};
+use super::client::{Choice, Dialler, Place};
 use super::finding::Finding;
 use super::lookup::{self, Tried};
 use super::report::{Outcome, Probe, ProbeId, Report, Verdict};
@@ -166,6 +166,16 @@ pub async fn enter_or_why(target: &Target) -> Result<Session, Vec<String>> {
     }
 }
 
+/// What is true of psql only once the connection string says so.
+const fn assumption(target: &Target) -> &'static str {
+    if matches!(target.client.sslmode_choice, Choice::Ours) {
+        "; no sslmode was given: this is judged as verify-full, psql itself would take prefer, which verifies nothing: write \
+         sslmode=verify-full into your connection string"
+    } else {
+        ""
+    }
+}
+
 /// psql would be in.
 fn let_in(target: &Target, attempt: Attempt, before: &[Attempt]) -> Report {
     let where_to = target.client.servers[attempt.server].label.clone();
@@ -202,7 +212,7 @@ fn let_in(target: &Target, attempt: Attempt, before: &[Attempt]) -> Report {
     Report {
         verdict,
         cause: None,
-        headline,
+        headline: headline + assumption(target),
         presented: attempt.presented.clone(),
         probes: probes(attempt, before, &target.client.notes),
     }
@@ -239,7 +249,7 @@ fn turned_away(target: &Target, attempt: Attempt, before: &[Attempt]) -> Report 
     Report {
         verdict,
         cause,
-        headline,
+        headline: headline + assumption(target),
         presented: attempt.presented.clone(),
         probes: probes(attempt, before, &target.client.notes),
     }
