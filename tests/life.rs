@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use support::{Account, Outcome, Postgres, Project, psql_as};
+use support::{Account, Outcome, Postgres, Project, pgtls, psql_as};
 
 /// psql as its one client, by the kit.
 fn comes_in(project: &Project) -> Outcome {
@@ -88,4 +88,26 @@ fn data_of_one_version_is_not_run_by_another() {
     ] {
         assert!(refused.stderr.contains(word), "{word}: {}", refused.stderr);
     }
+}
+
+#[test]
+fn a_sandbox_is_audited_by_all_that_it_reads() {
+    let Some(postgres) = Postgres::any() else { return };
+    let project = Project::new(&Account::ordinary());
+    project.up("one-way", &postgres).run().expect_status(0);
+    let said = || {
+        pgtls(["audit"])
+            .arg(&project.dir)
+            .account(&project.account)
+            .run()
+            .stdout
+    };
+    let all = said();
+    assert!(
+        !all.contains("trust-socket") && !all.contains("could not open"),
+        "{all}"
+    );
+    // Where others come to the socket it is told.
+    fs::set_permissions(project.dir.join(".pgtls/run"), fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(said().contains("trust-socket"));
 }

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::Error;
+use super::{Error, prepare};
 use crate::apply::Project;
 use crate::audit::{self, Audit, Entry, Hit, Severity, Tree, Unseen};
+use crate::server::{Places, Sandbox};
+use crate::setup::Run;
 
 /// Directories that hold nothing of the person's own.
 const LEFT_OUT: [&str; 9] = [
@@ -52,12 +54,48 @@ const BY_THE_WAY: Bounds = Bounds {
 
 /// Grades the files of a directory.
 pub fn grade_files(root: &Path, now: OffsetDateTime) -> Result<Audit, Error> {
-    let tree = read("the directory", root, WHOLE, |_| true)?;
+    let mut tree = read("the directory", root, WHOLE, |_| true)?;
+    of_its_sandbox(root, &mut tree);
     Ok(audit::grade_tree(
         &super::absolute(root).display().to_string(),
         &tree,
         now,
     ))
+}
+
+/// What the rules and settings of a sandbox lead to, which lies in our own books or elsewhere: what `initdb` set, and the
+/// directory of its socket.
+fn of_its_sandbox(root: &Path, tree: &mut Tree) {
+    const DATA: &str = ".pgtls/data/postgresql.conf";
+    const SOCKET: &str = ".pgtls/run";
+    let is_sandbox = prepare::project(root).is_ok_and(|setup| setup.run == Run::Sandbox);
+    let located = is_sandbox.then(|| Sandbox::locate(root, &Places::of_this_machine()).ok());
+    let Some(sandbox) = located.flatten() else { return };
+    let (conf, socket) = (
+        sandbox.data_dir().join("postgresql.conf"),
+        sandbox.socket_dir().to_path_buf(),
+    );
+    let socket_name = if socket.ends_with(SOCKET) {
+        PathBuf::from(SOCKET)
+    } else {
+        socket.clone()
+    };
+    for (path, name, bytes) in [
+        (&conf, PathBuf::from(DATA), bounded(&conf)),
+        (&socket, socket_name, None),
+    ] {
+        let Ok(meta) = std::fs::symlink_metadata(path) else {
+            continue;
+        };
+        let entry = Entry {
+            bytes,
+            is_dir: meta.is_dir(),
+            mode: meta.permissions().mode() & 0o777,
+            uid: meta.uid(),
+            gid: meta.gid(),
+        };
+        tree.entries.insert(name, entry);
+    }
 }
 
 /// What a person's own files in a directory have in them that breaks what TLS promises or is unsafe, one line each, the

@@ -77,7 +77,8 @@ impl Tree {
 /// The files as PostgreSQL's own grammars ask for them.
 impl Files for Tree {
     fn read(&self, path: &Path) -> Result<Vec<u8>, Unreadable> {
-        self.bytes(path).map(<[u8]>::to_vec).ok_or(Unreadable::Missing)
+        let path = normal(path);
+        self.bytes(&path).map(<[u8]>::to_vec).ok_or(Unreadable::Missing)
     }
 
     fn list(&self, directory: &Path) -> Result<Vec<Vec<u8>>, Unreadable> {

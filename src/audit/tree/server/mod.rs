@@ -30,7 +30,10 @@ pub fn of_files(tree: &Tree, read: &BTreeSet<PathBuf>, now: OffsetDateTime, foun
             .entries
             .keys()
             .filter(|path| path.file_name().is_some_and(|own| own == name));
-        all.filter(|path| !read.contains(*path)).cloned().collect()
+        // What lies in the books of a sandbox is a part of its server's own files.
+        all.filter(|path| !read.contains(*path) && !path.starts_with(".pgtls"))
+            .cloned()
+            .collect()
     };
     let mut rules: BTreeSet<PathBuf> = named("pg_hba.conf").into_iter().collect();
     for conf in named("postgresql.conf") {
@@ -77,6 +80,7 @@ pub fn of_files(tree: &Tree, read: &BTreeSet<PathBuf>, now: OffsetDateTime, foun
                 found.add("listens-on-loopback", shown(&conf), evidence);
             }
         }
+        judged.socket_is_closed = has_closed_socket(tree, &judged);
         judged.tell(false, found);
     }
     for path in rules {
@@ -115,6 +119,19 @@ fn has_local(rules: &Rules) -> bool {
     rules.rules().iter().any(|rule| rule.record.kind == Kind::Local)
 }
 
+/// Whether nobody but its account comes to the sockets of a sandbox: their directories are of the tree, and closed.
+fn has_closed_socket(tree: &Tree, judged: &Judged) -> bool {
+    let Some(directories) = judged.value("unix_socket_directories") else {
+        return false;
+    };
+    directories.split(',').all(|directory| {
+        let path = super::normal(&Path::new(".pgtls/data").join(directory.trim()));
+        tree.entries
+            .get(&path)
+            .is_some_and(|entry| entry.is_dir && entry.mode & 0o077 == 0)
+    })
+}
+
 /// Whether nobody but the machine itself, or the container, is listened to.
 fn is_loopback_only(value: Option<&str>) -> bool {
     let list = value.unwrap_or("localhost");
@@ -129,6 +146,8 @@ struct Judged {
     dialect: Dialect,
     /// Where a setting stands that no file has.
     command: String,
+    /// Whether nobody but the server's account comes to its socket.
+    socket_is_closed: bool,
 }
 
 impl Judged {
@@ -175,6 +194,7 @@ impl Judged {
             settings,
             dialect: Dialect::of(major.unwrap_or(NEWEST)),
             command,
+            socket_is_closed: false,
         }
     }
 
@@ -204,7 +224,11 @@ impl Judged {
         self.facts.files = Some(self.settings);
         found.unseen.append(&mut self.facts.unseen);
         // Of a container the addresses and the socket are its own.
+        let is_closed = self.socket_is_closed;
         let is_outside = |finding: &Finding| {
+            if is_closed && finding.id == "trust-socket" {
+                return false;
+            }
             !contained || !["listens-everywhere", "trust-socket", "trust-loopback"].contains(&finding.id)
         };
         let mut told = checks::settings::check(&self.facts);
