@@ -128,7 +128,7 @@ fn has_closed_socket(tree: &Tree, judged: &Judged) -> bool {
         let path = super::normal(&Path::new(".pgtls/data").join(directory.trim()));
         tree.entries
             .get(&path)
-            .is_some_and(|entry| entry.is_dir && entry.mode & 0o077 == 0)
+            .is_some_and(|entry| entry.is_dir && entry.mode.trailing_zeros() >= 6)
     })
 }
 
