@@ -140,7 +140,10 @@ async fn open_tcp(
         .set(&socket)
         .map_err(|(keyword, error)| OpenError::Option {
             keyword,
-            reason: io_words(&error),
+            reason: match error.kind() {
+                io::ErrorKind::InvalidInput => "it is out of range".to_owned(),
+                _ => io_words(&error),
+            },
         })?;
     let connected = connected(shown.clone(), deadline.bound(socket.connect(address)).await)?;
     // Without it every login over TLS waits 40 ms for a delayed acknowledgement.
