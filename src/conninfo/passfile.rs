@@ -58,6 +58,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
 
 /// The password of the first line that fits; an empty one is none.
 pub(super) fn find(content: &[u8], wanted: &Wanted<'_>) -> Option<SecretString> {
+    let content = without_nul(content);
     let password = content.split(|byte| *byte == b'\n').find_map(|line| {
         let end = line
             .iter()
@@ -77,6 +78,17 @@ pub(super) fn find(content: &[u8], wanted: &Wanted<'_>) -> Option<SecretString> 
         .ok()
         .filter(|text| !text.is_empty())?;
     Some(SecretString::from(password))
+}
+
+/// The content as a C string function sees it: what follows a NUL in a line, its end too, is not there (`fgets` and `strlen` in
+/// libpq), so that the next line goes on where it stood.
+fn without_nul(content: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut seen = Zeroizing::new(Vec::with_capacity(content.len()));
+    for line in content.split_inclusive(|byte| *byte == b'\n') {
+        let end = line.iter().position(|byte| *byte == 0).unwrap_or(line.len());
+        seen.extend_from_slice(&line[..end]);
+    }
+    seen
 }
 
 /// What follows a field that fits: `*`, or the wanted text with `\` before `:` and `\`, then `:`.
@@ -121,6 +133,20 @@ mod tests {
             user: "alice",
         };
         find(content.as_bytes(), &wanted).map(|secret| secret.expose_secret().to_owned())
+    }
+
+    /// libpq's `passwordFromFile` reads with `fgets` and goes on after `strlen`.
+    #[test]
+    fn a_nul_joins_two_lines() {
+        assert_eq!(password("a\0b\n*:*:*:alice:right\n", "h"), None);
+        assert_eq!(
+            password("*:\0x\n*:*:alice:right\n", "h").as_deref(),
+            Some("right")
+        );
+        assert_eq!(
+            password("*:*:*:alice:ri\0\nght\n*:*:*:alice:other", "h").as_deref(),
+            Some("right")
+        );
     }
 
     #[test]
