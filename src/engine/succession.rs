@@ -221,10 +221,13 @@ async fn once(host: &str, port: u16, client: &Identity, deadline: Deadline) -> R
 /// Whether a stage may come, by what the running server and the clients' files show: each only once the one before is in
 /// force.
 pub async fn may_come(prepared: &Prepared, stage: Stage, timeout: Duration) -> Result<(), Error> {
-    let refuse = |what: String, remedy: &str| {
+    let refuse = |what: String| {
         Err(Error::DoesNotFit {
             what,
-            remedy: remedy.to_owned(),
+            remedy: format!(
+                "put the stage before in force: `pgtls up --dir {}` has the server read its files, or see its log",
+                prepared.dir.display()
+            ),
         })
     };
     match stage {
@@ -232,25 +235,20 @@ pub async fn may_come(prepared: &Prepared, stage: Stage, timeout: Duration) -> R
         Stage::Issue => {
             kits_trust(prepared)?;
             if let Err(why) = holds(prepared, timeout).await {
-                return refuse(
-                    format!("the running server does not trust the new CA yet: {why}"),
-                    "put the stage before in force: `pgtls up` has it read its files, or see its log",
-                );
+                return refuse(format!("the running server does not trust the new CA yet: {why}"));
             }
         }
         Stage::Withdraw => {
             let host = local::host(&prepared.setup, prepared.found.port, timeout).await;
             let presented = presented(&host, prepared.found.port, Deadline::after(timeout)).await?;
-            let issuer = prepared.gathered.issuer.as_ref();
+            // The CA that issues stands first, also where its key is kept elsewhere.
+            let issuer = prepared.gathered.credentials.server_roots.first();
             let is_new = presented
                 .first()
                 .zip(issuer)
-                .is_some_and(|(leaf, issuer)| leaf.is_signed_by(issuer.certificate()));
+                .is_some_and(|(leaf, issuer)| leaf.is_signed_by(issuer));
             if !is_new {
-                return refuse(
-                    "the running server still serves a certificate of the old CA".to_owned(),
-                    "put the stage before in force: `pgtls up` has it read its files, or see its log",
-                );
+                return refuse("the running server still serves a certificate of the old CA".to_owned());
             }
         }
     }
